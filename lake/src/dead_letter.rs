@@ -1,0 +1,148 @@
+//! The dead-letter contract: why a record, or a whole object, did not become a row.
+//!
+//! Reasons and codes are stored in Parquet and scripted against: add, never rename, never reuse. Messages are ours,
+//! never a library's, and hold no control characters.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::escape_control;
+
+/// Why something is a dead letter, in few and stable words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The object as a whole can't be read: one dead letter, and the object itself is kept.
+    CorruptedBatch,
+    /// One record of a readable object can't be read.
+    CorruptedRecord,
+    /// The record can be read and breaks its schema.
+    InvalidSchema,
+    /// The record has fields that its schema forbids, and no other fault.
+    ExtraFields,
+    /// The record or the object is larger than its limit.
+    Oversized,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 5] =
+        [Self::CorruptedBatch, Self::CorruptedRecord, Self::InvalidSchema, Self::ExtraFields, Self::Oversized];
+
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CorruptedBatch => "corrupted_batch",
+            Self::CorruptedRecord => "corrupted_record",
+            Self::InvalidSchema => "invalid_schema",
+            Self::ExtraFields => "extra_fields",
+            Self::Oversized => "oversized",
+        }
+    }
+}
+
+/// What exactly was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The object holds no byte.
+    Empty,
+    /// The object or record ends before it is complete.
+    Truncated,
+    /// It is not JSON.
+    NotJson,
+    /// It is JSON, but not an array, where the format wants one.
+    NotAnArray,
+    /// It is not UTF-8.
+    BadEncoding,
+    /// It is compressed, and can't be decompressed.
+    BadCompression,
+    /// It is nested deeper than the limit.
+    TooDeep,
+    /// It is larger than the limit.
+    TooLarge,
+    /// An object has one key twice, so that nobody can say which value counts.
+    DuplicateKey,
+    /// A required field is missing.
+    MissingField,
+    /// A value has another type than the schema says.
+    WrongType,
+    /// A text breaks its `format`.
+    BadFormat,
+    /// A value is none of its `enum`, or not its `const`.
+    NotInEnum,
+    /// A field that the schema forbids.
+    ExtraField,
+    /// A number is out of its bounds.
+    OutOfRange,
+    /// A text, list or object is shorter or longer than allowed.
+    BadLength,
+    /// A text does not match its `pattern`.
+    BadPattern,
+    /// Some other rule of the schema is broken.
+    BadValue,
+    /// The value is valid, and its column can't hold it unchanged.
+    Unrepresentable,
+}
+
+impl ErrorCode {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Truncated => "truncated",
+            Self::NotJson => "not_json",
+            Self::NotAnArray => "not_an_array",
+            Self::BadEncoding => "bad_encoding",
+            Self::BadCompression => "bad_compression",
+            Self::TooDeep => "too_deep",
+            Self::TooLarge => "too_large",
+            Self::DuplicateKey => "duplicate_key",
+            Self::MissingField => "missing_field",
+            Self::WrongType => "wrong_type",
+            Self::BadFormat => "bad_format",
+            Self::NotInEnum => "not_in_enum",
+            Self::ExtraField => "extra_field",
+            Self::OutOfRange => "out_of_range",
+            Self::BadLength => "bad_length",
+            Self::BadPattern => "bad_pattern",
+            Self::BadValue => "bad_value",
+            Self::Unrepresentable => "unrepresentable",
+        }
+    }
+}
+
+/// What was wrong with a record, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The coarse class.
+    pub reason: Reason,
+    /// The exact one.
+    pub code: ErrorCode,
+    /// A JSON Pointer (RFC 6901) to the value at fault; `None` when the record can't be read.
+    pub path: Option<String>,
+    /// For a person: what was found and what was expected.
+    pub message: String,
+}
+
+/// The longest stored message, in characters; a hostile record could make one as long as itself.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+impl Fault {
+    /// A fault whose message is made safe to print and cut to a bearable length.
+    pub fn new(reason: Reason, code: ErrorCode, message: impl AsRef<str>) -> Self {
+        let mut message = escape_control(message.as_ref()).replace('\n', "\\u{a}");
+        if let Some((at, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            message.truncate(at);
+            message.push('…');
+        }
+        Self { reason, code, path: None, message }
+    }
+
+    /// The same fault, at this JSON Pointer.
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+}

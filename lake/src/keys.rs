@@ -1,0 +1,248 @@
+//! Every object key of a lake, built and parsed here and nowhere else.
+//!
+//! Keys are *logical*: they open with their zone's name, wherever that zone is stored. They are stored in manifests
+//! and shown as `_source_key`, so that a lake may move without changing what it says about itself.
+//! Invariant: `Key::parse(&key.to_string()) == Ok(key)`.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BatchId, Fingerprint, IdError, Ordinal, SchemaId, StreamName};
+
+/// A part of the lake that can be stored at a place of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZoneName {
+    /// What lands: batch objects, written by others.
+    Raw,
+    /// Rows: records that passed.
+    Bronze,
+    /// Records and objects that did not.
+    DeadLetters,
+    /// The ledger.
+    Checkpoints,
+}
+
+impl ZoneName {
+    /// All zones.
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Bronze, Self::DeadLetters, Self::Checkpoints];
+
+    /// The zone's folder under the lake, and the first segment of its keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Bronze => "bronze",
+            Self::DeadLetters => "dead_letters",
+            Self::Checkpoints => "checkpoints",
+        }
+    }
+}
+
+impl fmt::Display for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a task's output file stands; bronze and dead letters are laid out alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DataFile {
+    /// The stream the rows belong to.
+    pub stream: StreamName,
+    /// The day of the batch's plan, as `2026-11-20`.
+    pub ingested_date: String,
+    /// The batch whose commit publishes the file.
+    pub batch: BatchId,
+    /// The task that wrote it.
+    pub task: Ordinal,
+    /// The version of the code that decided its bytes.
+    pub fingerprint: Fingerprint,
+}
+
+/// The key of one object of the lake.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A batch object: `raw/<stream>/<any key at all>`.
+    Raw {
+        /// The stream whose prefix it landed under.
+        stream: StreamName,
+        /// The rest of the key, just as it is.
+        rest: String,
+    },
+    /// Rows of one task.
+    Bronze(DataFile),
+    /// Dead letters of one task.
+    DeadLetters(DataFile),
+    /// A corrupt batch object, byte for byte.
+    ObjectCopy {
+        /// The stream it landed in.
+        stream: StreamName,
+        /// The batch that read it.
+        batch: BatchId,
+        /// Its place among the batch's inputs.
+        input: Ordinal,
+    },
+    /// A schema that a plan named.
+    Schema {
+        /// The stream it describes.
+        stream: StreamName,
+        /// Its id.
+        id: SchemaId,
+    },
+    /// What a batch is to read.
+    Plan {
+        /// The planned stream.
+        stream: StreamName,
+        /// The batch that the plan claims.
+        batch: BatchId,
+    },
+    /// What a batch has published.
+    Commit {
+        /// The committed stream.
+        stream: StreamName,
+        /// The batch that it publishes.
+        batch: BatchId,
+    },
+    /// The object by which a store is tested for conditional creates.
+    Probe,
+}
+
+impl Key {
+    /// The zone that the key lies in.
+    pub fn zone(&self) -> ZoneName {
+        match self {
+            Self::Raw { .. } => ZoneName::Raw,
+            Self::Bronze(_) => ZoneName::Bronze,
+            Self::DeadLetters(_) | Self::ObjectCopy { .. } => ZoneName::DeadLetters,
+            Self::Schema { .. } | Self::Plan { .. } | Self::Commit { .. } | Self::Probe => ZoneName::Checkpoints,
+        }
+    }
+
+    /// Reads a key back from its text.
+    ///
+    /// # Errors
+    /// [`IdError`] when the text is no key of this layout; nothing that Sluice wrote is ever refused.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+/// The prefix below which all of a stream's objects of one kind lie; ends with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prefix<'a> {
+    /// All that lands for a stream.
+    Raw(&'a StreamName),
+    /// A stream's bronze files.
+    Bronze(&'a StreamName),
+    /// A stream's dead-letter files and kept objects.
+    DeadLetters(&'a StreamName),
+    /// A stream's plans.
+    Plans(&'a StreamName),
+    /// A stream's commits.
+    Commits(&'a StreamName),
+    /// A stream's schemas.
+    Schemas(&'a StreamName),
+    /// The ledgers of all streams.
+    Checkpoints,
+}
+
+impl Prefix<'_> {
+    /// The zone that the prefix lies in.
+    pub fn zone(&self) -> ZoneName {
+        match self {
+            Self::Raw(_) => ZoneName::Raw,
+            Self::Bronze(_) => ZoneName::Bronze,
+            Self::DeadLetters(_) => ZoneName::DeadLetters,
+            Self::Plans(_) | Self::Commits(_) | Self::Schemas(_) | Self::Checkpoints => ZoneName::Checkpoints,
+        }
+    }
+}
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = self.zone();
+        match self {
+            Self::Raw(stream) | Self::Bronze(stream) | Self::DeadLetters(stream) => write!(f, "{zone}/{stream}/"),
+            Self::Plans(stream) => write!(f, "{zone}/{stream}/plans/"),
+            Self::Commits(stream) => write!(f, "{zone}/{stream}/commits/"),
+            Self::Schemas(stream) => write!(f, "{zone}/{stream}/schemas/"),
+            Self::Checkpoints => write!(f, "{zone}/"),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = self.zone();
+        match self {
+            Self::Raw { stream, rest } => write!(f, "{zone}/{stream}/{rest}"),
+            Self::Bronze(file) | Self::DeadLetters(file) => {
+                let DataFile { stream, ingested_date, batch, task, fingerprint } = file;
+                write!(f, "{zone}/{stream}/ingested_date={ingested_date}/{batch}-{task}-{fingerprint}.parquet")
+            }
+            Self::ObjectCopy { stream, batch, input } => write!(f, "{zone}/{stream}/objects/{batch}-{input}"),
+            Self::Schema { stream, id } => write!(f, "{zone}/{stream}/schemas/{id}.json"),
+            Self::Plan { stream, batch } => write!(f, "{zone}/{stream}/plans/{batch}.json"),
+            Self::Commit { stream, batch } => write!(f, "{zone}/{stream}/commits/{batch}.json"),
+            Self::Probe => write!(f, "{zone}/.conditional-create-probe"),
+        }
+    }
+}
+
+impl FromStr for Key {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == Self::Probe.to_string() {
+            return Ok(Self::Probe);
+        }
+        let not_a_key = || IdError::new("a key of this layout", text);
+        let (zone, rest) = text.split_once('/').ok_or_else(not_a_key)?;
+        let (stream, rest) = rest.split_once('/').ok_or_else(not_a_key)?;
+        let stream: StreamName = stream.parse()?;
+        if zone == ZoneName::Raw.as_str() && !rest.is_empty() {
+            return Ok(Self::Raw { stream, rest: rest.to_owned() });
+        }
+        let (folder, name) = rest.split_once('/').ok_or_else(not_a_key)?;
+        let json = |name: &str| name.strip_suffix(".json").map(str::to_owned).ok_or_else(not_a_key);
+        match (zone, folder) {
+            ("bronze", _) => Ok(Self::Bronze(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?)),
+            ("dead_letters", "objects") => {
+                let (batch, input) = name.split_once('-').ok_or_else(not_a_key)?;
+                Ok(Self::ObjectCopy { stream, batch: batch.parse()?, input: input.parse()? })
+            }
+            ("dead_letters", _) => Ok(Self::DeadLetters(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?)),
+            ("checkpoints", "schemas") => Ok(Self::Schema { stream, id: json(name)?.parse()? }),
+            ("checkpoints", "plans") => Ok(Self::Plan { stream, batch: json(name)?.parse()? }),
+            ("checkpoints", "commits") => Ok(Self::Commit { stream, batch: json(name)?.parse()? }),
+            _ => Err(not_a_key()),
+        }
+    }
+}
+
+fn parse_data_file(stream: StreamName, folder: &str, name: &str) -> Option<DataFile> {
+    let date = folder.strip_prefix("ingested_date=")?;
+    let canonical = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.format("%Y-%m-%d").to_string();
+    let mut parts = name.strip_suffix(".parquet")?.splitn(3, '-');
+    let file = DataFile {
+        stream,
+        ingested_date: date.to_owned(),
+        batch: parts.next()?.parse().ok()?,
+        task: parts.next()?.parse().ok()?,
+        fingerprint: parts.next()?.parse().ok()?,
+    };
+    (canonical == date).then_some(file)
+}
+
+impl Serialize for Key {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,212 @@
+//! Storage by URL: one [`ObjectStore`] per zone, whatever it is made of.
+//!
+//! Knows object stores and logical keys. Knows nothing of manifests, records or schemas.
+//! Invariant: [`Lake::create`] either stores exactly the given bytes under a key that was free, or tells what stands there.
+
+pub mod s3;
+
+mod create;
+mod open;
+mod probe;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
+
+pub use create::Created;
+
+use crate::{
+    error::{Error, ErrorKind},
+    ids::StreamName,
+    keys::{Key, Prefix, ZoneName},
+};
+
+/// One zone: a store, and the place in it below which the zone's keys lie.
+#[derive(Clone)]
+pub struct Zone {
+    name: ZoneName,
+    store: Arc<dyn ObjectStore>,
+    root: String,
+    url: String,
+    is_s3: bool,
+}
+
+/// The four zones of a lake. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    zones: Arc<[Zone; 4]>,
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its logical key, as text: a raw key may be anything at all.
+    pub key: String,
+    /// Its version, as the store names it.
+    pub etag: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When the store last saw it change; informs people and decides nothing.
+    pub last_modified: chrono::DateTime<chrono::Utc>,
+}
+
+impl Lake {
+    /// A lake in this process's memory, gone with it.
+    pub fn in_memory() -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        Self::of_zones(|name| Zone {
+            name,
+            store: Arc::clone(&store),
+            root: name.as_str().to_owned(),
+            url: format!("memory:///{name}"),
+            is_s3: false,
+        })
+    }
+
+    fn of_zones(zone: impl FnMut(ZoneName) -> Zone) -> Self {
+        Self { zones: Arc::new(ZoneName::ALL.map(zone)) }
+    }
+
+    /// One of the lake's zones.
+    pub fn zone(&self, name: ZoneName) -> &Zone {
+        &self.zones[name as usize]
+    }
+
+    /// Reads a whole object; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails; its kind tells whether to try again.
+    pub async fn read(&self, key: &Key) -> Result<Option<Bytes>, Error> {
+        let path = self.path(key);
+        let doing = || format!("read {key} from {}", self.zone(key.zone()));
+        match self.store(key).get(&path).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(Error::store(doing()))?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(doing())(error)),
+        }
+    }
+
+    /// Opens the version of an object that `etag` names, for reading in pieces.
+    ///
+    /// # Errors
+    /// The store's own error: `NotFound` and `Precondition` are outcomes here rather than failures.
+    pub async fn open_version(&self, key: &Key, etag: &str) -> Result<GetResult, object_store::Error> {
+        let options = GetOptions::new().with_if_match(Some(etag));
+        self.store(key).get_opts(&self.path(key), options).await
+    }
+
+    /// What the store knows of an object without reading it; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails.
+    pub async fn head(&self, key: &Key) -> Result<Option<Listed>, Error> {
+        match self.store(key).head(&self.path(key)).await {
+            Ok(meta) => Ok(Some(self.zone(key.zone()).listed(meta))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(format!("look at {key} in {}", self.zone(key.zone())))(error)),
+        }
+    }
+
+    /// Lists what lies below a prefix, in no promised order; after `after` alone where it is given.
+    ///
+    /// # Errors
+    /// Each item may be an [`Error::Store`]; a listing that ended without one is complete.
+    pub fn list(&self, prefix: &Prefix<'_>, after: Option<&Key>) -> BoxStream<'static, Result<Listed, Error>> {
+        let zone = self.zone(prefix.zone()).clone();
+        let doing = format!("list {prefix} in {zone}");
+        let path = zone.path(prefix.to_string().trim_end_matches('/'));
+        let listing = match after {
+            Some(key) => zone.store.list_with_offset(Some(&path), &self.path(key)),
+            None => zone.store.list(Some(&path)),
+        };
+        listing.map_ok(move |meta| zone.listed(meta)).map_err(move |error| Error::store(doing.clone())(error)).boxed()
+    }
+
+    /// The streams that have a ledger in this lake, by name. A folder whose name can't be a stream's is passed over.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails.
+    pub async fn streams(&self) -> Result<Vec<StreamName>, Error> {
+        let zone = self.zone(ZoneName::Checkpoints);
+        let path = zone.path(ZoneName::Checkpoints.as_str());
+        let listed = zone.store.list_with_delimiter(Some(&path)).await;
+        let listed = listed.map_err(Error::store(format!("list the streams of {zone}")))?;
+        let names = listed.common_prefixes.iter().filter_map(|path| zone.key(path).rsplit('/').next()?.parse().ok());
+        Ok(names.collect())
+    }
+
+    /// The store behind a key's zone, for what this type does not do itself, such as multipart uploads.
+    pub fn store(&self, key: &Key) -> &Arc<dyn ObjectStore> {
+        &self.zone(key.zone()).store
+    }
+
+    /// Where the key stands in its zone's store.
+    pub fn path(&self, key: &Key) -> Path {
+        self.zone(key.zone()).path(&key.to_string())
+    }
+
+    /// Where the key stands for other programs: a URL, or for `file://` a path.
+    pub fn location(&self, key: &Key) -> String {
+        let text = key.to_string();
+        let zone = self.zone(key.zone());
+        format!("{}{}", zone.url, &text[zone.name.as_str().len()..])
+    }
+}
+
+impl Zone {
+    /// The zone's URL without a closing `/`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn path(&self, logical: &str) -> Path {
+        let below = &logical[self.name.as_str().len()..];
+        let full = format!("{}{below}", self.root);
+        let full = full.trim_start_matches('/');
+        // A text that object_store can't hold as it is; S3 alone can have such keys.
+        if self.is_s3 { s3::to_path(full) } else { Path::parse(full).unwrap_or_else(|_| Path::from(full)) }
+    }
+
+    fn key(&self, path: &Path) -> String {
+        let full = if self.is_s3 { s3::to_key(path) } else { path.to_string() };
+        let below = full.strip_prefix(self.root.as_str()).unwrap_or(&full);
+        format!("{}{below}", self.name)
+    }
+
+    fn listed(&self, meta: ObjectMeta) -> Listed {
+        Listed {
+            key: self.key(&meta.location),
+            // Each store at hand names its versions; a store that does not could not notice an overwritten object.
+            etag: meta.e_tag.unwrap_or_default(),
+            size: meta.size,
+            last_modified: meta.last_modified,
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zone").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// What to do about a store's error: whether it is the settings, the lake, or the moment that is wrong.
+pub fn kind_of(error: &object_store::Error) -> ErrorKind {
+    match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => ErrorKind::Invalid,
+        object_store::Error::InvalidPath { .. } | object_store::Error::NotImplemented { .. } => ErrorKind::Bug,
+        object_store::Error::Generic { source, .. } => match source.downcast_ref::<s3::S3Failure>() {
+            Some(s3::S3Failure::NoSuchBucket { .. }) => ErrorKind::Invalid,
+            _ => ErrorKind::Retry,
+        },
+        _ => ErrorKind::Retry,
+    }
+}

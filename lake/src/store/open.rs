@@ -1,0 +1,80 @@
+//! Opens the zones of a lake from their URLs.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory};
+
+use super::{Lake, Zone, s3::S3Store};
+use crate::{
+    error::Error,
+    keys::ZoneName,
+    settings::{LakeUrls, Problems, StoreUrl},
+};
+
+impl Lake {
+    /// Opens each zone where the settings put it. Zones in one bucket share one client.
+    ///
+    /// Nothing is asked of an S3 store yet: see [`Lake::check_reachable`]. A `file://` folder is created when absent.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] naming the variable when a zone can't be opened. Correct it and start again.
+    pub async fn open(urls: &LakeUrls) -> Result<Self, Error> {
+        let mut opened = Opened::default();
+        let mut zones = Vec::with_capacity(ZoneName::ALL.len());
+        let mut problems = Problems::default();
+        for name in ZoneName::ALL {
+            let (variable, url) = urls.zone(name);
+            match opened.open(name, &url).await {
+                Ok(zone) => zones.push(zone),
+                Err(what) => problems.add(variable, what),
+            }
+        }
+        problems.into_result()?;
+        let mut zones = zones.into_iter();
+        let mut next = |_| zones.next();
+        match ZoneName::ALL.map(&mut next) {
+            [Some(raw), Some(bronze), Some(dead_letters), Some(checkpoints)] => {
+                Ok(Self { zones: Arc::new([raw, bronze, dead_letters, checkpoints]) })
+            }
+            _ => Err(Error::Bug("a zone was neither opened nor refused".to_owned())),
+        }
+    }
+}
+
+/// The stores opened so far, by what tells them apart.
+#[derive(Default)]
+struct Opened {
+    buckets: HashMap<String, Arc<dyn ObjectStore>>,
+    memory: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Opened {
+    async fn open(&mut self, name: ZoneName, url: &StoreUrl) -> Result<Zone, String> {
+        let (store, root): (Arc<dyn ObjectStore>, String) = match url {
+            StoreUrl::S3 { bucket, prefix } => (self.bucket(bucket).await?, prefix.clone()),
+            StoreUrl::Memory { prefix } => {
+                let memory = self.memory.get_or_insert_with(|| Arc::new(InMemory::new()));
+                (Arc::clone(memory), prefix.clone())
+            }
+            StoreUrl::File { path } => (folder(path)?, String::new()),
+        };
+        Ok(Zone { name, store, root, url: url.to_string(), is_s3: matches!(url, StoreUrl::S3 { .. }) })
+    }
+
+    async fn bucket(&mut self, bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
+        if let Some(store) = self.buckets.get(bucket) {
+            return Ok(Arc::clone(store));
+        }
+        let store = S3Store::connect(bucket).await.map_err(|error| crate::error::describe(&error))?;
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        self.buckets.insert(bucket.to_owned(), Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+fn folder(path: &PathBuf) -> Result<Arc<dyn ObjectStore>, String> {
+    std::fs::create_dir_all(path).map_err(|error| format!("cannot create the folder {}: {error}", path.display()))?;
+    let store = LocalFileSystem::new_with_prefix(path)
+        .map_err(|error| format!("cannot open the folder {}: {error}", path.display()))?;
+    Ok(Arc::new(store))
+}

@@ -1,0 +1,58 @@
+//! Tests a store before it is trusted: a second create of one key must be refused.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use object_store::{PutMode, PutOptions};
+
+use super::Lake;
+use crate::{
+    error::Error,
+    keys::{Key, ZoneName},
+};
+
+impl Lake {
+    /// Makes sure that the ledger's store refuses the second create of a key, as every commit relies on.
+    ///
+    /// Leaves one small object behind, the same one each time, and deletes nothing.
+    ///
+    /// # Errors
+    /// - [`Error::ConditionalCreateIgnored`]: the store is not fit for a ledger. Use another.
+    /// - [`Error::Store`]: the store can't be reached, or refuses these credentials.
+    pub async fn probe_conditional_create(&self) -> Result<(), Error> {
+        let key = Key::Probe;
+        let zone = self.zone(ZoneName::Checkpoints);
+        let doing = || format!("test the store at {zone}");
+        let body = Bytes::from_static(b"the second create of this object must be refused\n");
+        for _ in 0..2 {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            match self.store(&key).put_opts(&self.path(&key), body.clone().into(), options).await {
+                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+                Err(error) => return Err(Error::store(doing())(error)),
+            }
+        }
+        // Other bytes, so that a store which compares contents is not mistaken for one which keeps the first.
+        let other = Bytes::from_static(b"this store overwrites objects that it was told to create\n");
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store(&key).put_opts(&self.path(&key), other.into(), options).await {
+            Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(Error::store(doing())(error)),
+            Ok(_) => {
+                return Err(Error::ConditionalCreateIgnored { zone: ZoneName::Checkpoints, url: zone.url().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a zone can be listed, so that a missing bucket or wrong credentials are told at the start.
+    ///
+    /// # Errors
+    /// [`Error::Store`], saying which zone and where.
+    pub async fn check_reachable(&self, name: ZoneName) -> Result<(), Error> {
+        let zone = self.zone(name);
+        let path = zone.path(name.as_str());
+        match zone.store.list(Some(&path)).next().await {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(Error::store(format!("list zone {name} at {zone}"))(error)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! S3 as an [`ObjectStore`], over `aws-sdk-s3`.
+//!
+//! Knows S3 and its answers. Knows nothing of zones, streams or ledgers. Each operation has a file of its own below.
+//! Invariant: [`PutMode::Create`](object_store::PutMode::Create) and [`PutMode::Update`](object_store::PutMode::Update)
+//! are decided by S3 in one conditional PUT; whenever its answer is lost, the error says so instead of guessing.
+
+mod attributes;
+mod backoff;
+mod connect;
+mod copy;
+mod delete;
+mod error;
+mod get;
+mod key;
+mod list;
+mod multipart;
+mod put;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream::BoxStream};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, path::Path,
+};
+
+pub use aws_sdk_s3::config::Credentials;
+
+pub use error::S3Failure;
+pub use key::{to_key, to_path};
+
+/// One S3 bucket as an [`ObjectStore`]. Cheap to clone; clones share their connections.
+///
+/// A location is S3's key as [`to_path`] writes it, so every key that S3 can hold can be listed, read and written;
+/// [`to_key`] gives S3's own key of a listed location back.
+///
+/// # Errors
+/// What S3 refuses for a reason that every store has is said in [`object_store::Error`]'s own variants. All else is
+/// its `Generic` variant, whose source downcasts to [`S3Failure`]: [`S3Failure::of`] does it.
+#[derive(Clone)]
+pub struct S3Store {
+    bucket: Arc<Bucket>,
+}
+
+/// What every operation needs: the client, and the names that its errors tell.
+struct Bucket {
+    client: aws_sdk_s3::Client,
+    name: String,
+    /// The endpoint without user name and password, for people to read.
+    endpoint: String,
+}
+
+impl S3Store {
+    /// Prepares to use a bucket with the settings that every AWS tool reads: environment, profile, SSO, container or
+    /// instance role. Nothing is sent to the bucket yet, so a wrong name or missing credentials show at first use.
+    ///
+    /// # Errors
+    /// [`S3Failure::Settings`] when the bucket's name or an endpoint URL can't be one. Correct it.
+    pub async fn connect(bucket: &str) -> Result<Self, S3Failure> {
+        connect::from_environment(bucket).await.map(Self::of)
+    }
+
+    /// Prepares to use a bucket at an explicit endpoint with explicit credentials, whatever the environment says.
+    ///
+    /// # Errors
+    /// [`S3Failure::Settings`] when the bucket's name or the endpoint URL can't be one. Correct it.
+    pub fn at(bucket: &str, endpoint: &str, credentials: Credentials) -> Result<Self, S3Failure> {
+        connect::explicit(bucket, endpoint, credentials).map(Self::of)
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket.name
+    }
+
+    /// The URL that requests go to, without a user name and password.
+    pub fn endpoint(&self) -> &str {
+        &self.bucket.endpoint
+    }
+
+    fn of(bucket: Bucket) -> Self {
+        Self { bucket: Arc::new(bucket) }
+    }
+}
+
+impl fmt::Display for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{} at {}", self.bucket.name, self.bucket.endpoint)
+    }
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.bucket, f)
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client is left out: its configuration reaches the credentials.
+        f.debug_struct("S3Store").field("bucket", &self.name).field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.bucket.put(location, payload.into(), options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Ok(Box::new(multipart::Upload::start(&self.bucket, location, options).await?))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        get::get(&self.bucket, location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        delete::delete(Arc::clone(&self.bucket), locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        list::list(Arc::clone(&self.bucket), list::Listing::below(prefix)).boxed()
+    }
+
+    /// Lists in the order of S3's keys, from the first key after `offset`'s own.
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        list::list(Arc::clone(&self.bucket), list::Listing::below(prefix).after(offset)).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        list::one_level(&self.bucket, prefix).await
+    }
+
+    /// Copies within S3. With [`CopyMode::Create`](object_store::CopyMode::Create) the bytes pass through this
+    /// process instead, as S3 servers agree on the condition of a PUT but not on that of a copy.
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        copy::copy(&self.bucket, from, to, options).await
+    }
+}

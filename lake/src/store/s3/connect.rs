@@ -1,0 +1,173 @@
+//! From settings to a client.
+//!
+//! Knows where AWS settings come from, and how long to wait for what. Knows nothing of operations.
+//! Invariant: an endpoint that was set and can't be one is an error; requests never go to AWS in its place.
+
+use std::time::Duration;
+
+use aws_config::{
+    BehaviorVersion, environment::EnvironmentVariableRegionProvider, imds::region::ImdsRegionProvider,
+    meta::region::ProvideRegion, profile::ProfileFileRegionProvider, provider_config::ProviderConfig,
+};
+use aws_sdk_s3::{
+    Client, Config,
+    config::{
+        Builder, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+};
+use aws_smithy_http_client::{
+    Builder as HttpBuilder, Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use url::{Host, Url};
+
+use super::{Bucket, S3Failure, error::clean};
+
+const REGION_DEFAULT: &str = "us-east-1";
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// From sending a request to the first byte of its answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for a request with a large body, which is sent within that time.
+const READ_TIMEOUT_LARGE: Duration = Duration::from_secs(300);
+const LARGE_BYTES: usize = 8 << 20;
+/// A machine outside EC2 may swallow the question for its region; on EC2 the answer takes a millisecond.
+const INSTANCE_REGION_TIMEOUT: Duration = Duration::from_secs(1);
+const STALL_GRACE: Duration = Duration::from_secs(20);
+const TRIES_MAX: u32 = 4;
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(200);
+
+pub(super) async fn from_environment(bucket: &str) -> Result<Bucket, S3Failure> {
+    let mut endpoint = None;
+    for name in ENDPOINT_VARIABLES {
+        if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
+            endpoint = endpoint.or(Some(checked_endpoint(&value, name)?));
+        }
+    }
+    let http = http_client(endpoint.as_ref());
+    let region = region(endpoint.is_some(), &http).await;
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone()).http_client(http);
+    let settings = loader.load().await;
+    // The variables may be switched off by another one, and a profile may hold what they don't: the SDK knows.
+    let mut builder = Builder::from(&settings);
+    let chosen = chosen_endpoint(&settings);
+    let chosen = chosen.map(|value| checked_endpoint(&value, "endpoint_url")).transpose()?;
+    builder.set_endpoint_url(chosen.as_ref().map(ToString::to_string));
+    build(bucket, builder, chosen.as_ref(), &region)
+}
+
+pub(super) fn explicit(bucket: &str, endpoint: &str, credentials: Credentials) -> Result<Bucket, S3Failure> {
+    let endpoint = checked_endpoint(endpoint, "endpoint")?;
+    let region = Region::from_static(REGION_DEFAULT);
+    let builder = Builder::new()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(http_client(Some(&endpoint)))
+        .region(region.clone())
+        .endpoint_url(endpoint.as_str())
+        .credentials_provider(credentials);
+    build(bucket, builder, Some(&endpoint), &region)
+}
+
+/// Timeouts for a request with a body of this size.
+pub(super) fn timeouts_for(body_bytes: usize) -> Builder {
+    // Two classes only: the SDK keeps separate connections for each set of timeouts.
+    let read = if body_bytes < LARGE_BYTES { READ_TIMEOUT } else { READ_TIMEOUT_LARGE };
+    Config::builder().timeout_config(timeouts(read))
+}
+
+fn timeouts(read: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(read).build()
+}
+
+fn build(bucket: &str, builder: Builder, endpoint: Option<&Url>, region: &Region) -> Result<Bucket, S3Failure> {
+    let name = checked_bucket(bucket)?;
+    let stalls = StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build();
+    let config = builder
+        .timeout_config(timeouts(READ_TIMEOUT))
+        .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX).with_initial_backoff(RETRY_PAUSE_FIRST))
+        .stalled_stream_protection(stalls)
+        // Host names such as lake.localhost exist on AWS alone.
+        .force_path_style(endpoint.is_some())
+        .build();
+    let endpoint = endpoint.map_or_else(|| format!("https://s3.{region}.amazonaws.com"), readable);
+    Ok(Bucket { client: Client::from_conf(config), name, endpoint })
+}
+
+async fn region(has_endpoint: bool, http: &SharedHttpClient) -> Region {
+    let known = |region: &Region| !region.as_ref().is_empty();
+    if let Some(region) = EnvironmentVariableRegionProvider::new().region().await.filter(known) {
+        return region;
+    }
+    if let Some(region) = ProfileFileRegionProvider::new().region().await.filter(known) {
+        return region;
+    }
+    // A server at an endpoint of its own has no use for the region of the machine that asks.
+    if !has_endpoint {
+        let config = ProviderConfig::without_region().with_http_client(http.clone());
+        let instance = ImdsRegionProvider::builder().configure(&config).build();
+        if let Ok(Some(region)) = tokio::time::timeout(INSTANCE_REGION_TIMEOUT, instance.region()).await {
+            return region;
+        }
+    }
+    Region::from_static(REGION_DEFAULT)
+}
+
+fn chosen_endpoint(settings: &aws_config::SdkConfig) -> Option<String> {
+    let key = aws_types::service_config::ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let for_s3 = settings.service_config().and_then(|config| config.load_config(key));
+    for_s3.or_else(|| settings.endpoint_url().map(str::to_owned)).filter(|value| !value.is_empty())
+}
+
+fn http_client(endpoint: Option<&Url>) -> SharedHttpClient {
+    let proxy = if endpoint.is_some_and(is_loopback) { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
+    HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(proxy.clone())
+            .enable_tcp_nodelay(true);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
+fn is_loopback(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn checked_endpoint(value: &str, name: &str) -> Result<Url, S3Failure> {
+    let parsed = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    parsed.ok_or_else(|| {
+        // The value is not repeated: what can't be parsed may hold a password anywhere.
+        S3Failure::Settings { what: format!("{name} is not a URL that begins with http:// or https:// and a host") }
+    })
+}
+
+fn checked_bucket(bucket: &str) -> Result<String, S3Failure> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if (3..=63).contains(&bucket.len()) && bucket.bytes().all(fits) {
+        return Ok(bucket.to_owned());
+    }
+    let what = format!("{:?} is not a bucket's name: 3 to 63 letters, digits, hyphens and dots", clean(bucket));
+    Err(S3Failure::Settings { what })
+}
+
+/// The endpoint as people may see it.
+fn readable(endpoint: &Url) -> String {
+    let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path = endpoint.path().trim_end_matches('/');
+    format!("{}://{}{port}{path}", endpoint.scheme(), endpoint.host_str().unwrap_or_default())
+}

@@ -1,0 +1,248 @@
+//! What S3 answered, as an [`object_store::Error`] that tells the caller what to do.
+//!
+//! Knows S3's status and error codes. Knows nothing of what an operation was for.
+//! Invariant: no text holds a secret or a control character, whatever the server sent; nothing of the SDK's own error
+//! values, which carry whole requests and answers, is kept.
+
+mod answer;
+
+use std::fmt;
+
+use aws_sdk_s3::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
+use object_store::Error;
+
+use super::Bucket;
+pub(super) use answer::{Answer, clean, innermost};
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why S3 could not do an operation, where [`object_store::Error`] has no variant for it.
+///
+/// `doing` says what and where, as in ``put s3://lake/raw/a``; `detail` is the server's or the system's own reason.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum S3Failure {
+    /// A setting can't be right. Correct it.
+    #[error("{what}")]
+    Settings {
+        /// Which one, and why.
+        what: String,
+    },
+
+    /// The bucket does not exist. Create it, or correct its name or the endpoint.
+    #[error("cannot {doing}: bucket {bucket} does not exist at {endpoint}")]
+    NoSuchBucket {
+        /// The bucket.
+        bucket: String,
+        /// Where it was looked for.
+        endpoint: String,
+        /// The operation.
+        doing: String,
+    },
+
+    /// No answer came: nobody listens, the name is unknown, or time ran out. Try again later.
+    #[error("cannot {doing}: no answer from {endpoint}: {detail}")]
+    Unreachable {
+        /// Where the request went.
+        endpoint: String,
+        /// The operation.
+        doing: String,
+        /// What was in the way.
+        detail: String,
+    },
+
+    /// S3 asks for fewer requests. Try again later.
+    #[error("cannot {doing}: {endpoint} asks for fewer requests: {detail}")]
+    Throttled {
+        /// Who asks.
+        endpoint: String,
+        /// The operation.
+        doing: String,
+        /// S3's words.
+        detail: String,
+    },
+
+    /// S3 failed, or what it answered could not be read. Try again later.
+    #[error("cannot {doing}: {endpoint} failed: {detail}")]
+    ServerError {
+        /// Who failed.
+        endpoint: String,
+        /// The operation.
+        doing: String,
+        /// S3's words.
+        detail: String,
+    },
+
+    /// Other writers of the same key were in the way on every try (409); nothing was written. Try again.
+    #[error("cannot {doing}: other writers of the same key were in the way on every try: {detail}")]
+    Conflict {
+        /// The operation.
+        doing: String,
+        /// S3's words.
+        detail: String,
+    },
+
+    /// A conditional write got no final answer: it may have happened or not. Read the key back before deciding anything.
+    #[error("unknown outcome: {endpoint} gave no final answer to {doing}, which may have happened or not")]
+    UnknownOutcome {
+        /// Where the request went.
+        endpoint: String,
+        /// The write.
+        doing: String,
+        /// How the last try failed.
+        #[source]
+        cause: Box<S3Failure>,
+    },
+
+    /// Anything else. Trying again would fail again.
+    #[error("cannot {doing} at {endpoint}: {detail}")]
+    Other {
+        /// Where the request went.
+        endpoint: String,
+        /// The operation.
+        doing: String,
+        /// S3's words, or what was wrong with its answer.
+        detail: String,
+    },
+}
+
+impl S3Failure {
+    /// The failure inside a store's error, if that is what it holds.
+    pub fn of(error: &Error) -> Option<&Self> {
+        match error {
+            Error::Generic { source, .. } => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same operation may succeed later. After [`S3Failure::UnknownOutcome`] it may also have succeeded.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Throttled { .. } | Self::ServerError { .. } => true,
+            Self::Conflict { .. } | Self::UnknownOutcome { .. } => true,
+            Self::Settings { .. } | Self::NoSuchBucket { .. } | Self::Other { .. } => false,
+        }
+    }
+
+    /// Whether a request that failed like this may have been carried out all the same.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Throttled { .. } | Self::ServerError { .. })
+    }
+}
+
+impl From<S3Failure> for Error {
+    fn from(failure: S3Failure) -> Self {
+        Self::Generic { store: "S3", source: Box::new(failure) }
+    }
+}
+
+/// One operation on one place in a bucket, for the errors it may end in.
+#[derive(Clone)]
+pub(super) struct Doing {
+    verb: &'static str,
+    bucket: String,
+    endpoint: String,
+    path: String,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s3://{}/{}", self.verb, self.bucket, self.path)
+    }
+}
+
+impl Bucket {
+    pub(super) fn doing(&self, verb: &'static str, path: impl fmt::Display) -> Doing {
+        let path = path.to_string();
+        Doing { verb, bucket: self.name.clone(), endpoint: self.endpoint.clone(), path }
+    }
+}
+
+impl Doing {
+    /// The store's error for what the SDK reports.
+    pub(super) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.answered(Answer::of(&error))
+    }
+
+    /// An answer that makes no sense, in words of ours.
+    pub(super) fn other(&self, detail: impl fmt::Display) -> Error {
+        let detail = clean(&detail.to_string());
+        S3Failure::Other { endpoint: self.endpoint.clone(), doing: self.to_string(), detail }.into()
+    }
+
+    /// An answer that ended too early or could not be read.
+    pub(super) fn broken_off(&self, detail: impl fmt::Display) -> Error {
+        let detail = clean(&detail.to_string());
+        S3Failure::ServerError { endpoint: self.endpoint.clone(), doing: self.to_string(), detail }.into()
+    }
+
+    /// Says of a conditional write's error that the write may have happened, if it may.
+    pub(super) fn in_doubt(&self, error: Error) -> Error {
+        let Error::Generic { store, source } = error else { return error };
+        match source.downcast::<S3Failure>() {
+            Ok(cause) if cause.leaves_doubt() => {
+                S3Failure::UnknownOutcome { endpoint: self.endpoint.clone(), doing: self.to_string(), cause }.into()
+            }
+            Ok(failure) => (*failure).into(),
+            Err(source) => Error::Generic { store, source },
+        }
+    }
+
+    /// The store's error for an answer.
+    pub(super) fn answered(&self, answer: Answer) -> Error {
+        let (endpoint, doing) = (self.endpoint.clone(), self.to_string());
+        match answer {
+            Answer::None { detail } => S3Failure::Unreachable { endpoint, doing, detail }.into(),
+            Answer::Unreadable { detail } => S3Failure::ServerError { endpoint, doing, detail }.into(),
+            Answer::NotSent { detail } => S3Failure::Other { endpoint, doing, detail }.into(),
+            Answer::NoCredentials { detail } => {
+                let source: Cause = format!("cannot {doing}: no credentials for {endpoint}: {detail}").into();
+                Error::Unauthenticated { path: self.path.clone(), source }
+            }
+            Answer::Refused { status, code, detail } => self.by_code(status, &code, detail),
+        }
+    }
+
+    fn by_code(&self, status: u16, code: &str, detail: String) -> Error {
+        let (endpoint, doing, path) = (self.endpoint.clone(), self.to_string(), self.path.clone());
+        let source = || -> Cause { format!("cannot {doing} at {endpoint}: {detail}").into() };
+        match (status, code) {
+            (_, "NoSuchBucket") => S3Failure::NoSuchBucket { bucket: self.bucket.clone(), endpoint, doing }.into(),
+            (_, "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload") => Error::NotFound { path, source: source() },
+            (304, _) => Error::NotModified { path, source: source() },
+            (412, _) | (_, "PreconditionFailed") => Error::Precondition { path, source: source() },
+            (
+                _,
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidToken"
+                | "TokenRefreshRequired"
+                | "RequestTimeTooSkewed"
+                | "UnrecognizedClientException",
+            )
+            | (401, _) => Error::Unauthenticated { path, source: source() },
+            // A time-out that S3 itself reports comes with 400.
+            (_, "RequestTimeout" | "InternalError") => S3Failure::ServerError { endpoint, doing, detail }.into(),
+            (429 | 503, _) | (_, "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests") => {
+                S3Failure::Throttled { endpoint, doing, detail }.into()
+            }
+            (403, _) | (_, "AccessDenied") => Error::PermissionDenied { path, source: source() },
+            (409, _) => S3Failure::Conflict { doing, detail }.into(),
+            (501, _) | (_, "NotImplemented") => Error::NotSupported { source: source() },
+            (500.., _) => S3Failure::ServerError { endpoint, doing, detail }.into(),
+            (404, _) => {
+                let detail = format!("{detail}; S3 would say whether key or bucket is missing: is this an S3 endpoint?");
+                S3Failure::Other { endpoint, doing, detail }.into()
+            }
+            _ => S3Failure::Other { endpoint, doing, detail }.into(),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A stream's definition: `streams/<stream>.toml` and `streams/<stream>.schema.json`.
+//!
+//! Knows the files and checks their settings. Whether the schema compiles is for the one who enforces it.
+
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    error::Error,
+    ids::{Ordinal, StreamName},
+    settings::Problems,
+};
+use table::Table;
+
+/// How the records lie in an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// One JSON array of records.
+    JsonArray,
+    /// One JSON record per line.
+    Ndjson,
+}
+
+/// What decides the outcome of a record besides its schema. Part of every plan: stored, so add and never rename.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadSettings {
+    /// How the records lie in an object.
+    pub format: Format,
+    /// The top-level column that says when an event happened, for the files' time ranges; none, no ranges.
+    pub event_time: Option<String>,
+    /// The longest object that is read, in bytes; a longer one is a dead letter as a whole.
+    pub object_bytes_max: u64,
+    /// The longest record that is read, in bytes; a longer one is a dead letter.
+    pub record_bytes_max: u64,
+    /// The deepest nesting of a record; a deeper one is a dead letter.
+    pub depth_max: u64,
+    /// How much of a record a dead letter keeps, in bytes.
+    pub raw_bytes_max: u64,
+}
+
+/// How much one batch takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// The most objects of one batch.
+    pub objects_max: usize,
+    /// The most bytes of one batch; an object larger than this is a batch of its own.
+    pub bytes_max: u64,
+    /// The bytes of one task: the unit of parallel work, and about the memory that one core takes several times over.
+    pub task_bytes: u64,
+}
+
+/// All that is said about a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamDefinition {
+    /// Its name.
+    pub name: StreamName,
+    /// How its objects are read.
+    pub read: ReadSettings,
+    /// How often to look for new objects.
+    pub interval: Duration,
+    /// How long another consumer's batch may stay uncommitted before this one executes it too.
+    pub take_over_after: Duration,
+    /// How much one batch takes on.
+    pub batch: BatchSettings,
+    /// Its JSON Schema.
+    pub schema: Value,
+    /// The file that the schema stands in, for messages.
+    pub schema_file: PathBuf,
+}
+
+impl StreamDefinition {
+    /// Reads a stream's two files from `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] with everything that is wrong in either of them. Correct it and start again.
+    pub fn load(folder: &Path, name: &StreamName) -> Result<Self, Error> {
+        let toml_file = folder.join(format!("{name}.toml"));
+        let schema_file = folder.join(format!("{name}.schema.json"));
+        let mut problems = Problems::default();
+        if !toml_file.is_file() {
+            problems.add("--stream", unknown_stream(folder, name));
+            return Err(Error::Settings(problems));
+        }
+        let settings = read_text(&toml_file).and_then(|text| Table::parse(&text));
+        let table = problems.keep(&toml_file.display().to_string(), settings);
+        let schema = problems.keep(&schema_file.display().to_string(), read_schema(&schema_file));
+        let checked = table.map(|table| Checked::from_table(table, &toml_file, &mut problems));
+        match (checked, schema) {
+            (Some(checked), Some(schema)) if problems.is_empty() => {
+                let mut read = checked.read;
+                if read.event_time.is_none() {
+                    read.event_time = first_time_column(&schema);
+                }
+                Ok(Self {
+                    name: name.clone(),
+                    read,
+                    interval: checked.interval,
+                    take_over_after: checked.take_over_after,
+                    batch: checked.batch,
+                    schema,
+                    schema_file,
+                })
+            }
+            _ => Err(Error::Settings(problems)),
+        }
+    }
+
+    /// The names of the streams that `folder` defines, in order; none when there is no such folder.
+    pub fn names_in(folder: &Path) -> Vec<StreamName> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let stems = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml")?.parse().ok());
+        let mut names: Vec<StreamName> = stems.collect();
+        names.sort();
+        names
+    }
+}
+
+/// The checked contents of a stream's TOML file.
+struct Checked {
+    read: ReadSettings,
+    interval: Duration,
+    take_over_after: Duration,
+    batch: BatchSettings,
+}
+
+impl Checked {
+    fn from_table(mut table: Table, file: &Path, problems: &mut Problems) -> Self {
+        let format = match table.text("source.format").as_deref() {
+            Some("json_array") => Format::JsonArray,
+            Some("ndjson") => Format::Ndjson,
+            Some(other) => {
+                table.wrong("source.format", format!("{other:?} is not a format; use \"json_array\" or \"ndjson\""));
+                Format::JsonArray
+            }
+            None => {
+                table.wrong("source.format", "is missing; say \"json_array\" or \"ndjson\"");
+                Format::JsonArray
+            }
+        };
+        const MIB: u64 = 1 << 20;
+        let checked = Self {
+            read: ReadSettings {
+                format,
+                event_time: table.text("source.event_time"),
+                object_bytes_max: table.bytes("limits.object_bytes", 512 * MIB, 1..=2048 * MIB),
+                record_bytes_max: table.bytes("limits.record_bytes", 16 * MIB, 1..=1024 * MIB),
+                depth_max: table.count("limits.depth", 100, 1..=120),
+                raw_bytes_max: table.bytes("limits.raw_bytes", MIB, 0..=64 * MIB),
+            },
+            interval: table.duration("trigger.interval", Duration::from_secs(1), Duration::from_millis(10)),
+            take_over_after: table.duration("takeover.after", Duration::from_secs(30), Duration::from_millis(100)),
+            batch: BatchSettings {
+                objects_max: table.count("batch.objects", 5_000, 1..=Ordinal::LIMIT as u64) as usize,
+                bytes_max: table.bytes("batch.bytes", 256 * MIB, 1..=u64::MAX),
+                task_bytes: table.bytes("batch.task_bytes", 16 * MIB, 1..=u64::MAX),
+            },
+        };
+        for (key, what) in table.finish() {
+            problems.add(format!("{}: {key}", file.display()), what);
+        }
+        checked
+    }
+}
+
+fn unknown_stream(folder: &Path, name: &StreamName) -> String {
+    let known = StreamDefinition::names_in(folder);
+    let known = known.iter().map(|name| format!("{:?}", name.as_str())).collect::<Vec<_>>().join(", ");
+    let hint = if known.is_empty() { "no stream is defined there".to_owned() } else { format!("known are {known}") };
+    format!("unknown stream {:?}: {} has no {name}.toml ({hint})", name.as_str(), folder.display())
+}
+
+fn read_text(file: &Path) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))
+}
+
+fn read_schema(file: &Path) -> Result<Value, String> {
+    let text = read_text(file)?;
+    serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))
+}
+
+fn first_time_column(schema: &Value) -> Option<String> {
+    let columns = crate::columns::columns_of(schema).ok()?;
+    columns.into_iter().find(|column| column.kind == crate::columns::ColumnType::Timestamp).map(|column| column.name)
+}

@@ -1,0 +1,96 @@
+//! Reads a TOML file key by key, collecting every mistake instead of stopping at the first.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+/// A TOML document whose keys are taken out one by one; what is left over in the end is unknown.
+pub(super) struct Table {
+    values: Vec<(String, toml::Value)>,
+    known: Vec<&'static str>,
+    problems: Vec<(String, String)>,
+}
+
+impl Table {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let document: toml::Table = toml::from_str(text).map_err(|error| format!("is not TOML: {error}"))?;
+        let mut values = Vec::new();
+        for (name, value) in document {
+            match value {
+                toml::Value::Table(section) => {
+                    values.extend(section.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
+                }
+                value => values.push((name, value)),
+            }
+        }
+        Ok(Self { values, known: Vec::new(), problems: Vec::new() })
+    }
+
+    pub(super) fn wrong(&mut self, key: &str, what: impl Into<String>) {
+        self.problems.push((key.to_owned(), what.into()));
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            toml::Value::String(text) => Some(text),
+            other => {
+                self.wrong(key, format!("must be a text, not {other}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn count(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = self.take(key) else { return default };
+        match value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|n| range.contains(n)) {
+            Some(number) => number,
+            None => {
+                self.wrong(key, format!("must be a whole number from {} to {}, not {value}", range.start(), range.end()));
+                default
+            }
+        }
+    }
+
+    pub(super) fn bytes(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = self.take(key) else { return default };
+        let size = match &value {
+            toml::Value::Integer(number) => u64::try_from(*number).ok(),
+            toml::Value::String(text) => text.parse::<bytesize::ByteSize>().ok().map(|size| size.as_u64()),
+            _ => None,
+        };
+        match size.filter(|size| range.contains(size)) {
+            Some(size) => size,
+            None => {
+                let most = bytesize::ByteSize::b(*range.end()).display().iec();
+                self.wrong(key, format!("must be a size such as \"16MiB\", at most {most}, not {value}"));
+                default
+            }
+        }
+    }
+
+    pub(super) fn duration(&mut self, key: &'static str, default: Duration, least: Duration) -> Duration {
+        let Some(value) = self.take(key) else { return default };
+        let parsed = value.as_str().and_then(|text| humantime::parse_duration(text).ok());
+        match parsed.filter(|duration| (least..=Duration::from_secs(86_400)).contains(duration)) {
+            Some(duration) => duration,
+            None => {
+                let least = humantime::format_duration(least);
+                self.wrong(key, format!("must be a duration such as \"1s\", from {least} to 1day, not {value}"));
+                default
+            }
+        }
+    }
+
+    /// Every mistake, unknown keys included.
+    pub(super) fn finish(mut self) -> Vec<(String, String)> {
+        let known = self.known.join(", ");
+        for (key, _) in &self.values {
+            self.problems.push((key.clone(), format!("is not a setting of a stream; there are {known}")));
+        }
+        self.problems
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<toml::Value> {
+        self.known.push(key);
+        let at = self.values.iter().position(|(name, _)| name == key)?;
+        Some(self.values.swap_remove(at).1)
+    }
+}
