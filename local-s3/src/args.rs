@@ -1,0 +1,50 @@
+//! The command line, as typed.
+//!
+//! Knows flags and their help. Invariant: nothing here is checked beyond its syntax, and no flag takes
+//! a secret, which every user of the machine could read in the process list.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+const AFTER_HELP: &str = "\
+Environment:
+  AWS_ACCESS_KEY_ID      the access key clients sign with (required)
+  AWS_SECRET_ACCESS_KEY  its secret (required)
+  RUST_LOG               what is logged to stderr [default: info]
+
+Durability:
+  An acknowledged write survives a crash or kill -9 of the server. It survives a power cut or a crash
+  of the operating system only with --fsync, which makes each write wait for the disk.
+
+Exit codes:
+  0  done (stopped by SIGTERM or Ctrl-C)
+  2  invalid arguments or environment
+  4  the port or the root directory cannot be used
+  5  a bug";
+
+/// An S3-compatible server for one machine: path-style requests, one pair of credentials, no TLS.
+/// Prints its URL on stdout once it is ready.
+#[derive(Debug, Parser)]
+#[command(name = "local-s3", version, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Directory to keep everything in; created when absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: PathBuf,
+
+    /// Port to listen on; 0 picks a free one
+    #[arg(long, default_value_t = 9000)]
+    pub(crate) port: u16,
+
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+
+    /// Bucket to create at start when absent; may be repeated
+    #[arg(long = "bucket", value_name = "NAME")]
+    pub(crate) buckets: Vec<String>,
+
+    /// Make every write wait until it is on the disk
+    #[arg(long)]
+    pub(crate) fsync: bool,
+}

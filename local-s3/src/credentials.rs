@@ -1,0 +1,57 @@
+//! The one pair of credentials a server accepts.
+//!
+//! Knows where credentials come from (the environment, never the command line, where `ps` would show
+//! them). Knows nothing of signatures. Invariant: no `Debug` or `Display` in this crate prints the secret.
+
+use std::fmt;
+
+/// A secret that prints itself as `<redacted>`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps `value`.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself, for signing and for handing to a client; never log it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// The access key and its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    access_key: String,
+    secret_key: Secret,
+}
+
+impl Credentials {
+    /// Makes a pair from its two halves.
+    #[must_use]
+    pub fn new(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        Self { access_key: access_key.into(), secret_key: Secret::new(secret_key) }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// The secret half.
+    #[must_use]
+    pub fn secret_key(&self) -> &Secret {
+        &self.secret_key
+    }
+}

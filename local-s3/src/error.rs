@@ -1,0 +1,104 @@
+//! Why a server could not start, and what the operator does about it.
+//!
+//! Knows nothing of S3 error codes: those answer a client, these answer whoever started the server.
+//! Invariant: every error has one [`ErrorKind`], and every kind one exit code.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What can go wrong between [`crate::Config`] and a running server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A bucket of the configuration has a name S3 does not allow.
+    #[error("bucket name {name:?} is not valid: use 3 to 63 lower-case letters, digits, dots and hyphens")]
+    BucketName {
+        /// The name as given.
+        name: String,
+    },
+    /// Something else listens on the port.
+    #[error(
+        "port {} on {} is taken: stop the program that listens there, or choose another with --port (0 picks a free one)",
+        .address.port(), .address.ip()
+    )]
+    PortTaken {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on, for another reason.
+    #[error("cannot listen on {address}: check --host and --port")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another server holds the root directory.
+    #[error("{} is in use by another local-s3: stop it, or choose another --root", .root.display())]
+    RootInUse {
+        /// The directory both want.
+        root: PathBuf,
+    },
+    /// The root directory cannot be read or written.
+    #[error("cannot use {} as the root: check that it is a directory this user may write to", .path.display())]
+    Root {
+        /// The file or directory that failed.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The index under the root cannot be opened.
+    #[error("cannot open the index {}: it is damaged, or was written by another version of local-s3", .path.display())]
+    Index {
+        /// The index file.
+        path: PathBuf,
+        /// What the index library said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A step that cannot fail did.
+    #[error("internal error while {doing}: please report it")]
+    Bug {
+        /// The step.
+        doing: &'static str,
+    },
+}
+
+/// What the operator does about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Correct the arguments or the environment.
+    Invalid,
+    /// Free the port or the root directory, or choose another.
+    Unavailable,
+    /// Report it.
+    Bug,
+}
+
+impl Error {
+    /// What to do about this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::BucketName { .. } => ErrorKind::Invalid,
+            Self::PortTaken { .. }
+            | Self::Listen { .. }
+            | Self::RootInUse { .. }
+            | Self::Root { .. }
+            | Self::Index { .. } => ErrorKind::Unavailable,
+            Self::Bug { .. } => ErrorKind::Bug,
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The exit code the binary ends with.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Invalid => 2,
+            Self::Unavailable => 4,
+            Self::Bug => 5,
+        }
+    }
+}

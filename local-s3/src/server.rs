@@ -1,0 +1,208 @@
+//! A server: a socket, the S3 protocol, and a store behind them.
+//!
+//! Knows connections and how they end. Knows nothing of what an operation does.
+//! Invariant: after [`Server::shutdown`] the root is closed, and may be opened again at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::auth::SimpleAuth;
+use s3s::path::check_bucket_name;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, HttpRequest};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::gate::{Gate, OperationSlot, RequestCounts};
+use crate::service::Service;
+use crate::store::committer::Applied;
+use crate::store::records::BucketRecord;
+use crate::store::{Store, now_ms};
+use crate::{Config, Error};
+
+/// How long a shutdown waits for requests under way before it cuts them off.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A running server.
+///
+/// Dropping it stops it as [`Server::shutdown`] does, but without waiting for the end.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    gate: Gate,
+    store: std::sync::Weak<Store>,
+    stop: watch::Sender<bool>,
+    serving: Option<JoinHandle<()>>,
+    closed: Option<oneshot::Receiver<()>>,
+}
+
+impl Server {
+    /// Opens the root, creates the buckets asked for and starts to listen.
+    ///
+    /// When this returns, requests are answered. It must be called within a tokio runtime, which then
+    /// carries the server.
+    ///
+    /// # Errors
+    /// - [`crate::ErrorKind::Invalid`]: a bucket name is not valid. Correct it.
+    /// - [`crate::ErrorKind::Unavailable`]: the port or the root cannot be used. Free it, or choose another.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        if let Some(name) = config.buckets.iter().find(|name| !check_bucket_name(name)) {
+            return Err(Error::BucketName { name: name.clone() });
+        }
+        let listener = listen(SocketAddr::new(config.host, config.port)).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| Error::Listen { address: SocketAddr::new(config.host, config.port), source })?;
+        let (root, fsync) = (config.root.clone(), config.fsync);
+        let (store, closed) = tokio::task::spawn_blocking(move || Store::open(&root, fsync))
+            .await
+            .map_err(|_| Error::Bug { doing: "opening the store" })??;
+        let store = Arc::new(store);
+        for bucket in &config.buckets {
+            create_bucket(&store, bucket.clone()).await?;
+        }
+        let gate = Gate::default();
+        let (stop, stopped) = watch::channel(false);
+        let weak = Arc::downgrade(&store);
+        let serving = tokio::spawn(serve(listener, s3_service(&config, store, gate.clone()), gate.clone(), stopped));
+        Ok(Self { address, gate, store: weak, stop, serving: Some(serving), closed: Some(closed) })
+    }
+
+    /// The URL clients are given, path-style: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The address listened on, with the port that was picked.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How often each operation was called since the start.
+    #[must_use]
+    pub fn requests(&self) -> RequestCounts {
+        self.gate.counts()
+    }
+
+    /// How many index entries listings have looked at since the start: what a listing costs.
+    #[must_use]
+    pub fn index_entries_visited(&self) -> u64 {
+        self.store.upgrade().map_or(0, |store| store.entries_visited())
+    }
+
+    /// Stops listening, finishes the requests under way, cutting them off after ten seconds, and closes
+    /// the root.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        if let Some(serving) = self.serving.take()
+            && serving.await.is_err()
+        {
+            tracing::error!("the accept loop panicked");
+        }
+        if let Some(closed) = self.closed.take() {
+            // Resolves by the sender's drop, which is an error to a oneshot and the event waited for here.
+            drop(closed.await);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => Error::PortTaken { address },
+        _ => Error::Listen { address, source },
+    })
+}
+
+async fn create_bucket(store: &Store, bucket: String) -> Result<(), Error> {
+    let created = store.change(move |tables| {
+        if tables.bucket(&bucket).is_err() {
+            tables.put_bucket(&bucket, &BucketRecord { created_ms: now_ms() })?;
+        }
+        Ok(Applied::value(()))
+    });
+    created.await.map_err(|_| Error::Bug { doing: "creating a bucket at start" })
+}
+
+fn s3_service(config: &Config, store: Arc<Store>, gate: Gate) -> S3Service {
+    let credentials = &config.credentials;
+    let mut builder = S3ServiceBuilder::new(Service { store });
+    builder.set_auth(SimpleAuth::from_single(credentials.access_key(), credentials.secret_key().expose()));
+    builder.set_access(gate);
+    builder.build()
+}
+
+/// Accepts connections until told to stop, then waits for those open.
+async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stopped: watch::Receiver<bool>) {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let connection = connection(stream, service.clone(), gate.clone(), &graceful);
+                    connections.spawn(connection);
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: let some be closed instead of spinning.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = told_to_stop(&mut stopped) => break,
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("cut off the requests that were still under way");
+    }
+    connections.shutdown().await;
+}
+
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // The sender's end is the server's, which says so before it goes; either way it is over.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+fn connection(
+    stream: TcpStream,
+    service: S3Service,
+    gate: Gate,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + use<> {
+    // An answer is written in one or two pieces; Nagle's algorithm would hold the second back.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (service, gate) = (service.clone(), gate.clone());
+        async move {
+            let mut request: HttpRequest = request.map(Body::from);
+            let slot = OperationSlot::default();
+            request.extensions_mut().insert(slot.clone());
+            let answer = service.call(request).await;
+            gate.after(&slot, answer)
+        }
+    });
+    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
+    let watched = graceful.watch(connection);
+    async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The S3 operations this server implements.
+//!
+//! One method per operation, each of which only hands over to the file that does the work; every
+//! operation not named here answers `NotImplemented`. Knows nothing of sockets or signatures.
+
+mod attributes;
+mod body;
+mod buckets;
+mod conditions;
+mod copies;
+mod digests;
+mod listings;
+mod objects;
+mod tags;
+mod upload_listings;
+mod uploads;
+
+use std::sync::Arc;
+
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result};
+
+use crate::store::Store;
+
+/// Longest key S3 allows, in bytes.
+const KEY_BYTES_MAX: usize = 1024;
+
+/// S3 over one [`Store`].
+pub(crate) struct Service {
+    pub(crate) store: Arc<Store>,
+}
+
+/// Hands each operation to the inherent method of the same meaning.
+macro_rules! operations {
+    ($($operation:ident, $method:ident, $input:ident, $output:ident;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Service {
+            $(
+                async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                    self.$method(request).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    create_bucket, on_create_bucket, CreateBucketInput, CreateBucketOutput;
+    head_bucket, on_head_bucket, HeadBucketInput, HeadBucketOutput;
+    delete_bucket, on_delete_bucket, DeleteBucketInput, DeleteBucketOutput;
+    list_buckets, on_list_buckets, ListBucketsInput, ListBucketsOutput;
+    get_bucket_location, on_get_bucket_location, GetBucketLocationInput, GetBucketLocationOutput;
+    get_bucket_versioning, on_get_bucket_versioning, GetBucketVersioningInput, GetBucketVersioningOutput;
+
+    put_object, on_put_object, PutObjectInput, PutObjectOutput;
+    get_object, on_get_object, GetObjectInput, GetObjectOutput;
+    head_object, on_head_object, HeadObjectInput, HeadObjectOutput;
+    delete_object, on_delete_object, DeleteObjectInput, DeleteObjectOutput;
+    delete_objects, on_delete_objects, DeleteObjectsInput, DeleteObjectsOutput;
+    copy_object, on_copy_object, CopyObjectInput, CopyObjectOutput;
+
+    list_objects, on_list_objects, ListObjectsInput, ListObjectsOutput;
+    list_objects_v2, on_list_objects_v2, ListObjectsV2Input, ListObjectsV2Output;
+
+    create_multipart_upload, on_create_upload, CreateMultipartUploadInput, CreateMultipartUploadOutput;
+    upload_part, on_upload_part, UploadPartInput, UploadPartOutput;
+    upload_part_copy, on_upload_part_copy, UploadPartCopyInput, UploadPartCopyOutput;
+    complete_multipart_upload, on_complete_upload, CompleteMultipartUploadInput, CompleteMultipartUploadOutput;
+    abort_multipart_upload, on_abort_upload, AbortMultipartUploadInput, AbortMultipartUploadOutput;
+    list_parts, on_list_parts, ListPartsInput, ListPartsOutput;
+    list_multipart_uploads, on_list_uploads, ListMultipartUploadsInput, ListMultipartUploadsOutput;
+
+    get_object_tagging, on_get_tags, GetObjectTaggingInput, GetObjectTaggingOutput;
+    put_object_tagging, on_put_tags, PutObjectTaggingInput, PutObjectTaggingOutput;
+    delete_object_tagging, on_delete_tags, DeleteObjectTaggingInput, DeleteObjectTaggingOutput;
+}

@@ -1,0 +1,43 @@
+//! Arguments and environment, checked.
+//!
+//! Invariant: all that is wrong is reported at once, each with the name of the flag or variable to correct.
+
+use std::net::IpAddr;
+
+use local_s3::{Config, Credentials};
+
+use crate::args::Args;
+
+/// Checks `args` and the variables `variable` looks up.
+///
+/// # Errors
+/// Every problem found, one sentence each.
+pub(crate) fn validate(args: Args, variable: impl Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
+    let mut problems = Vec::new();
+    let host = parse_host(&args.host).unwrap_or_else(|problem| {
+        problems.push(problem);
+        IpAddr::from([127, 0, 0, 1])
+    });
+    let mut required = |name: &str| {
+        let value = variable(name).filter(|value| !value.is_empty());
+        value.unwrap_or_else(|| {
+            problems.push(format!("{name} is not set: export the key clients are to sign with"));
+            String::new()
+        })
+    };
+    let access_key = required("AWS_ACCESS_KEY_ID");
+    let secret_key = required("AWS_SECRET_ACCESS_KEY");
+    let mut config = Config::new(args.root, Credentials::new(access_key, secret_key));
+    config.host = host;
+    config.port = args.port;
+    config.buckets = args.buckets;
+    config.fsync = args.fsync;
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn parse_host(host: &str) -> Result<IpAddr, String> {
+    match host {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        _ => host.parse().map_err(|_| format!("--host {host} is no IP address: give one such as 127.0.0.1 or 0.0.0.0")),
+    }
+}
