@@ -39,11 +39,11 @@ impl Bucket {
 async fn carry(bucket: &std::sync::Arc<Bucket>, from: &Path, to: &Path) -> Result<()> {
     let found = get::get(bucket, from, GetOptions::default()).await?;
     if found.meta.size > CARRIED_BYTES_MAX {
-        let source = format!("{from} has {} bytes, and more than {CARRIED_BYTES_MAX} are not copied like this", found.meta.size);
+        let source =
+            format!("{from} has {} bytes, and more than {CARRIED_BYTES_MAX} are not copied like this", found.meta.size);
         return Err(Error::NotSupported { source: source.into() });
     }
-    let options =
-        PutOptions { mode: PutMode::Create, attributes: found.attributes.clone(), ..PutOptions::default() };
+    let options = PutOptions { mode: PutMode::Create, attributes: found.attributes.clone(), ..PutOptions::default() };
     bucket.put(to, found.bytes().await?, options).await?;
     Ok(())
 }

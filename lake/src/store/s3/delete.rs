@@ -82,8 +82,10 @@ impl Bucket {
 
     /// The failures in an answer that lists what was not deleted.
     fn failures(&self, paths: &[&Path], refusals: &[Refusal]) -> HashMap<Path, Error> {
-        let answers: HashMap<&str, Answer> =
-            refusals.iter().map(|refusal| (refusal.key().unwrap_or_default(), Answer::entry(refusal.code(), refusal.message()))).collect();
+        let answers: HashMap<&str, Answer> = refusals
+            .iter()
+            .map(|refusal| (refusal.key().unwrap_or_default(), Answer::entry(refusal.code(), refusal.message())))
+            .collect();
         let mut failures = HashMap::new();
         for &path in paths {
             if let Some(answer) = answers.get(to_key(path).as_str()).filter(|answer| !answer.has_code(GONE)) {

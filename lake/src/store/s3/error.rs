@@ -239,7 +239,8 @@ impl Doing {
             (501, _) | (_, "NotImplemented") => Error::NotSupported { source: source() },
             (500.., _) => S3Failure::ServerError { endpoint, doing, detail }.into(),
             (404, _) => {
-                let detail = format!("{detail}; S3 would say whether key or bucket is missing: is this an S3 endpoint?");
+                let detail =
+                    format!("{detail}; S3 would say whether key or bucket is missing: is this an S3 endpoint?");
                 S3Failure::Other { endpoint, doing, detail }.into()
             }
             _ => S3Failure::Other { endpoint, doing, detail }.into(),

@@ -13,9 +13,7 @@ use aws_sdk_s3::{
 };
 use chrono::Utc;
 use futures::StreamExt;
-use object_store::{
-    Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result, path::Path,
-};
+use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result, path::Path};
 
 use super::{Bucket, attributes::ToAttributes, error::Doing, key::to_key};
 use body::Body;
@@ -39,7 +37,8 @@ pub(super) async fn get(bucket: &Arc<Bucket>, location: &Path, options: GetOptio
 
 impl Bucket {
     fn get_request(&self, location: &Path, options: &GetOptions, doing: &Doing) -> Result<GetObjectFluentBuilder> {
-        let range = options.range.as_ref().map(|range| header(range).map_err(|error| doing.other(error))).transpose()?;
+        let range =
+            options.range.as_ref().map(|range| header(range).map_err(|error| doing.other(error))).transpose()?;
         Ok(self
             .client
             .get_object()
@@ -70,7 +69,11 @@ impl Bucket {
             Err(error) => {
                 let status = error.raw_response().map(|answer| answer.status().as_u16());
                 let error = doing.failed(error);
-                return Err(if matches!(status, Some(400..=404)) { self.explain(location, options, error).await } else { error });
+                return Err(if matches!(status, Some(400..=404)) {
+                    self.explain(location, options, error).await
+                } else {
+                    error
+                });
             }
         };
         let Some(size) = found.content_length().and_then(|size| u64::try_from(size).ok()) else {
@@ -147,7 +150,8 @@ fn meta(
     version: Option<&str>,
     doing: &Doing,
 ) -> Result<ObjectMeta> {
-    let last_modified = last_modified.and_then(to_chrono).ok_or_else(|| doing.other("the answer has no Last-Modified"))?;
+    let last_modified =
+        last_modified.and_then(to_chrono).ok_or_else(|| doing.other("the answer has no Last-Modified"))?;
     let (e_tag, version) = (e_tag.map(str::to_owned), version.map(str::to_owned));
     Ok(ObjectMeta { location: location.clone(), last_modified, size, e_tag, version })
 }

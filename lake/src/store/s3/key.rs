@@ -44,11 +44,7 @@ fn is_special(segment: &str) -> bool {
 }
 
 fn encode(segment: &str) -> String {
-    if is_special(segment) {
-        format!("{MARK}{}", encode_ascii(segment))
-    } else {
-        segment.to_owned()
-    }
+    if is_special(segment) { format!("{MARK}{}", encode_ascii(segment)) } else { segment.to_owned() }
 }
 
 /// Percent-encodes what must be, and leaves other alphabets readable.

@@ -8,9 +8,7 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use bytes::Bytes;
 use object_store::{Error, PutMode, PutOptions, PutResult, Result, path::Path};
 
-use super::{
-    Bucket, S3Failure, attributes::WithAttributes, backoff, connect::timeouts_for, error::Doing, key::to_key,
-};
+use super::{Bucket, S3Failure, attributes::WithAttributes, backoff, connect::timeouts_for, error::Doing, key::to_key};
 
 /// How often a write is tried that S3 refuses with 409, which means that another write of the key is under way.
 const CONFLICT_TRIES_MAX: u32 = 10;

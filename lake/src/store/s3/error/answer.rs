@@ -46,7 +46,11 @@ impl Answer {
                 {
                     detail.push_str(&clean(&format!("; the bucket is in region {region}: set AWS_REGION")));
                 }
-                Self::Refused { status: refusal.raw().status().as_u16(), code: code.unwrap_or_default().to_owned(), detail }
+                Self::Refused {
+                    status: refusal.raw().status().as_u16(),
+                    code: code.unwrap_or_default().to_owned(),
+                    detail,
+                }
             }
             SdkError::ConstructionFailure(_) => Self::NotSent { detail },
             SdkError::DispatchFailure(failure) if failure.is_user() => Self::NotSent { detail },
@@ -100,8 +104,11 @@ fn credentials_error(error: &(dyn Error + 'static)) -> Option<String> {
 
 /// Text from outside as one line of bounded length without control characters.
 pub(in super::super) fn clean(text: &str) -> String {
-    let mut cleaned: String =
-        text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(TEXT_CHARS_MAX).collect();
+    let mut cleaned: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .take(TEXT_CHARS_MAX)
+        .collect();
     if text.chars().nth(TEXT_CHARS_MAX).is_some() {
         cleaned.push('…');
     }
