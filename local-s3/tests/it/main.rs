@@ -1,0 +1,13 @@
+//! What a client of local-s3 may rely on, asked over HTTP with the AWS SDK.
+//!
+//! One binary, so that the SDK is linked once. Needs no network but 127.0.0.1 and no Docker.
+
+mod conditions;
+mod digests;
+mod keys;
+mod listings;
+mod objects;
+mod process;
+mod requests;
+mod support;
+mod uploads;

@@ -1,0 +1,79 @@
+//! A server on a fresh directory, and a client for it.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_smithy_http_client::Builder;
+use local_s3::{Config, Server};
+use tempfile::TempDir;
+
+pub(crate) const ACCESS_KEY: &str = "test-access";
+pub(crate) const SECRET_KEY: &str = "test-secret";
+pub(crate) const BUCKET: &str = "lake";
+
+/// A running server with one bucket; the directory lives as long as it does.
+pub(crate) struct Fixture {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+    pub(crate) root: TempDir,
+}
+
+impl Fixture {
+    pub(crate) async fn start() -> Self {
+        let root = TempDir::new().unwrap();
+        let server = Server::start(config(&root)).await.unwrap();
+        let client = client(&server.endpoint(), SECRET_KEY);
+        Self { server, client, root }
+    }
+
+    pub(crate) fn put(&self, key: &str, body: &[u8]) -> PutObjectFluentBuilder {
+        self.client.put_object().bucket(BUCKET).key(key).body(body.to_vec().into())
+    }
+
+    /// Puts an empty object under each of `keys`.
+    pub(crate) async fn put_all<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) {
+        for key in keys {
+            self.put(key.as_ref(), b"").send().await.unwrap();
+        }
+    }
+
+    pub(crate) async fn body(&self, key: &str) -> Vec<u8> {
+        let object = self.client.get_object().bucket(BUCKET).key(key).send().await.unwrap();
+        object.body.collect().await.unwrap().to_vec()
+    }
+}
+
+pub(crate) fn config(root: &TempDir) -> Config {
+    let credentials = local_s3::Credentials::new(ACCESS_KEY, SECRET_KEY);
+    Config::new(root.path(), credentials).bucket(BUCKET)
+}
+
+/// A client without retries, so that every answer is seen.
+pub(crate) fn client(endpoint: &str, secret: &str) -> Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(ACCESS_KEY, secret, None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(Builder::new().build_http());
+    Client::from_conf(config.build())
+}
+
+/// The status and S3 code of a refusal.
+pub(crate) fn refusal<T, E>(result: Result<T, SdkError<E>>) -> (u16, String)
+where
+    T: std::fmt::Debug,
+    E: ProvideErrorMetadata + std::fmt::Debug,
+{
+    let error = result.unwrap_err();
+    let status = error.raw_response().expect("an answer, not a failed connection").status().as_u16();
+    (status, error.code().unwrap_or_default().to_owned())
+}
+
+/// Bytes that differ at every offset that matters.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
