@@ -1,1 +1,2 @@
-fn main() {}
+//! x
+fn main() { println!("{:?}", duckdb::Connection::open_in_memory().unwrap().version()); }
