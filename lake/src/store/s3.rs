@@ -33,7 +33,8 @@ pub use key::{to_key, to_path};
 /// One S3 bucket as an [`ObjectStore`]. Cheap to clone; clones share their connections.
 ///
 /// A location is S3's key as [`to_path`] writes it, so every key that S3 can hold can be listed, read and written;
-/// [`to_key`] gives S3's own key of a listed location back.
+/// [`to_key`] gives S3's own key of a listed location back. One kind of key is listed and can't be read: the SDK takes a
+/// key of nothing but white space for none.
 ///
 /// # Errors
 /// What S3 refuses for a reason that every store has is said in [`object_store::Error`]'s own variants. All else is
