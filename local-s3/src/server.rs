@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -173,6 +175,17 @@ async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stoppe
     connections.shutdown().await;
 }
 
+/// Makes one header of several `Content-Encoding`s, as HTTP allows: the AWS SDK for Rust sends the
+/// object's own and `aws-chunked` apart, signs them joined, and s3s refuses a header that comes twice.
+fn join_content_encoding(headers: &mut HeaderMap) {
+    let codings: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    if codings.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&codings.join(b",".as_slice()))
+    {
+        headers.insert(CONTENT_ENCODING, joined);
+    }
+}
+
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     // The sender's end is the server's, which says so before it goes; either way it is over.
     drop(stopped.wait_for(|stopped| *stopped).await);
@@ -192,6 +205,7 @@ fn connection(
         let (service, gate) = (service.clone(), gate.clone());
         async move {
             let mut request: HttpRequest = request.map(Body::from);
+            join_content_encoding(request.headers_mut());
             let slot = OperationSlot::default();
             request.extensions_mut().insert(slot.clone());
             let answer = service.call(request).await;

@@ -31,11 +31,7 @@ struct Program {
 
 impl Program {
     fn start(root: &Path) -> Self {
-        let mut child = command(root)
-            .args(["--port", "0", "--bucket", BUCKET])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = command(root).args(["--port", "0", "--bucket", BUCKET]).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("http://127.0.0.1:"), "{line:?}");
