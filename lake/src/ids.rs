@@ -51,7 +51,10 @@ impl FromStr for StreamName {
             || text.starts_with("%~")
             || text.chars().any(|c| c == '/' || c.is_control());
         if unusable {
-            return refuse("a stream's name (1 to 150 bytes, no \"/\", no control characters, not \".\" or \"..\")", text);
+            return refuse(
+                "a stream's name (1 to 150 bytes, no \"/\", no control characters, not \".\" or \"..\")",
+                text,
+            );
         }
         Ok(Self(text.to_owned()))
     }

@@ -201,7 +201,7 @@ impl FromStr for Key {
         let (zone, rest) = text.split_once('/').ok_or_else(not_a_key)?;
         let (stream, rest) = rest.split_once('/').ok_or_else(not_a_key)?;
         let stream: StreamName = stream.parse()?;
-        if zone == ZoneName::Raw.as_str() && !rest.is_empty() {
+        if zone == ZoneName::Raw.as_str() {
             return Ok(Self::Raw { stream, rest: rest.to_owned() });
         }
         let (folder, name) = rest.split_once('/').ok_or_else(not_a_key)?;

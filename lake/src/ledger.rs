@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use commit::{Commit, InputOutcome, OutputFile, Outcome, Totals};
+pub use commit::{Commit, InputOutcome, Outcome, OutputFile, Totals};
 pub use plan::{Plan, PlannedObject, PlannedTask};
 pub use schema::SchemaRecord;
 pub use versioned::{StoredFormat, decode, encode};
@@ -74,7 +74,8 @@ impl Ledger {
         for batch in &numbers {
             if *batch != expected {
                 let missing = self.commit_key(expected);
-                let what = format!("is missing, though batch {} is committed; restore it from a backup", batch.number());
+                let what =
+                    format!("is missing, though batch {} is committed; restore it from a backup", batch.number());
                 return Err(Error::damaged(missing, what));
             }
             expected = expected.next();
@@ -181,7 +182,9 @@ impl Ledger {
     /// - [`Error::Bug`]: the commit does not balance; nothing was written.
     /// - [`Error::Store`]: it is unknown whether the commit stands; call again with the same commit.
     pub async fn create_commit(&self, commit: &Commit) -> Result<Claimed<Commit>, Error> {
-        commit.check_balance().map_err(|what| Error::Bug(format!("the commit of batch {} {what}", commit.batch.number())))?;
+        commit
+            .check_balance()
+            .map_err(|what| Error::Bug(format!("the commit of batch {} {what}", commit.batch.number())))?;
         self.claim(&self.commit_key(commit.batch), commit).await
     }
 

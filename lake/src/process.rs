@@ -22,12 +22,12 @@ pub fn read_dotenv() {
     }
 }
 
-/// Logs to stderr, at `info` and above unless `RUST_LOG` says otherwise; in colour on a terminal.
+/// Logs to stderr, at `level` and above unless `RUST_LOG` says otherwise; in colour on a terminal.
 ///
 /// A panic is reported as a bug and ends the process with exit code 5: a wrong state is never papered over.
-pub fn init() {
+pub fn init(level: &str) {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn,aws_smithy_runtime=warn"));
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},aws_config=warn,aws_smithy_runtime=warn")));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -72,5 +72,16 @@ pub async fn stop_signal() {
     }
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Prints a result on stdout. Whoever reads it may stop early: a closed pipe is no error.
+pub fn print_result(text: &str) {
+    use std::io::Write;
+    let printed = writeln!(std::io::stdout().lock(), "{text}");
+    if let Err(error) = printed
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: cannot write to stdout: {error}");
     }
 }

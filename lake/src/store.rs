@@ -171,8 +171,10 @@ impl Zone {
 
     fn key(&self, path: &Path) -> String {
         let full = if self.is_s3 { s3::to_key(path) } else { path.to_string() };
-        let below = full.strip_prefix(self.root.as_str()).unwrap_or(&full);
-        format!("{}{below}", self.name)
+        match full.strip_prefix(self.root.as_str()) {
+            Some(below) if !self.root.is_empty() => format!("{}{below}", self.name),
+            _ => format!("{}/{full}", self.name),
+        }
     }
 
     fn listed(&self, meta: ObjectMeta) -> Listed {
@@ -201,7 +203,9 @@ impl fmt::Debug for Zone {
 /// What to do about a store's error: whether it is the settings, the lake, or the moment that is wrong.
 pub fn kind_of(error: &object_store::Error) -> ErrorKind {
     match error {
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => ErrorKind::Invalid,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            ErrorKind::Invalid
+        }
         object_store::Error::InvalidPath { .. } | object_store::Error::NotImplemented { .. } => ErrorKind::Bug,
         object_store::Error::Generic { source, .. } => match source.downcast_ref::<s3::S3Failure>() {
             Some(s3::S3Failure::NoSuchBucket { .. }) => ErrorKind::Invalid,

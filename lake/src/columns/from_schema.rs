@@ -70,8 +70,8 @@ impl<'a> Root<'a> {
             let nullable = allows_null || !required.contains(&name.as_str());
             columns.push(Column::unnumbered(name, kind, nullable));
         }
-        let closed =
-            object.get("additionalProperties") == Some(&Value::Bool(false)) && object.get("patternProperties").is_none();
+        let closed = object.get("additionalProperties") == Some(&Value::Bool(false))
+            && object.get("patternProperties").is_none();
         if !closed || !all_named {
             columns.push(Column::unnumbered(EXTRA_COLUMN, ColumnType::Json, true));
         }

@@ -151,7 +151,8 @@ impl Commit {
             }
         }
         let sum = |count: fn(&InputOutcome) -> u64| self.inputs.iter().map(count).sum::<u64>();
-        let in_files = |zone| self.files.iter().filter(|file| file.key.zone() == zone).map(|file| file.rows).sum::<u64>();
+        let in_files =
+            |zone| self.files.iter().filter(|file| file.key.zone() == zone).map(|file| file.rows).sum::<u64>();
         let by_reason = self.totals.dead_letters_by_reason.values().sum::<u64>();
         let sums = [
             ("records", self.totals.records_read, sum(|input| input.records_read)),

@@ -46,7 +46,9 @@ pub fn decode<T: StoredFormat + DeserializeOwned>(key: &Key, bytes: &[u8]) -> Re
     let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
     if head.version != T::VERSION {
         let (found, known) = (head.version, T::VERSION);
-        let what = format!("has format version {found}, and this program knows version {known}; use the program that wrote it");
+        let what = format!(
+            "has format version {found}, and this program knows version {known}; use the program that wrote it"
+        );
         return Err(Error::damaged(key, what));
     }
     // Through a document, so that the head's field can be taken out and every other one must be known.

@@ -37,7 +37,10 @@ impl Lake {
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(Error::store(doing())(error)),
             Ok(_) => {
-                return Err(Error::ConditionalCreateIgnored { zone: ZoneName::Checkpoints, url: zone.url().to_owned() });
+                return Err(Error::ConditionalCreateIgnored {
+                    zone: ZoneName::Checkpoints,
+                    url: zone.url().to_owned(),
+                });
             }
         }
         Ok(())

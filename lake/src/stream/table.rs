@@ -43,7 +43,10 @@ impl Table {
         match value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|n| range.contains(n)) {
             Some(number) => number,
             None => {
-                self.wrong(key, format!("must be a whole number from {} to {}, not {value}", range.start(), range.end()));
+                self.wrong(
+                    key,
+                    format!("must be a whole number from {} to {}, not {value}", range.start(), range.end()),
+                );
                 default
             }
         }

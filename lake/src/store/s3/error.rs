@@ -202,7 +202,8 @@ impl Doing {
             Answer::Unreadable { detail } => S3Failure::ServerError { endpoint, doing, detail }.into(),
             Answer::NotSent { detail } => S3Failure::Other { endpoint, doing, detail }.into(),
             Answer::NoCredentials { detail } => {
-                let source: Cause = format!("cannot {doing}: no credentials for {endpoint}: {detail}").into();
+                let hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role";
+                let source: Cause = format!("cannot {doing}: no credentials for {endpoint}: {detail}; {hint}").into();
                 Error::Unauthenticated { path: self.path.clone(), source }
             }
             Answer::Refused { status, code, detail } => self.by_code(status, &code, detail),

@@ -95,9 +95,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 fn credentials_error(error: &(dyn Error + 'static)) -> Option<String> {
     let found = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
     Some(match found {
-        CredentialsError::CredentialsNotLoaded(_) => {
-            "none found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role".to_owned()
-        }
+        CredentialsError::CredentialsNotLoaded(_) => "none found".to_owned(),
         other => innermost(other),
     })
 }

@@ -1,0 +1,57 @@
+//! The command line, as it is typed. Checked in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use lake::{process::EXIT_CODES, settings::LakeArgs};
+
+/// Holds every record that lands to its schema; commits rows and dead letters together.
+#[derive(Debug, Parser)]
+#[command(name = "consumer", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct ConsumerArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Where the lake is.
+    #[command(flatten)]
+    pub lake: LakeArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Consume a stream until stopped by Ctrl-C or SIGTERM
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Show how far a stream is
+    #[command(after_help = EXIT_CODES)]
+    Status(LookArgs),
+    /// Hold a stream's ledger to its store: exit 0 when they agree, 3 when not
+    #[command(after_help = EXIT_CODES)]
+    Verify(LookArgs),
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The stream to consume
+    #[arg(long, value_name = "NAME")]
+    pub stream: String,
+    /// Drain what is there, then exit
+    #[arg(long)]
+    pub once: bool,
+    /// The folder that defines the streams
+    #[arg(long, env = "STREAMS_DIR", value_name = "FOLDER", default_value = "streams")]
+    pub streams_dir: PathBuf,
+}
+
+/// Flags of `status` and `verify`.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// The stream to look at
+    #[arg(long, value_name = "NAME")]
+    pub stream: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,50 @@
+//! Fetches the planned version of an object, whole or not at all.
+//!
+//! Invariant: bytes are handed on only if they are all of the planned version; a short body is never an end of file.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use lake::{
+    ledger::{PlannedObject, PlannedTask},
+    store::Lake,
+    stream::ReadSettings,
+};
+
+use crate::{error::Error, task::Fetched};
+
+/// How many of a task's objects are fetched at once: enough to hide a store's latency behind small objects.
+const FETCHES_AT_ONCE: usize = 8;
+
+/// Fetches all objects of a task, in the plan's order.
+///
+/// # Errors
+/// The first object that the store fails to give; the task can be tried again.
+pub async fn fetch_task(lake: &Lake, task: &PlannedTask, read: &ReadSettings) -> Result<Vec<Fetched>, Error> {
+    let fetches = task.objects.iter().map(|object| fetch(lake, object, read));
+    stream::iter(fetches).buffered(FETCHES_AT_ONCE).try_collect().await
+}
+
+async fn fetch(lake: &Lake, object: &PlannedObject, read: &ReadSettings) -> Result<Fetched, Error> {
+    let failed = |source| Error::Fetch { key: object.key.to_string(), source };
+    let found = match lake.open_version(&object.key, &object.etag).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => return Ok(Fetched::Missing),
+        Err(object_store::Error::Precondition { .. }) => return Ok(Fetched::Changed),
+        Err(error) => return Err(failed(error)),
+    };
+    if object.size > read.object_bytes_max {
+        return Ok(Fetched::TooLarge);
+    }
+    let mut body = found.into_stream();
+    let mut bytes = Vec::with_capacity(usize::try_from(object.size).unwrap_or(0));
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(failed)?);
+    }
+    if bytes.len() as u64 != object.size {
+        return Err(Error::ShortBody {
+            key: object.key.to_string(),
+            received: bytes.len() as u64,
+            expected: object.size,
+        });
+    }
+    Ok(Fetched::Bytes(bytes.into()))
+}

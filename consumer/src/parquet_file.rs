@@ -1,0 +1,100 @@
+//! Writer: Arrow columns in, the bytes of one Parquet file out.
+//!
+//! Knows Parquet and nothing of stores or keys. Invariant: equal rows in equal batches give equal bytes.
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute,
+    datatypes::{SchemaRef, TimestampMicrosecondType},
+};
+use lake::clock::Timestamp;
+use parquet::{
+    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+    basic::{Compression, ZstdLevel},
+    errors::ParquetError,
+    file::properties::WriterProperties,
+};
+
+/// The version of how rows become bytes: raise it whenever a file of equal rows could come out otherwise.
+///
+/// A part of every output file's fingerprint, so that files of two versions never pass for one another.
+pub const WRITER_VERSION: u32 = 1;
+
+/// One Parquet file, complete, in memory: a store can create it in a single request only.
+#[derive(Debug)]
+pub struct WrittenFile {
+    /// The file.
+    pub bytes: bytes::Bytes,
+    /// Its rows; at least one.
+    pub rows: u64,
+    /// The earliest and the latest value of the column that was watched.
+    pub event_times: Option<(Timestamp, Timestamp)>,
+}
+
+/// Writes one Parquet file; makes none where there is no row.
+pub struct FileWriter {
+    schema: SchemaRef,
+    writer: Option<ArrowWriter<Vec<u8>>>,
+    rows: u64,
+    watched: Option<usize>,
+    event_micros: Option<(i64, i64)>,
+}
+
+impl FileWriter {
+    /// A writer of files with this schema, noting the range of the timestamp column `event_time`, if there is one.
+    pub fn new(schema: SchemaRef, event_time: Option<&str>) -> Self {
+        let watched = event_time.and_then(|name| schema.index_of(name).ok());
+        let is_time = |at: &usize| matches!(schema.field(*at).data_type(), arrow::datatypes::DataType::Timestamp(..));
+        let watched = watched.filter(is_time);
+        Self { schema, writer: None, rows: 0, watched, event_micros: None }
+    }
+
+    /// Appends rows to the file.
+    ///
+    /// # Errors
+    /// What the Parquet library refuses: a bug, since the rows have the file's schema.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.rows += batch.num_rows() as u64;
+        self.watch(batch);
+        match &mut self.writer {
+            Some(writer) => writer.write(batch),
+            None => {
+                let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+                let schema = SchemaRef::clone(&self.schema);
+                let writer = self.writer.insert(ArrowWriter::try_new_with_options(Vec::new(), schema, options)?);
+                writer.write(batch)
+            }
+        }
+    }
+
+    /// The finished file; `None` when no row was written.
+    ///
+    /// # Errors
+    /// As [`FileWriter::write`].
+    pub fn finish(self) -> Result<Option<WrittenFile>, ParquetError> {
+        let Some(writer) = self.writer else { return Ok(None) };
+        let bytes = writer.into_inner()?.into();
+        let event_times =
+            self.event_micros.and_then(|(min, max)| Some((Timestamp::from_micros(min)?, Timestamp::from_micros(max)?)));
+        Ok(Some(WrittenFile { bytes, rows: self.rows, event_times }))
+    }
+
+    fn watch(&mut self, batch: &RecordBatch) {
+        let Some(at) = self.watched else { return };
+        let column = batch.column(at).as_primitive::<TimestampMicrosecondType>();
+        if let (Some(min), Some(max)) = (compute::min(column), compute::max(column)) {
+            let (low, high) = self.event_micros.unwrap_or((min, max));
+            self.event_micros = Some((low.min(min), high.max(max)));
+        }
+    }
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(format!("sluice writer {WRITER_VERSION}"))
+        .build()
+}

@@ -1,0 +1,277 @@
+//! The control flow: discover → plan → decode → enforce → write → commit, again and again.
+//!
+//! Takes every decision that needs a clock or another consumer's doings; the stages know neither.
+//! Invariant: whatever ends this process at whatever moment, the next one goes on from the ledger.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use lake::{
+    clock::Clock,
+    ids::BatchId,
+    keys::ZoneName,
+    ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord},
+    store::Lake,
+    stream::StreamDefinition,
+};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{
+    batch,
+    discover::{self, KnownInputs},
+    enforce::Enforcer,
+    error::Error,
+    plan::take_tasks,
+    recover::recover,
+    retry::Patience,
+};
+
+/// How long a batch in hand may take to finish once the process was asked to stop.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How one run goes about its stream.
+#[derive(Debug)]
+pub struct RunSettings {
+    /// Drain what is there, then return.
+    pub once: bool,
+    /// How many tasks are worked on at a time.
+    pub workers: usize,
+}
+
+/// What one look at the raw zone came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// A batch was committed, by this consumer or another.
+    Committed,
+    /// There was nothing new.
+    Idle,
+}
+
+/// One stream's consumer.
+#[derive(Debug)]
+pub struct Pipeline {
+    ledger: Ledger,
+    definition: StreamDefinition,
+    schema: SchemaRecord,
+    clock: Arc<dyn Clock>,
+    settings: RunSettings,
+    next: BatchId,
+    uncommitted: Option<Plan>,
+    known: KnownInputs,
+    pending: VecDeque<PlannedObject>,
+}
+
+impl Pipeline {
+    /// Tests the stores, registers the stream's schema, and finds out where the stream stands.
+    ///
+    /// # Errors
+    /// Kind `Invalid`: the schema does not compile, or the store is not fit for a ledger. Kind `Corrupt`: the ledger is
+    /// damaged. Kind `Retry`: a store can't be reached.
+    pub async fn open(
+        lake: Lake,
+        definition: StreamDefinition,
+        clock: Arc<dyn Clock>,
+        settings: RunSettings,
+    ) -> Result<Self, Error> {
+        let file = definition.schema_file.display().to_string();
+        let in_schema = |what: String| {
+            let mut problems = lake::settings::Problems::default();
+            problems.add(file.clone(), what);
+            Error::Lake(lake::Error::Settings(problems))
+        };
+        Enforcer::compile(&definition.schema).map_err(in_schema)?;
+        for zone in ZoneName::ALL {
+            lake.check_reachable(zone).await?;
+        }
+        lake.probe_conditional_create().await?;
+        let ledger = Ledger::new(lake, definition.name.clone());
+        let position = recover(&ledger).await?;
+        let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
+        let schema = schema.map_err(in_schema)?;
+        // So that a reader can show the stream's columns before its first row.
+        ledger.create_schema(&schema).await?;
+        info!(
+            stream = %definition.name,
+            next_batch = position.next.number(),
+            known_objects = position.known.len(),
+            schema = %schema.id(),
+            "ready"
+        );
+        Ok(Self {
+            ledger,
+            definition,
+            schema,
+            clock,
+            settings,
+            next: position.next,
+            uncommitted: position.uncommitted,
+            known: position.known,
+            pending: VecDeque::new(),
+        })
+    }
+
+    /// Commits batch after batch until `stop` is done, or with `once` until nothing new is found.
+    ///
+    /// When asked to stop, the batch in hand is finished if that takes a few seconds, and else left to the next start,
+    /// which executes it as planned.
+    ///
+    /// # Errors
+    /// Kind `Retry`: a store could not be reached for a minute. Others as for [`Pipeline::open`].
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        tokio::pin!(stop);
+        let mut patience = Patience::new();
+        loop {
+            let began = Instant::now();
+            let stepped = {
+                let step = self.step();
+                tokio::pin!(step);
+                tokio::select! {
+                    stepped = &mut step => stepped,
+                    () = &mut stop => return finish(step).await,
+                }
+            };
+            let pause = match stepped {
+                Ok(Step::Idle) if self.settings.once => return Ok(()),
+                Ok(_) => {
+                    patience.restore();
+                    let at_once = self.settings.once || !self.pending.is_empty();
+                    if at_once { Duration::ZERO } else { self.definition.interval.saturating_sub(began.elapsed()) }
+                }
+                Err(error) => patience.pause(error)?,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = &mut stop => return Ok(()),
+            }
+        }
+    }
+
+    /// Brings the stream one batch forward, if there is anything to do.
+    async fn step(&mut self) -> Result<Step, Error> {
+        let (plan, ours) = match self.uncommitted.take() {
+            Some(plan) => {
+                info!(batch = plan.batch.number(), "executing a plan that was left uncommitted");
+                (plan, true)
+            }
+            None => match self.plan_next().await? {
+                Some(claimed) => claimed,
+                None => return Ok(Step::Idle),
+            },
+        };
+        // Kept until it is committed, so that a failure in between leads back here.
+        self.uncommitted = Some(plan.clone());
+        let commit = match if ours { None } else { self.stand_by(&plan).await? } {
+            Some(commit) => commit,
+            None => self.execute(&plan).await?,
+        };
+        self.advance(&plan, &commit).await?;
+        Ok(Step::Committed)
+    }
+
+    /// Discovers and plans the next batch: the plan that stands there in the end, and whether it is ours.
+    async fn plan_next(&mut self) -> Result<Option<(Plan, bool)>, Error> {
+        if self.pending.is_empty() {
+            let discovered = discover::discover(self.ledger.lake(), &self.definition.name, &self.known).await?;
+            self.pending = discovered.objects.into();
+        }
+        if self.pending.is_empty() {
+            // Another consumer may have taken all there was.
+            return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, false)));
+        }
+        let tasks = take_tasks(&mut self.pending, &self.definition.batch);
+        self.ledger.create_schema(&self.schema).await?;
+        let plan = Plan {
+            stream: self.definition.name.clone(),
+            batch: self.next,
+            plan_id: Uuid::new_v4(),
+            planned_at: self.clock.now(),
+            schema_id: self.schema.id(),
+            read: self.definition.read.clone(),
+            tasks,
+        };
+        match self.ledger.create_plan(&plan).await {
+            Ok(Claimed::Ours) => Ok(Some((plan, true))),
+            Ok(Claimed::Theirs(theirs)) => {
+                // What is pending may be in their plan: look again after their batch.
+                self.pending.clear();
+                Ok(Some((theirs, false)))
+            }
+            Err(error) => {
+                // Whether the plan stands is unknown: what was taken for it must be found again.
+                self.pending.clear();
+                self.uncommitted = self.ledger.plan(self.next).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits for another consumer's commit; `None` when it is overdue and the batch is to be executed here.
+    async fn stand_by(&self, plan: &Plan) -> Result<Option<Commit>, Error> {
+        let began = Instant::now();
+        loop {
+            if let Some(commit) = self.ledger.commit(plan.batch).await? {
+                return Ok(Some(commit));
+            }
+            if began.elapsed() >= self.definition.take_over_after {
+                warn!(batch = plan.batch.number(), "taking over a batch that another consumer left uncommitted");
+                return Ok(None);
+            }
+            tokio::time::sleep(self.definition.interval.min(Duration::from_secs(1))).await;
+        }
+    }
+
+    /// Executes a plan and commits it: the commit that stands there in the end.
+    async fn execute(&self, plan: &Plan) -> Result<Commit, Error> {
+        let began = Instant::now();
+        let commit = batch::execute(&self.ledger, plan, self.clock.as_ref(), self.settings.workers).await?;
+        match self.ledger.create_commit(&commit).await? {
+            Claimed::Ours => {
+                info!(
+                    batch = commit.batch.number(),
+                    objects = commit.inputs.len(),
+                    rows = commit.totals.rows,
+                    dead_letters = commit.totals.dead_letters,
+                    reasons = batch::reasons_line(&commit.totals.dead_letters_by_reason),
+                    ms = began.elapsed().as_millis() as u64,
+                    "committed"
+                );
+                Ok(commit)
+            }
+            Claimed::Theirs(theirs) => {
+                info!(batch = plan.batch.number(), "another consumer committed the batch first");
+                Ok(theirs)
+            }
+        }
+    }
+
+    /// Goes on behind a committed batch, from whatever schema it was read under.
+    async fn advance(&mut self, plan: &Plan, commit: &Commit) -> Result<(), Error> {
+        if commit.schema_id != self.schema.id() {
+            let previous = self.ledger.schema(&commit.schema_id).await?;
+            self.schema = SchemaRecord::derive(&self.definition.name, &self.definition.schema, Some(&previous))
+                .map_err(Error::Bug)?;
+        }
+        self.known.add(commit);
+        self.next = plan.batch.next();
+        self.uncommitted = None;
+        Ok(())
+    }
+}
+
+/// Gives the batch in hand a little time to finish.
+async fn finish(step: impl Future<Output = Result<Step, Error>>) -> Result<(), Error> {
+    info!("asked to stop; finishing the batch in hand");
+    match tokio::time::timeout(STOP_GRACE, step).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            warn!(error = %lake::error::describe(&error), "the batch in hand failed; the next start executes it")
+        }
+        Err(_) => info!("the batch in hand is left to the next start, which executes it as planned"),
+    }
+    Ok(())
+}

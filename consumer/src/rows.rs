@@ -1,0 +1,162 @@
+//! Rows: values that passed, turned into Arrow columns, each with where it came from.
+//!
+//! Knows Arrow and the lake's columns. Knows nothing of schemas, formats or files.
+//! Invariant: a value is appended whole or not at all, and never changed on the way.
+
+mod builder;
+mod number;
+mod time;
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+};
+use lake::{
+    clock::Timestamp,
+    columns::{BRONZE_COLUMNS, Column, ColumnType},
+    dead_letter::Fault,
+    ids::{BatchId, SchemaId},
+};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+use serde_json::Value;
+
+use builder::ColumnBuilder;
+
+/// What the system columns take per row besides texts, about.
+const ROW_OVERHEAD_BYTES: usize = 64;
+
+/// What all rows and dead letters of one batch have in common.
+#[derive(Clone, Debug)]
+pub struct BatchOrigin {
+    /// The batch.
+    pub batch: BatchId,
+    /// When it was planned.
+    pub ingested_at: Timestamp,
+    /// The schema its records are held to.
+    pub schema_id: SchemaId,
+}
+
+/// Where one record came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Its object.
+    pub key: &'a str,
+    /// The object's version.
+    pub etag: &'a str,
+    /// Its place in the object.
+    pub index: u64,
+}
+
+/// Collects rows into Arrow columns.
+pub struct RowBuilder {
+    schema: SchemaRef,
+    columns: Vec<ColumnBuilder>,
+    names: Vec<String>,
+    extra: Option<usize>,
+    keys: StringBuilder,
+    etags: StringBuilder,
+    indexes: Int64Builder,
+    origin: BatchOrigin,
+    rows: usize,
+    bytes: usize,
+}
+
+impl RowBuilder {
+    /// A builder of a stream's columns followed by the system columns.
+    pub fn new(columns: &[Column], origin: BatchOrigin) -> Self {
+        let own = columns.iter().map(arrow_field);
+        let system = BRONZE_COLUMNS.iter().map(|column| arrow_field(&column.column()));
+        Self {
+            schema: Arc::new(Schema::new(own.chain(system).collect::<Vec<_>>())),
+            columns: columns.iter().map(ColumnBuilder::new).collect(),
+            names: columns.iter().map(|column| column.name.clone()).collect(),
+            extra: builder::extra_field(columns),
+            keys: StringBuilder::new(),
+            etags: StringBuilder::new(),
+            indexes: Int64Builder::new(),
+            origin,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The Arrow schema, with Parquet field ids, of what [`RowBuilder::take`] gives.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Appends a record that its schema accepts; `raw_bytes` is its size as text.
+    ///
+    /// # Errors
+    /// The record's fault (`unrepresentable`) when a column can't hold a value unchanged; then nothing was appended.
+    pub fn append(&mut self, record: &Value, origin: Origin<'_>, raw_bytes: usize) -> Result<(), Fault> {
+        let fields = builder::object_fields(record)?;
+        builder::check_fields(&self.columns, &self.names, self.extra, fields)?;
+        builder::append_fields(&mut self.columns, &self.names, self.extra, fields);
+        self.keys.append_value(origin.key);
+        self.etags.append_value(origin.etag);
+        self.indexes.append_value(origin.index as i64);
+        self.rows += 1;
+        // Short records from long keys: what is repeated per row counts as well.
+        self.bytes += raw_bytes + origin.key.len() + origin.etag.len() + ROW_OVERHEAD_BYTES;
+        Ok(())
+    }
+
+    /// About how much memory the collected rows take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows collected since the last call; the builder is empty then.
+    pub fn take(&mut self) -> RecordBatch {
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        let mut arrays: Vec<ArrayRef> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        arrays.extend([
+            Arc::new(self.keys.finish()) as ArrayRef,
+            Arc::new(self.etags.finish()),
+            Arc::new(self.indexes.finish()),
+        ]);
+        arrays.extend(origin_arrays(&self.origin, rows));
+        RecordBatch::try_new(self.schema(), arrays).expect("each builder got one value per row, of its column's type")
+    }
+}
+
+/// The columns `_batch_id`, `_ingested_at` and `_schema_id`: one value, `rows` times.
+pub(crate) fn origin_arrays(origin: &BatchOrigin, rows: usize) -> [ArrayRef; 3] {
+    let mut batches = Int64Builder::with_capacity(rows);
+    batches.append_value_n(origin.batch.number() as i64, rows);
+    let mut times = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
+    times.append_value_n(origin.ingested_at.micros(), rows);
+    let mut schemas = StringBuilder::new();
+    schemas.append_value_n(origin.schema_id.as_str(), rows);
+    [Arc::new(batches.finish()), Arc::new(times.finish()), Arc::new(schemas.finish())]
+}
+
+/// A column as an Arrow field that carries its Parquet field id.
+pub(crate) fn arrow_field(column: &Column) -> Field {
+    let id = [(PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string())];
+    Field::new(&column.name, arrow_type(&column.kind), column.nullable).with_metadata(id.into())
+}
+
+fn arrow_type(kind: &ColumnType) -> DataType {
+    match kind {
+        ColumnType::String | ColumnType::Json => DataType::Utf8,
+        ColumnType::Int64 => DataType::Int64,
+        ColumnType::Float64 => DataType::Float64,
+        ColumnType::Boolean => DataType::Boolean,
+        ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnType::Date => DataType::Date32,
+        ColumnType::Binary => DataType::Binary,
+        ColumnType::List(element) => DataType::List(Arc::new(arrow_field(element))),
+        ColumnType::Struct(fields) => DataType::Struct(fields.iter().map(arrow_field).collect()),
+        ColumnType::Map { key, value } => DataType::Map(Arc::new(entries_field(key, value)), false),
+    }
+}
+
+fn entries_field(key: &Column, value: &Column) -> Field {
+    let fields = vec![arrow_field(key), arrow_field(value)];
+    Field::new("key_value", DataType::Struct(fields.into()), false)
+}

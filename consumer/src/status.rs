@@ -1,0 +1,117 @@
+//! Status: how far a stream is, from the ledger and a listing, while or without a consumer running.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+use lake::{
+    Error,
+    clock::{Clock, Timestamp},
+    dead_letter::Reason,
+    ids::StreamName,
+    ledger::{Ledger, Outcome, Totals},
+};
+use serde::Serialize;
+
+use crate::discover::{KnownInputs, discover};
+
+/// How far a stream is. Its JSON form is what scripts read: add fields, never rename them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// The stream.
+    pub stream: StreamName,
+    /// Batches committed.
+    pub batches_committed: u64,
+    /// Objects whose records were read.
+    pub objects_ingested: u64,
+    /// Objects that are dead letters as a whole.
+    pub objects_dead_lettered: u64,
+    /// Objects that have landed and are not committed.
+    pub objects_pending: u64,
+    /// Markers and empty folders in the raw zone.
+    pub objects_ignored: u64,
+    /// Planned objects that were gone when they were to be read.
+    pub objects_missing: u64,
+    /// Planned objects that were overwritten before they were read.
+    pub objects_changed: u64,
+    /// Records read; a corrupt batch counts as one.
+    pub records_read: u64,
+    /// Records that became rows.
+    pub rows: u64,
+    /// Records that became dead letters.
+    pub dead_letters: u64,
+    /// Dead letters by reason.
+    pub dead_letters_by_reason: BTreeMap<Reason, u64>,
+    /// When the newest batch was committed.
+    pub last_commit_at: Option<Timestamp>,
+    /// How long the oldest pending object has been waiting, in seconds; 0 when nothing is pending.
+    pub lag_seconds: f64,
+}
+
+/// Finds out how far a stream is. Changes nothing.
+///
+/// # Errors
+/// Kind `Corrupt` when the ledger is damaged, `Retry` when a store can't be reached.
+pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error> {
+    let committed = ledger.commits_after(None).await?;
+    let batches_committed = committed.len() as u64;
+    let mut known = KnownInputs::default();
+    let mut totals = Totals::default();
+    let mut outcomes: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut last_commit_at = None;
+    let mut commits = ledger.read_commits(committed);
+    while let Some(commit) = commits.try_next().await? {
+        known.add(&commit);
+        totals.add(&commit.totals);
+        for input in &commit.inputs {
+            *outcomes.entry(input.outcome.as_str()).or_default() += 1;
+        }
+        last_commit_at = Some(commit.committed_at);
+    }
+    let discovered = discover(ledger.lake(), ledger.stream(), &known).await?;
+    let waiting = discovered.oldest.map(|oldest| (clock.now().datetime() - oldest).num_milliseconds().max(0));
+    let count = |outcome: Outcome| outcomes.get(outcome.as_str()).copied().unwrap_or(0);
+    Ok(Status {
+        stream: ledger.stream().clone(),
+        batches_committed,
+        objects_ingested: count(Outcome::Ingested),
+        objects_dead_lettered: count(Outcome::DeadLettered),
+        objects_pending: discovered.objects.len() as u64,
+        objects_ignored: discovered.ignored,
+        objects_missing: count(Outcome::Missing),
+        objects_changed: count(Outcome::Changed),
+        records_read: totals.records_read,
+        rows: totals.rows,
+        dead_letters: totals.dead_letters,
+        dead_letters_by_reason: totals.dead_letters_by_reason,
+        last_commit_at,
+        lag_seconds: waiting.unwrap_or(0) as f64 / 1_000.0,
+    })
+}
+
+impl Status {
+    /// The status for a person, one fact per line.
+    pub fn text(&self) -> String {
+        let last = self.last_commit_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
+        let mut lines = vec![
+            format!("stream         {}", self.stream),
+            format!("batches        {} committed, the last at {last}", self.batches_committed),
+            format!(
+                "objects        {} ingested, {} dead-lettered, {} pending, {} ignored, {} missing, {} changed",
+                self.objects_ingested,
+                self.objects_dead_lettered,
+                self.objects_pending,
+                self.objects_ignored,
+                self.objects_missing,
+                self.objects_changed
+            ),
+            format!(
+                "records        {} read = {} rows + {} dead letters",
+                self.records_read, self.rows, self.dead_letters
+            ),
+        ];
+        let reasons = self.dead_letters_by_reason.iter();
+        lines.extend(reasons.map(|(reason, count)| format!("               {count} {}", reason.as_str())));
+        lines.push(format!("lag            {:.1} s", self.lag_seconds));
+        lines.join("\n")
+    }
+}
