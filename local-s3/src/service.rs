@@ -6,6 +6,7 @@
 mod attributes;
 mod body;
 mod buckets;
+mod completions;
 mod conditions;
 mod copies;
 mod digests;

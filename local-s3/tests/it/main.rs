@@ -2,6 +2,8 @@
 //!
 //! One binary, so that the SDK is linked once. Needs no network but 127.0.0.1 and no Docker.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, in a helper as in the test itself")]
+
 mod conditions;
 mod digests;
 mod keys;

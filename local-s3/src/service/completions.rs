@@ -1,0 +1,168 @@
+//! The completion of a multipart upload.
+//!
+//! Invariant: the parts a completion lists become one blob before anything is visible; the object
+//! appears, and the upload with all its parts disappears, in one step of the index.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::Service;
+use super::attributes::checksums_of;
+use super::body;
+use super::conditions::Conditions;
+use super::digests::{Claims, multipart_etag};
+use super::objects::replace_object;
+use super::uploads::{UploadName, part_number};
+use crate::store::blobs::PendingBlob;
+use crate::store::records::{Checksums, ObjectRecord, PartRecord};
+use crate::store::{blocking, internal, now_ms};
+
+/// A part but the last has at least this many bytes, as on S3.
+const PART_BYTES_MIN: u64 = 5 << 20;
+
+impl Service {
+    pub(super) async fn on_complete_upload(
+        &self,
+        mut request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = &mut request.input;
+        let conditions = Conditions {
+            if_match: input.if_match.take(),
+            if_none_match: input.if_none_match.take(),
+            ..Default::default()
+        };
+        let checksums = claimed_checksums(checksums_of!(input));
+        let listed = input.multipart_upload.take().and_then(|upload| upload.parts).unwrap_or_default();
+        let CompleteMultipartUploadInput { bucket, key, upload_id: id, .. } = request.input;
+        let name = UploadName { bucket, key, id };
+
+        let wanted = name.clone();
+        let (upload, parts) = self
+            .store
+            .read(move |tables| {
+                let upload = tables.upload(&wanted.bucket, &wanted.key, &wanted.id)?;
+                Ok((upload, select_parts(&listed, tables.parts_of(&wanted.id)?)?))
+            })
+            .await?;
+        let (blob, checksums) = self.join_parts(&parts, checksums).await?;
+        let etag = multipart_etag(parts.iter().map(|(_, part)| part.etag.as_str()))
+            .ok_or_else(|| s3_error!(InternalError, "the index holds a part without an MD5"))?;
+        let record = ObjectRecord {
+            blob: blob.id(),
+            size: parts.iter().map(|(_, part)| part.size).sum(),
+            etag: etag.clone(),
+            modified_ms: now_ms(),
+            attributes: upload.attributes,
+            tags: upload.tags,
+            checksums,
+        };
+        let output = CompleteMultipartUploadOutput {
+            bucket: Some(name.bucket.clone()),
+            key: Some(name.key.clone()),
+            location: Some(format!("/{}/{}", name.bucket, name.key)),
+            e_tag: Some(ETag::Strong(etag)),
+            ..Default::default()
+        };
+        self.publish(name, parts, conditions, (record, blob)).await?;
+        Ok(S3Response::new(output))
+    }
+
+    /// Joins the parts into one blob, and verifies it when the client claims digests of the whole.
+    async fn join_parts(
+        &self,
+        parts: &[(u32, PartRecord)],
+        checksums: Checksums,
+    ) -> S3Result<(PendingBlob, Checksums)> {
+        let blobs = Arc::clone(self.store.blobs());
+        let ids: Vec<_> = parts.iter().map(|(_, part)| part.blob).collect();
+        let size = parts.iter().map(|(_, part)| part.size).sum();
+        blocking(move || {
+            let joined = blobs.join(&ids).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    s3_error!(NoSuchUpload, "the upload was completed or aborted meanwhile")
+                }
+                _ => internal("joining the parts of an upload")(error),
+            })?;
+            if checksums != Checksums::default() {
+                let claims = Claims { checksums: checksums.clone(), ..Default::default() };
+                let file = blobs.read(joined.id()).map_err(internal("opening a blob"))?;
+                claims.verify(&body::digest(file, size, &claims)?)?;
+            }
+            Ok((joined, checksums))
+        })
+        .await
+    }
+
+    async fn publish(
+        &self,
+        name: UploadName,
+        parts: Vec<(u32, PartRecord)>,
+        conditions: Conditions,
+        object: (ObjectRecord, PendingBlob),
+    ) -> S3Result<ObjectRecord> {
+        self.store
+            .change(move |tables| {
+                tables.upload(&name.bucket, &name.key, &name.id)?;
+                let stored = tables.parts_of(&name.id)?;
+                if !parts.iter().all(|part| stored.contains(part)) {
+                    return Err(s3_error!(InvalidPart, "a part was uploaded again meanwhile: complete again"));
+                }
+                let mut applied = replace_object(tables, (&name.bucket, &name.key), &conditions, object)?;
+                let removed = tables.remove_upload(&name.bucket, &name.key, &name.id)?;
+                applied.released.extend(removed.into_iter().map(|part| part.blob));
+                Ok(applied)
+            })
+            .await
+    }
+}
+
+/// The digests of the whole object a completion claims; those of the form `…-N` are digests of the
+/// parts' digests, which were verified part by part, and are not kept.
+fn claimed_checksums(mut checksums: Checksums) -> Checksums {
+    let all = [
+        &mut checksums.crc32,
+        &mut checksums.crc32c,
+        &mut checksums.crc64nvme,
+        &mut checksums.sha1,
+        &mut checksums.sha256,
+    ];
+    for checksum in all {
+        if checksum.as_ref().is_some_and(|value| value.contains('-')) {
+            *checksum = None;
+        }
+    }
+    checksums
+}
+
+/// The stored parts a completion lists, in its order.
+fn select_parts(listed: &[CompletedPart], stored: Vec<(u32, PartRecord)>) -> S3Result<Vec<(u32, PartRecord)>> {
+    let numbers: Vec<_> = listed.iter().map(|part| part.part_number.unwrap_or_default()).collect();
+    if numbers.is_empty() {
+        return Err(s3_error!(MalformedXML, "a completion lists at least one part"));
+    }
+    if !numbers.is_sorted_by(|earlier, later| earlier < later) {
+        return Err(s3_error!(InvalidPartOrder, "the parts are not listed by ascending number"));
+    }
+    let mut stored: HashMap<_, _> = stored.into_iter().collect();
+    let mut selected = Vec::with_capacity(listed.len());
+    for (part, number) in listed.iter().zip(numbers) {
+        let number = part_number(number)?;
+        let etag = part.e_tag.as_ref().map(ETag::value);
+        match stored.remove(&number).filter(|record| etag.is_none_or(|etag| etag == record.etag)) {
+            Some(record) => selected.push((number, record)),
+            None => return Err(s3_error!(InvalidPart, "part {number} was not uploaded, or with another ETag")),
+        }
+    }
+    let all_but_last = &selected[..selected.len() - 1];
+    if let Some((number, part)) = all_but_last.iter().find(|(_, part)| part.size < PART_BYTES_MIN) {
+        let size = part.size;
+        return Err(s3_error!(
+            EntityTooSmall,
+            "part {number} has {size} bytes; all but the last need {PART_BYTES_MIN}"
+        ));
+    }
+    Ok(selected)
+}
