@@ -1,1 +1,42 @@
-fn main() {}
+//! The `producer` program: arguments in, batches of events out, until it is told to stop.
+
+mod args;
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use lake::{clock::SystemClock, process};
+use producer::{
+    Error, run,
+    settings::{Raw, Settings},
+};
+
+fn main() -> ExitCode {
+    process::read_dotenv();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return process::exit_on_usage(&error),
+    };
+    process::init();
+    // A version 4 UUID is made of the system's randomness.
+    let (chance, _) = uuid::Uuid::new_v4().as_u64_pair();
+    let settings = match Raw::from(args).check(chance) {
+        Ok(settings) => settings,
+        Err(error) => return process::fail(&error, error.kind()),
+    };
+    match produce(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => process::fail(&error, error.kind()),
+    }
+}
+
+fn produce(settings: Settings) -> Result<(), Error> {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Err(lake::Error::Bug(format!("cannot start the runtime: {error}")).into()),
+    };
+    let outcome = runtime.block_on(run::run(settings, Arc::new(SystemClock), process::stop_signal()));
+    // Whatever is still under way, such as a write to a pipe that nobody reads, must not keep the process alive.
+    runtime.shutdown_background();
+    outcome
+}

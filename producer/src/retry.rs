@@ -1,0 +1,40 @@
+//! Tries again what may succeed later.
+//!
+//! Knows errors' kinds. Knows nothing of objects.
+
+use std::time::Duration;
+
+use lake::ErrorKind;
+use tokio::time::{Instant, sleep};
+
+/// How long a store that fails is tried again.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Calls `attempt` until it succeeds, fails for good, or has failed for [`PATIENCE`].
+///
+/// # Errors
+/// The last error: of kind [`ErrorKind::Retry`] when patience ended.
+pub(crate) async fn patiently<T, F>(doing: &str, mut attempt: impl FnMut() -> F) -> Result<T, lake::Error>
+where
+    F: Future<Output = Result<T, lake::Error>>,
+{
+    let started = Instant::now();
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let error = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if error.kind() != ErrorKind::Retry || started.elapsed() + pause > PATIENCE {
+            return Err(error);
+        }
+        tracing::warn!("{doing} failed, trying again in {pause:?}: {}", lake::error::describe(&error));
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests;

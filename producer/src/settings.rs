@@ -1,0 +1,133 @@
+//! Checked settings from raw texts; every mistake is found before any is reported.
+
+use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
+
+use lake::{
+    Error,
+    settings::{LakeArgs, LakeUrls, Problems},
+    stream::Format,
+};
+
+use crate::batch::Recipe;
+
+/// The largest batch: at about 350 bytes per event, what a consumer still reads as one object by default.
+const BATCH_SIZE_MAX: usize = 1_000_000;
+
+/// The settings as typed.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// The stream's name.
+    pub stream: Option<String>,
+    /// The number of batches.
+    pub batches: Option<String>,
+    /// Records per batch.
+    pub batch_size: String,
+    /// Time between batches.
+    pub interval: String,
+    /// The chance of a corrupt batch.
+    pub corrupt_batches: String,
+    /// The chance of an invalid record.
+    pub invalid_records: String,
+    /// The chance of a copy.
+    pub duplicates: String,
+    /// How records lie in an object.
+    pub format: String,
+    /// What all chance follows from.
+    pub seed: Option<String>,
+    /// Where objects go.
+    pub sink: String,
+    /// Where the truth goes.
+    pub truth: Option<PathBuf>,
+    /// Where the lake is.
+    pub lake: LakeArgs,
+}
+
+/// Where objects go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkSettings {
+    /// Into the raw zone of a lake.
+    Lake(LakeUrls),
+    /// To stdout, a line feed after each.
+    Stdout,
+}
+
+/// The checked settings of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What is made. Its seed is by chance where none was given.
+    pub recipe: Recipe,
+    /// Whether a seed was given, so that the times follow from it too.
+    pub is_seeded: bool,
+    /// How many batches; endless without.
+    pub batches: Option<u64>,
+    /// Time from one batch to the next; zero for as fast as it goes.
+    pub interval: Duration,
+    /// Where objects go.
+    pub sink: SinkSettings,
+    /// Where the truth goes, if it is told.
+    pub truth: Option<PathBuf>,
+}
+
+impl Raw {
+    /// Checks all settings together; `chance` is the seed where none is given.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] with every mistake, each with the flag or variable it stands in.
+    pub fn check(self, chance: u64) -> Result<Settings, Error> {
+        let mut problems = Problems::default();
+        let stream = match &self.stream {
+            Some(name) => {
+                problems.keep("--stream", name.parse().map_err(|error: lake::ids::IdError| error.to_string()))
+            }
+            None => problems.keep("--stream", Err("is not set; for example --stream events".to_owned())),
+        };
+        let batches = self.batches.map(|text| problems.keep("--batches", number(&text, 1..=u64::MAX)));
+        let seed = self.seed.map(|text| problems.keep("--seed", number(&text, 0..=u64::MAX)));
+        let batch_size = problems.keep("--batch-size", number(&self.batch_size, 1..=BATCH_SIZE_MAX));
+        let interval = problems.keep("--interval", duration(&self.interval));
+        let mut chance_of = |flag, text: &str| problems.keep(flag, share(text)).unwrap_or_default();
+        let corrupt_batches = chance_of("--corrupt-batches", &self.corrupt_batches);
+        let invalid_records = chance_of("--invalid-records", &self.invalid_records);
+        let duplicates = chance_of("--duplicates", &self.duplicates);
+        let format = problems.keep("--format", format(&self.format));
+        let sink = match self.sink.as_str() {
+            "lake" => problems.absorb(self.lake.check())?.map(SinkSettings::Lake),
+            "stdout" => Some(SinkSettings::Stdout),
+            other => problems.keep("--sink", Err(format!("{other:?} is not a sink; use lake or stdout"))),
+        };
+        problems.into_result()?;
+        let (Some(stream), Some(batch_size), Some(interval), Some(format), Some(sink)) =
+            (stream, batch_size, interval, format, sink)
+        else {
+            return Err(Error::Bug("a setting was neither checked nor refused".to_owned()));
+        };
+        let is_seeded = seed.is_some();
+        let seed = seed.flatten().unwrap_or(chance);
+        let recipe = Recipe { stream, format, batch_size, corrupt_batches, invalid_records, duplicates, seed };
+        Ok(Settings { recipe, is_seeded, batches: batches.flatten(), interval, sink, truth: self.truth })
+    }
+}
+
+fn number<T: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusive<T>) -> Result<T, String> {
+    let parsed = text.parse().ok().filter(|value| range.contains(value));
+    parsed.ok_or_else(|| format!("must be a whole number from {} to {}, not {text:?}", range.start(), range.end()))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let parsed = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+    parsed.ok_or_else(|| format!("must be a chance from 0 to 1, not {text:?}"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(86_400);
+    let parsed = humantime::parse_duration(text).ok().filter(|duration| *duration <= LONGEST);
+    parsed.ok_or_else(|| format!("must be a duration such as 1s or 250ms, from 0s to 1day, not {text:?}"))
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "json-array" => Ok(Format::JsonArray),
+        "ndjson" => Ok(Format::Ndjson),
+        other => Err(format!("{other:?} is not a format that can be written; use json-array or ndjson")),
+    }
+}
