@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    columns::ColumnType,
     error::Error,
     ids::{Ordinal, StreamName},
     settings::Problems,
@@ -95,10 +96,13 @@ impl StreamDefinition {
         let schema = problems.keep(&schema_file.display().to_string(), read_schema(&schema_file));
         let checked = table.map(|table| Checked::from_table(table, &toml_file, &mut problems));
         match (checked, schema) {
-            (Some(checked), Some(schema)) if problems.is_empty() => {
+            (Some(checked), Some(schema)) => {
                 let mut read = checked.read;
-                if read.event_time.is_none() {
-                    read.event_time = first_time_column(&schema);
+                let event_time = event_time_column(&schema, read.event_time);
+                read.event_time =
+                    problems.keep(&format!("{}: source.event_time", toml_file.display()), event_time).flatten();
+                if !problems.is_empty() {
+                    return Err(Error::Settings(problems));
                 }
                 Ok(Self {
                     name: name.clone(),
@@ -187,7 +191,14 @@ fn read_schema(file: &Path) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))
 }
 
-fn first_time_column(schema: &Value) -> Option<String> {
-    let columns = crate::columns::columns_of(schema).ok()?;
-    columns.into_iter().find(|column| column.kind == crate::columns::ColumnType::Timestamp).map(|column| column.name)
+/// The column that says when an event happened: the one that was named, or else the first that holds a time.
+fn event_time_column(schema: &Value, named: Option<String>) -> Result<Option<String>, String> {
+    // A schema without columns is told about by the one who compiles it.
+    let columns = crate::columns::columns_of(schema).unwrap_or_default();
+    let mut times = columns.into_iter().filter(|column| column.kind == ColumnType::Timestamp).map(|column| column.name);
+    match named {
+        None => Ok(times.next()),
+        Some(named) if times.any(|name| name == named) => Ok(Some(named)),
+        Some(named) => Err(format!("{named:?} is no top-level column of format date-time")),
+    }
 }

@@ -1,0 +1,182 @@
+//! Columns: what a JSON Schema leads to, and the ids that its columns keep.
+
+use lake::{
+    columns::{Column, ColumnType, columns_of},
+    ids::StreamName,
+    ledger::SchemaRecord,
+};
+use serde_json::{Value, json};
+
+fn column(name: &str, schema: Value) -> Column {
+    let record = json!({"type": "object", "additionalProperties": false, "properties": {name: schema}});
+    let columns = columns_of(&record).unwrap();
+    assert_eq!(columns.len(), 1, "{columns:?}");
+    columns[0].clone()
+}
+
+fn kind(schema: Value) -> ColumnType {
+    column("field", schema).kind
+}
+
+fn names(columns: &[Column]) -> Vec<&str> {
+    columns.iter().map(|column| column.name.as_str()).collect()
+}
+
+#[test]
+fn flat_types_map_as_documented() {
+    assert_eq!(kind(json!({"type": "string"})), ColumnType::String);
+    assert_eq!(kind(json!({"type": "string", "format": "date-time"})), ColumnType::Timestamp);
+    assert_eq!(kind(json!({"type": "string", "format": "date"})), ColumnType::Date);
+    assert_eq!(kind(json!({"type": "string", "format": "uuid"})), ColumnType::String);
+    assert_eq!(kind(json!({"type": "integer"})), ColumnType::Int64);
+    assert_eq!(kind(json!({"type": "number"})), ColumnType::Float64);
+    assert_eq!(kind(json!({"type": "boolean"})), ColumnType::Boolean);
+    assert_eq!(kind(json!({"type": ["integer", "null"]})), ColumnType::Int64);
+}
+
+#[test]
+fn what_has_no_single_type_is_kept_as_json() {
+    let schemas = [
+        json!({}),
+        json!(true),
+        json!({"type": ["integer", "string"]}),
+        json!({"oneOf": [{"type": "integer"}, {"type": "string"}]}),
+        json!({"type": "array"}),
+        json!({"type": "array", "prefixItems": [{"type": "integer"}], "items": {"type": "string"}}),
+        json!({"type": "object"}),
+        json!({"type": "object", "additionalProperties": true}),
+        json!({"type": "object", "patternProperties": {"^a": {"type": "integer"}}}),
+        json!({"$ref": "https://example.com/elsewhere.json"}),
+        json!({"$ref": "#/nowhere"}),
+    ];
+    for schema in schemas {
+        assert_eq!(kind(schema.clone()), ColumnType::Json, "{schema}");
+    }
+}
+
+#[test]
+fn nested_types_map_as_documented() {
+    let ColumnType::List(element) = kind(json!({"type": "array", "items": {"type": ["integer", "null"]}})) else {
+        panic!("not a list");
+    };
+    assert_eq!((element.kind.clone(), element.nullable), (ColumnType::Int64, true));
+    let ColumnType::Map { key, value } = kind(json!({"type": "object", "additionalProperties": {"type": "number"}}))
+    else {
+        panic!("not a map");
+    };
+    assert_eq!((key.kind.clone(), value.kind.clone()), (ColumnType::String, ColumnType::Float64));
+    let object = json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}, "b": {}}});
+    let ColumnType::Struct(fields) = kind(object) else { panic!("not a struct") };
+    assert_eq!(names(&fields), ["a", "b", "_extra"]);
+    assert_eq!(fields.iter().map(|field| field.nullable).collect::<Vec<_>>(), [false, true, true]);
+}
+
+#[test]
+fn a_reference_within_the_document_is_followed_and_a_recursive_one_ends() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"node": {"$ref": "#/$defs/node"}},
+        "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
+    });
+    let columns = columns_of(&schema).unwrap();
+    assert!(matches!(columns[0].kind, ColumnType::Struct(_)));
+}
+
+#[test]
+fn required_without_null_makes_a_column_non_null() {
+    let schema = json!({"type": "object", "additionalProperties": false, "required": ["a", "b", "c"], "properties": {
+        "a": {"type": "string"}, "b": {"type": ["string", "null"]}, "c": {}, "d": {"type": "string"},
+    }});
+    let nullable: Vec<_> = columns_of(&schema).unwrap().iter().map(|column| column.nullable).collect();
+    assert_eq!(nullable, [false, true, true, true]);
+}
+
+#[test]
+fn names_that_sql_would_confuse_are_kept_in_extra() {
+    let schema = json!({"type": "object", "additionalProperties": false, "properties": {
+        "name": {"type": "string"}, "NAME": {"type": "string"}, "_batch_id": {"type": "string"}, "": {"type": "string"},
+    }});
+    assert_eq!(names(&columns_of(&schema).unwrap()), ["name", "_extra"]);
+}
+
+#[test]
+fn a_schema_that_describes_no_objects_is_refused() {
+    for schema in [json!({"type": "string"}), json!(true), json!({"type": ["array", "null"]})] {
+        assert!(columns_of(&schema).is_err(), "{schema}");
+    }
+}
+
+fn record(schema: Value, previous: Option<&SchemaRecord>) -> SchemaRecord {
+    let stream: StreamName = "events".parse().unwrap();
+    SchemaRecord::derive(&stream, &schema, previous).unwrap()
+}
+
+fn object(properties: Value) -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+fn id_of(record: &SchemaRecord, name: &str) -> i32 {
+    record.columns.iter().find(|column| column.name == name).unwrap().id
+}
+
+#[test]
+fn a_column_keeps_its_id_across_versions() {
+    let first = record(object(json!({"a": {"type": "string"}, "b": {"type": "integer"}})), None);
+    let second = record(
+        object(json!({"c": {"type": "string"}, "b": {"type": "number"}, "a": {"type": "string"}})),
+        Some(&first),
+    );
+    assert_eq!(id_of(&second, "a"), id_of(&first, "a"));
+    assert_eq!(id_of(&second, "b"), id_of(&first, "b"), "an integer column widens to a number");
+    assert!(id_of(&second, "c") >= first.next_column_id);
+    assert_ne!(first.id(), second.id());
+}
+
+#[test]
+fn a_column_of_another_type_is_another_column_and_the_earlier_one_is_remembered() {
+    let first = record(object(json!({"a": {"type": "string"}})), None);
+    let second = record(object(json!({"a": {"type": "integer"}})), Some(&first));
+    assert_ne!(id_of(&second, "a"), id_of(&first, "a"));
+    assert_eq!(second.former_columns, first.columns);
+    let third = record(object(json!({"a": {"type": "string"}})), Some(&second));
+    assert_eq!(id_of(&third, "a"), id_of(&first, "a"), "a column that comes back gets its id back");
+}
+
+#[test]
+fn an_unchanged_schema_keeps_its_record_and_its_id() {
+    let schema =
+        object(json!({"a": {"type": "object", "properties": {"b": {"type": "array", "items": {"type": "string"}}}}}));
+    let first = record(schema.clone(), None);
+    assert_eq!(record(schema, Some(&first)), first);
+}
+
+fn ids_within(column: &Column, ids: &mut Vec<i32>) {
+    ids.push(column.id);
+    match &column.kind {
+        ColumnType::Struct(fields) => fields.iter().for_each(|field| ids_within(field, ids)),
+        ColumnType::List(element) => ids_within(element, ids),
+        ColumnType::Map { key, value } => [key, value].into_iter().for_each(|column| ids_within(column, ids)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_two_columns_of_any_version_share_an_id() {
+    let versions = [
+        json!({"a": {"type": "string"}, "s": {"type": "object", "properties": {"x": {"type": "integer"}}}}),
+        json!({"a": {"type": "integer"}, "s": {"type": "object", "properties": {"x": {"type": "integer"}, "y": {}}}}),
+        json!({"s": {"type": "object", "properties": {"y": {}}}, "m": {"type": "object", "additionalProperties": {"type": "string"}}}),
+    ];
+    let mut previous: Option<SchemaRecord> = None;
+    for properties in versions {
+        let next = record(object(properties), previous.as_ref());
+        let mut ids = Vec::new();
+        next.columns.iter().chain(&next.former_columns).for_each(|column| ids_within(column, &mut ids));
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        assert!(ids.iter().all(|id| (100..next.next_column_id).contains(id)), "{ids:?}");
+        previous = Some(next);
+    }
+}

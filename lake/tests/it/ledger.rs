@@ -1,0 +1,269 @@
+//! The ledger's files: their stored shapes, and what a reader of them is told when they are damaged.
+
+use std::{fs, path::PathBuf};
+
+use bytes::Bytes;
+use lake::{
+    ErrorKind,
+    clock::Timestamp,
+    dead_letter::Reason,
+    ids::{BatchId, Fingerprint, SchemaId, StreamName},
+    keys::{DataFile, Key},
+    ledger::{
+        Claimed, Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedObject, PlannedTask, SchemaRecord,
+        StoredFormat, Totals, decode, encode,
+    },
+    store::{Created, Lake},
+    stream::{Format, ReadSettings},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use uuid::Uuid;
+
+fn stream() -> StreamName {
+    "events".parse().unwrap()
+}
+
+fn moment(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_795_000_000_000_000 + seconds * 1_000_000).unwrap()
+}
+
+fn raw(name: &str) -> Key {
+    Key::Raw { stream: stream(), rest: name.to_owned() }
+}
+
+fn schema() -> SchemaRecord {
+    let schema = json!({"type": "object", "required": ["id"], "properties": {
+        "id": {"type": "integer"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "place": {"type": "object", "additionalProperties": false, "properties": {"city": {"type": "string"}}},
+        "labels": {"type": "object", "additionalProperties": {"type": "number"}},
+    }});
+    SchemaRecord::derive(&stream(), &schema, None).unwrap()
+}
+
+fn plan(batch: u64) -> Plan {
+    let object = |name: &str, size| PlannedObject { key: raw(name), etag: format!("\"{name}\""), size };
+    Plan {
+        stream: stream(),
+        batch: BatchId::new(batch).unwrap(),
+        plan_id: Uuid::from_u128(0x11),
+        planned_at: moment(0),
+        schema_id: SchemaId::of(b"schema"),
+        read: ReadSettings {
+            format: Format::JsonArray,
+            event_time: Some("at".to_owned()),
+            object_bytes_max: 512 << 20,
+            record_bytes_max: 16 << 20,
+            depth_max: 100,
+            raw_bytes_max: 1 << 20,
+        },
+        tasks: vec![
+            PlannedTask { objects: vec![object("a.json", 10), object("b \"%2F\" é.json", 20)] },
+            PlannedTask { objects: vec![object("c.json", 30)] },
+        ],
+    }
+}
+
+fn commit(batch: u64) -> Commit {
+    let input = |name: &str, outcome, rows, dead_letters| InputOutcome {
+        key: raw(name),
+        etag: format!("\"{name}\""),
+        size: 10,
+        outcome,
+        records_read: rows + dead_letters,
+        rows,
+        dead_letters,
+        copy: None,
+    };
+    let file = DataFile {
+        stream: stream(),
+        ingested_date: moment(0).date(),
+        batch: BatchId::new(batch).unwrap(),
+        task: "00000".parse().unwrap(),
+        fingerprint: Fingerprint::of(b"writer"),
+    };
+    let output = |key, rows, times: Option<(i64, i64)>| OutputFile {
+        key,
+        size: 100,
+        sha256: lake::ids::sha256_hex(b"file"),
+        rows,
+        event_time_min: times.map(|(min, _)| moment(min)),
+        event_time_max: times.map(|(_, max)| moment(max)),
+    };
+    let mut commit = Commit {
+        stream: stream(),
+        batch: BatchId::new(batch).unwrap(),
+        plan_id: Uuid::from_u128(0x11),
+        attempt_id: Uuid::from_u128(0x22),
+        committed_at: moment(1),
+        schema_id: SchemaId::of(b"schema"),
+        fingerprint: Fingerprint::of(b"writer"),
+        inputs: vec![
+            input("a.json", Outcome::Ingested, 9, 1),
+            input("b \"%2F\" é.json", Outcome::DeadLettered, 0, 1),
+            input("c.json", Outcome::Missing, 0, 0),
+            input("d.json", Outcome::Changed, 0, 0),
+        ],
+        files: vec![output(Key::Bronze(file.clone()), 9, Some((-60, -1))), output(Key::DeadLetters(file), 2, None)],
+        totals: Totals {
+            records_read: 11,
+            rows: 9,
+            dead_letters: 2,
+            dead_letters_by_reason: [(Reason::CorruptedBatch, 1), (Reason::InvalidSchema, 1)].into(),
+        },
+    };
+    commit.inputs[1].copy =
+        Some(Key::ObjectCopy { stream: stream(), batch: commit.batch, input: "00001".parse().unwrap() });
+    commit
+}
+
+/// A golden file holds a stored shape for good: it is never edited, only added to by a new version's.
+fn assert_golden<T: StoredFormat + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v{}.json", T::VERSION));
+    let stored = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let written = encode(value).unwrap();
+    assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(&stored));
+    assert_eq!(decode::<T>(&Key::Probe, &stored).unwrap(), *value);
+}
+
+#[test]
+fn a_plan_is_stored_in_the_shape_of_version_1() {
+    assert_golden("plan", &plan(7));
+}
+
+#[test]
+fn a_commit_is_stored_in_the_shape_of_version_1() {
+    assert_golden("commit", &commit(7));
+}
+
+#[test]
+fn a_schema_is_stored_in_the_shape_of_version_1() {
+    assert_golden("schema", &schema());
+}
+
+#[test]
+fn every_cut_of_a_ledger_file_is_damage_that_names_the_file() {
+    let whole = encode(&commit(7)).unwrap();
+    let key = Key::Commit { stream: stream(), batch: BatchId::new(7).unwrap() };
+    for length in (0..whole.len() - 1).step_by(7) {
+        let error = decode::<Commit>(&key, &whole[..length]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("checkpoints/events/commits/00000000000000000007.json"), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_version_and_an_unknown_field_are_refused() {
+    let key = Key::Probe;
+    let newer = String::from_utf8(encode(&plan(7)).unwrap().to_vec()).unwrap();
+    let error = decode::<Plan>(&key, newer.replacen("\"version\":1", "\"version\":2", 1).as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("format version 2"), "{error}");
+    let error =
+        decode::<Plan>(&key, newer.replacen("\"batch\"", "\"surprise\":1,\"batch\"", 1).as_bytes()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn of_two_plans_for_one_batch_exactly_one_stands() {
+    let ledger = Ledger::new(Lake::in_memory(), stream());
+    let (ours, theirs) = (plan(1), Plan { plan_id: Uuid::from_u128(0x99), ..plan(1) });
+
+    assert_eq!(ledger.create_plan(&theirs).await.unwrap(), Claimed::Ours);
+    assert_eq!(ledger.create_plan(&ours).await.unwrap(), Claimed::Theirs(theirs.clone()));
+    // The one that stands may be created again: an answer may have been lost.
+    assert_eq!(ledger.create_plan(&theirs).await.unwrap(), Claimed::Ours);
+    assert_eq!(ledger.plan(BatchId::FIRST).await.unwrap(), Some(theirs));
+}
+
+#[tokio::test]
+async fn a_commit_that_does_not_balance_is_never_written() {
+    let ledger = Ledger::new(Lake::in_memory(), stream());
+    type Break = fn(&mut Commit);
+    let breaks: [Break; 4] = [
+        |commit| commit.inputs[0].rows += 1,
+        |commit| commit.totals.records_read += 1,
+        |commit| commit.files[0].rows -= 1,
+        |commit| _ = commit.totals.dead_letters_by_reason.pop_first(),
+    ];
+    for broken in breaks {
+        let mut commit = commit(1);
+        broken(&mut commit);
+        assert_eq!(ledger.create_commit(&commit).await.unwrap_err().kind(), ErrorKind::Bug);
+    }
+    assert_eq!(ledger.commit(BatchId::FIRST).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_gap_between_commits_is_damage() {
+    let ledger = Ledger::new(Lake::in_memory(), stream());
+    for batch in [1, 2, 4] {
+        assert_eq!(ledger.create_commit(&commit(batch)).await.unwrap(), Claimed::Ours);
+    }
+    let error = ledger.commits_after(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("commits/00000000000000000003.json"), "{error}");
+    let after_the_gap = ledger.commits_after(BatchId::new(3)).await.unwrap();
+    assert_eq!(after_the_gap, [BatchId::new(4).unwrap()]);
+}
+
+#[tokio::test]
+async fn a_schema_under_anothers_id_is_damage() {
+    let lake = Lake::in_memory();
+    let ledger = Ledger::new(lake.clone(), stream());
+    let other = SchemaId::of(b"other");
+    let key = Key::Schema { stream: stream(), id: other.clone() };
+    assert_eq!(lake.create(&key, encode(&schema()).unwrap()).await.unwrap(), Created::Ours);
+    assert_eq!(ledger.schema(&other).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let absent = ledger.schema(&SchemaId::of(b"absent")).await.unwrap_err();
+    assert!(absent.to_string().contains("is missing"), "{absent}");
+}
+
+#[tokio::test]
+async fn a_foreign_file_among_the_commits_is_damage() {
+    let (lake, directory) = folder_lake().await;
+    let ledger = Ledger::new(lake, stream());
+    let folder = directory.path().join("checkpoints/events/commits");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    let error = ledger.commits_after(None).await.unwrap_err();
+    assert!(error.to_string().contains("notes.txt"), "{error}");
+}
+
+async fn folder_lake() -> (Lake, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let urls = lake::settings::LakeUrls::below(&format!("file://{}", directory.path().display())).unwrap();
+    (Lake::open(&urls).await.unwrap(), directory)
+}
+
+#[tokio::test]
+async fn a_create_keeps_what_stands_there_and_tells_it() {
+    let lake = Lake::in_memory();
+    let key = Key::Probe;
+    assert_eq!(lake.create(&key, Bytes::from_static(b"first")).await.unwrap(), Created::Ours);
+    let second = lake.create(&key, Bytes::from_static(b"second")).await.unwrap();
+    assert_eq!(second, Created::Theirs(Bytes::from_static(b"first")));
+    assert_eq!(lake.create(&key, Bytes::from_static(b"first")).await.unwrap(), Created::Ours);
+    assert_eq!(lake.read(&key).await.unwrap(), Some(Bytes::from_static(b"first")));
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_second_creates_passes_the_probe_again_and_again() {
+    let (lake, _directory) = folder_lake().await;
+    for _ in 0..3 {
+        lake.probe_conditional_create().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn streams_are_the_folders_of_the_ledger() {
+    let lake = Lake::in_memory();
+    assert!(lake.streams().await.unwrap().is_empty());
+    lake.probe_conditional_create().await.unwrap();
+    let strange: StreamName = "x\"; drop table t; --".parse().unwrap();
+    for name in [stream(), strange.clone()] {
+        let record = SchemaRecord { stream: name.clone(), ..schema() };
+        Ledger::new(lake.clone(), name).create_schema(&record).await.unwrap();
+    }
+    assert_eq!(lake.streams().await.unwrap(), [stream(), strange]);
+}

@@ -1,0 +1,110 @@
+//! Settings and stream definitions: what is accepted, and that every mistake is told at once.
+
+use std::{fs, path::Path, time::Duration};
+
+use lake::{
+    Error, ErrorKind,
+    keys::ZoneName,
+    settings::{LakeArgs, LakeUrls},
+    stream::{Format, StreamDefinition},
+};
+
+fn message(error: &Error) -> String {
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    error.to_string()
+}
+
+#[test]
+fn zones_lie_under_the_lake_unless_said_otherwise() {
+    let args = LakeArgs {
+        lake_url: Some("s3://lake/team".to_owned()),
+        raw_url: Some("s3://theirs/landing/".to_owned()),
+        ..LakeArgs::default()
+    };
+    let urls = args.check().unwrap();
+    let text = |name| urls.zone(name).1.to_string();
+    assert_eq!(text(ZoneName::Raw), "s3://theirs/landing");
+    assert_eq!(text(ZoneName::Bronze), "s3://lake/team/bronze");
+    assert_eq!(text(ZoneName::DeadLetters), "s3://lake/team/dead_letters");
+    assert_eq!(text(ZoneName::Checkpoints), "s3://lake/team/checkpoints");
+}
+
+#[test]
+fn every_wrong_url_is_told_at_once_with_its_variable() {
+    let args = LakeArgs {
+        lake_url: Some("ftp://lake".to_owned()),
+        raw_url: Some("s3://UPPER".to_owned()),
+        bronze_url: Some("file://relative/folder".to_owned()),
+        dead_letters_url: Some("s3://lake/../else".to_owned()),
+        checkpoints_url: Some("lake".to_owned()),
+    };
+    let message = message(&args.check().unwrap_err());
+    for name in ["LAKE_URL", "RAW_URL", "BRONZE_URL", "DEAD_LETTERS_URL", "CHECKPOINTS_URL"] {
+        assert!(message.contains(name), "{name} in {message}");
+    }
+}
+
+#[test]
+fn a_lake_without_a_url_is_told_how_to_get_one() {
+    let message = message(&LakeArgs::default().check().unwrap_err());
+    assert!(message.contains("LAKE_URL") && message.contains("s3://"), "{message}");
+    assert!(LakeUrls::below("memory://").is_ok());
+}
+
+fn stream_files(toml: &str, schema: &str) -> (tempfile::TempDir, Result<StreamDefinition, Error>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("events.toml"), toml).unwrap();
+    fs::write(folder.path().join("events.schema.json"), schema).unwrap();
+    let loaded = StreamDefinition::load(folder.path(), &"events".parse().unwrap());
+    (folder, loaded)
+}
+
+const SCHEMA: &str = r#"{"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}"#;
+
+#[test]
+fn a_stream_need_only_say_its_format() {
+    let (_folder, loaded) = stream_files("[source]\nformat = \"ndjson\"\n", SCHEMA);
+    let loaded = loaded.unwrap();
+    assert_eq!(loaded.read.format, Format::Ndjson);
+    assert_eq!(loaded.interval, Duration::from_secs(1));
+    assert_eq!(loaded.read.event_time.as_deref(), Some("at"), "the first date-time column");
+}
+
+#[test]
+fn every_mistake_of_a_stream_is_told_at_once_with_its_key() {
+    let toml = "surprise = 1\n[source]\nformat = \"xml\"\n[trigger]\ninterval = \"soon\"\n[batch]\nbytes = \"-1\"\nobjetcs = 3\n";
+    let (_folder, loaded) = stream_files(toml, "{\"type\": ");
+    let message = message(&loaded.unwrap_err());
+    for part in
+        ["source.format", "xml", "trigger.interval", "soon", "batch.bytes", "batch.objetcs", "surprise", "not JSON"]
+    {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+}
+
+#[test]
+fn an_event_time_that_is_no_time_column_is_refused() {
+    let (_folder, loaded) = stream_files("[source]\nformat = \"ndjson\"\nevent_time = \"nowhere\"\n", SCHEMA);
+    let message = message(&loaded.unwrap_err());
+    assert!(message.contains("source.event_time") && message.contains("nowhere"), "{message}");
+}
+
+#[test]
+fn an_unknown_stream_is_told_which_ones_there_are() {
+    let (folder, _loaded) = stream_files("[source]\nformat = \"ndjson\"\n", SCHEMA);
+    let unknown = StreamDefinition::load(folder.path(), &"evnets".parse().unwrap()).unwrap_err();
+    let text = message(&unknown);
+    assert!(text.contains("evnets") && text.contains("\"events\""), "{text}");
+    let nowhere = StreamDefinition::load(Path::new("/nonexistent"), &"events".parse().unwrap()).unwrap_err();
+    assert!(message(&nowhere).contains("no stream is defined there"));
+}
+
+#[test]
+fn a_shipped_stream_is_a_valid_one() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../streams");
+    let names = StreamDefinition::names_in(&folder);
+    assert!(!names.is_empty());
+    for name in names {
+        StreamDefinition::load(&folder, &name).unwrap();
+    }
+}
