@@ -1,0 +1,46 @@
+# Every target says in one line what it does; `make` alone lists them. The work is done by scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help start stop clean logs status minio duckdb build test lint diagrams
+
+RUN := scripts/run.sh
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+start: ## Start storage, producer and consumer, with Docker Compose or natively
+	@$(RUN) start
+
+stop: ## Stop producer and consumer; the storage stays up
+	@$(RUN) stop
+
+clean: ## Stop everything and delete the lake of `make start`
+	@$(RUN) clean
+
+logs: ## Follow the logs of producer and consumer (SERVICE=consumer: one of them)
+	@$(RUN) logs $(SERVICE)
+
+status: ## Show how far the stream is (STREAM=events)
+	@$(RUN) status $(STREAM)
+
+minio: ## Show where to browse the storage
+	@$(RUN) minio
+
+duckdb: ## Open the SQL shell over rows and dead letters
+	@$(RUN) duckdb
+
+build: ## Build all release programs into cargo's target folder
+	@$(RUN) build
+
+test: ## Run all tests; needs no Docker
+	@scripts/fetch-duckdb.sh
+	cargo test --workspace
+
+lint: ## Check formatting, lints, rustdoc, dependencies and scripts
+	@scripts/fetch-duckdb.sh
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@scripts/lint.sh
+
+diagrams: ## Draw diagrams/*.svg anew (needs Graphviz)
+	@scripts/diagrams.sh

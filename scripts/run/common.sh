@@ -1,0 +1,85 @@
+# What running with Compose and running natively have in common. Sourced by scripts/run.sh.
+# shellcheck shell=sh
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Exports each variable of .env that the environment does not say already; ${OTHER} in a value is replaced.
+load_env() {
+  while IFS= read -r line || [ -n "$line" ]; do
+    case "$line" in
+      [A-Z]*=*)
+        name=${line%%=*}
+        eval "[ -n \"\${$name+set}\" ]" || eval "export $name=\"${line#*=}\""
+        ;;
+    esac
+  done <.env
+}
+
+# within SECONDS COMMAND...: runs a command that may hang; fails when it takes longer. Its output is dropped.
+within() {
+  (
+    limit=$1
+    shift
+    "$@" >/dev/null 2>&1 </dev/null &
+    pid=$!
+    (sleep "$limit" && kill -9 "$pid") >/dev/null 2>&1 &
+    guard=$!
+    wait "$pid"
+    code=$?
+    kill "$guard" 2>/dev/null
+    exit "$code"
+  ) 2>/dev/null
+}
+
+docker_answers() { have docker && within 5 docker info && docker compose version >/dev/null 2>&1; }
+
+# How to run: as said by RUN_WITH, as started before, or with Compose where a Docker engine answers.
+mode() {
+  if [ -n "${RUN_WITH:-}" ]; then
+    say "$RUN_WITH"
+  elif [ -r "$MODE_FILE" ]; then
+    cat "$MODE_FILE"
+  elif docker_answers; then
+    say compose
+  else
+    say native
+  fi
+}
+
+remember_mode() {
+  mkdir -p "$RUN_DIR"
+  # shellcheck disable=SC2154 # set by scripts/run.sh
+  say "$mode" >"$MODE_FILE"
+}
+
+# Cargo knows where its target folder is, whichever setting moved it.
+target_dir() {
+  cargo metadata --format-version 1 --no-deps 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}
+
+build_programs() {
+  scripts/fetch-duckdb.sh
+  cargo build --release --workspace --bins
+}
+
+open_in_browser() {
+  for opener in xdg-open open; do
+    if have "$opener"; then
+      "$opener" "$1" >/dev/null 2>&1 || :
+      return 0
+    fi
+  done
+}
+
+next_steps() {
+  say ""
+  say "Next:  make duckdb   query rows and dead letters with SQL"
+  say "       make status   how far the stream is"
+  say "       make logs     follow producer and consumer"
+  say "       make stop     stop producer and consumer; make clean deletes the lake too"
+}
