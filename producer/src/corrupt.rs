@@ -132,8 +132,8 @@ fn flip_in_lines(bytes: &mut [u8], content: &Content, dice: &mut Dice) -> Option
     let mut slots = slots.clone();
     for _ in 0..=dice.below(lines.len().min(FLIPPED_LINES_MAX)) {
         let slot = &mut slots[lines.swap_remove(dice.below(lines.len()))];
-        // A new line end would make two records of one; a carriage return may be taken for a part of a line end.
-        let may_stay = |line: &[u8]| line.iter().any(|byte| matches!(byte, b'\n' | b'\r')) || is_json(line);
+        // A new line end would make two records of one, and space at an end belongs to no record.
+        let may_stay = |line: &[u8]| line.contains(&b'\n') || line.trim_ascii() != line || is_json(line);
         slot.fate = Fate::Unreadable(flip_until_broken(&mut bytes[slot.span.clone()], may_stay, dice));
     }
     Some(Content::Records(slots))

@@ -20,7 +20,7 @@ pub enum Error {
         /// How long it was tried.
         seconds: u64,
         /// Why the last try failed.
-        source: lake::Error,
+        source: Box<lake::Error>,
     },
 
     /// Asked to stop, and the store did not take what had been made before.

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return process::exit_on_usage(&error),
     };
-    process::init();
+    process::init("info");
     // A version 4 UUID is made of the system's randomness.
     let (chance, _) = uuid::Uuid::new_v4().as_u64_pair();
     let settings = match Raw::from(args).check(chance) {

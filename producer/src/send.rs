@@ -103,7 +103,7 @@ async fn send_to_lake(lake: &Lake, key: &Key, bytes: Bytes, wants_etag: bool) ->
 fn give_up(lake: &Lake) -> impl FnOnce(lake::Error) -> Error {
     let url = lake.zone(ZoneName::Raw).url().to_owned();
     move |source| match source.kind() {
-        ErrorKind::Retry => Error::GaveUp { url, seconds: PATIENCE.as_secs(), source },
+        ErrorKind::Retry => Error::GaveUp { url, seconds: PATIENCE.as_secs(), source: Box::new(source) },
         _ => Error::Lake(source),
     }
 }

@@ -46,7 +46,7 @@ pub struct Raw {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkSettings {
     /// Into the raw zone of a lake.
-    Lake(LakeUrls),
+    Lake(Box<LakeUrls>),
     /// To stdout, a line feed after each.
     Stdout,
 }
@@ -91,7 +91,7 @@ impl Raw {
         let duplicates = chance_of("--duplicates", &self.duplicates);
         let format = problems.keep("--format", format(&self.format));
         let sink = match self.sink.as_str() {
-            "lake" => problems.absorb(self.lake.check())?.map(SinkSettings::Lake),
+            "lake" => problems.absorb(self.lake.check())?.map(|urls| SinkSettings::Lake(Box::new(urls))),
             "stdout" => Some(SinkSettings::Stdout),
             other => problems.keep("--sink", Err(format!("{other:?} is not a sink; use lake or stdout"))),
         };

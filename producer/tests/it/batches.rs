@@ -1,0 +1,294 @@
+//! Batches: the same from the same seed, valid or broken as the truth says.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jsonschema::{Validator, error::ValidationErrorKind};
+use lake::{
+    dead_letter::{ErrorCode, Reason},
+    ledger::Outcome,
+    stream::Format,
+};
+use producer::{
+    Corruption, InvalidKind,
+    batch::{Batch, Recipe},
+    truth::{DeadLetterTruth, ObjectTruth, RecordFate},
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::support::{batches, recipe, streams};
+
+const FORMATS: [Format; 2] = [Format::JsonArray, Format::Ndjson];
+
+fn everything(format: Format, seed: u64) -> Recipe {
+    Recipe { corrupt_batches: 0.3, invalid_records: 0.3, duplicates: 0.3, ..recipe(format, seed) }
+}
+
+fn validator() -> Validator {
+    let text = std::fs::read_to_string(streams().join("events.schema.json")).unwrap();
+    let schema = serde_json::from_str(&text).unwrap();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+/// The code and reason of each way in which a record breaks its schema.
+fn faults(validator: &Validator, record: &Value) -> Vec<(Reason, ErrorCode)> {
+    let kinds = validator.iter_errors(record).map(|error| match error.kind() {
+        ValidationErrorKind::Required { .. } => (Reason::InvalidSchema, ErrorCode::MissingField),
+        ValidationErrorKind::Type { .. } => (Reason::InvalidSchema, ErrorCode::WrongType),
+        ValidationErrorKind::Enum { .. } => (Reason::InvalidSchema, ErrorCode::NotInEnum),
+        ValidationErrorKind::Format { .. } => (Reason::InvalidSchema, ErrorCode::BadFormat),
+        ValidationErrorKind::AdditionalProperties { .. } => (Reason::ExtraFields, ErrorCode::ExtraField),
+        other => panic!("{other:?} in {record}"),
+    });
+    kinds.collect()
+}
+
+/// The records as they lie in an object that can be read.
+fn records(format: Format, batch: &Batch) -> Vec<String> {
+    match format {
+        Format::JsonArray => {
+            let values: Vec<Box<serde_json::value::RawValue>> = serde_json::from_slice(&batch.bytes).unwrap();
+            values.into_iter().map(|value| value.get().to_owned()).collect()
+        }
+        Format::Ndjson => String::from_utf8(batch.bytes.to_vec()).unwrap().lines().map(str::to_owned).collect(),
+    }
+}
+
+fn text(fate: &RecordFate) -> Option<&str> {
+    match fate {
+        RecordFate::Row(row) => Some(&row.text),
+        RecordFate::DeadLetter(dead_letter) => dead_letter.text.as_deref(),
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_keys_bytes_and_truth() {
+    for format in FORMATS {
+        let [one, again, other] = [7, 7, 8].map(|seed| batches(&everything(format, seed), 30));
+        let all = |run: &[Batch]| run.iter().map(|b| (b.key.clone(), b.bytes.clone(), b.truth())).collect::<Vec<_>>();
+        assert_eq!(all(&one), all(&again));
+        assert!(one.iter().zip(&other).all(|(one, other)| one.key != other.key));
+        assert!(one.iter().zip(&other).any(|(one, other)| one.bytes != other.bytes));
+    }
+}
+
+/// A seed means the same for good: a change here breaks every script that names one.
+#[test]
+fn a_seed_keeps_its_meaning_across_versions() {
+    let digests = FORMATS.map(|format| {
+        let all: Vec<u8> = batches(&everything(format, 42), 40).iter().flat_map(|b| b.bytes.to_vec()).collect();
+        lake::ids::sha256_hex(&all)
+    });
+    assert_eq!(
+        digests,
+        [
+            "9e510d1934198d441be40d70bb75e41b8febc8d0a6264b8336f3eb211348541a",
+            "b509fe1c9d06f738e71d8fef9be53daa932fcc4f32b323750476d3064c1ac5a2"
+        ]
+    );
+}
+
+#[test]
+fn a_batch_without_copies_follows_from_its_number_alone() {
+    let recipe = Recipe { duplicates: 0.0, ..everything(Format::JsonArray, 3) };
+    let run = batches(&recipe, 12);
+    let alone = recipe.batch(12, crate::support::at(12), &mut producer::batch::Earlier::default());
+    assert_eq!((&alone.key, &alone.bytes), (&run[11].key, &run[11].bytes));
+}
+
+#[test]
+fn keys_sort_by_time_and_within_a_moment_by_number() {
+    let recipe = Recipe { batch_size: 1, ..recipe(Format::Ndjson, 5) };
+    let same_moment = |number| recipe.batch(number, crate::support::at(0), &mut Default::default()).key.to_string();
+    let keys: Vec<String> = (1..5_000).map(same_moment).collect();
+    assert!(keys.is_sorted());
+    let later = recipe.batch(1, crate::support::at(1), &mut Default::default()).key.to_string();
+    assert!(keys.last() < Some(&later));
+    assert!(later.starts_with("raw/events/") && later.ends_with(".ndjson"), "{later}");
+}
+
+#[test]
+fn valid_events_satisfy_the_schema_and_each_has_an_id_of_its_own() {
+    let validator = validator();
+    let mut ids = HashSet::new();
+    for format in FORMATS {
+        for batch in batches(&recipe(format, format as u64), 10) {
+            for record in records(format, &batch) {
+                let value: Value = serde_json::from_str(&record).unwrap();
+                assert_eq!(faults(&validator, &value), [], "{record}");
+                assert!(ids.insert(value["event_id"].to_string()));
+                assert_eq!(value["event_type"] == "purchase", value.get("product_id").is_some());
+                let id: uuid::Uuid = value["event_id"].as_str().unwrap().parse().unwrap();
+                assert_eq!(id.get_version_num(), 4);
+            }
+        }
+    }
+    assert_eq!(ids.len(), 1_000);
+}
+
+#[test]
+fn invalid_records_break_the_schema_in_the_one_way_the_truth_tells() {
+    let validator = validator();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for batch in batches(&Recipe { invalid_records: 1.0, ..recipe(Format::JsonArray, 11) }, 40) {
+        for record in batch.truth().records {
+            let RecordFate::DeadLetter(DeadLetterTruth { reason, codes, invalid: Some(kind), text: Some(text) }) =
+                record.fate
+            else {
+                panic!("{record:?} is not invalid");
+            };
+            let value = serde_json::from_str(&text).unwrap();
+            assert_eq!(faults(&validator, &value), [(reason, codes[0])], "{kind:?}: {text}");
+            assert_eq!(codes.len(), 1);
+            *seen.entry(format!("{kind:?}")).or_default() += 1;
+        }
+    }
+    assert_eq!(seen.len(), InvalidKind::ALL.len());
+    let even = 2_000 / InvalidKind::ALL.len() as u32;
+    assert!(seen.values().all(|count| count.abs_diff(even) < even / 4), "{seen:?}");
+}
+
+#[test]
+fn the_truth_agrees_with_the_bytes() {
+    for format in FORMATS {
+        for batch in batches(&Recipe { corrupt_batches: 0.0, ..everything(format, 13) }, 20) {
+            let truth = batch.truth();
+            let told: Vec<_> = truth.records.iter().map(|record| text(&record.fate).unwrap()).collect();
+            assert_eq!(told, records(format, &batch));
+            assert!(truth.records.iter().enumerate().all(|(index, record)| record.index == index as u64));
+            let rows = truth.records.iter().filter(|record| matches!(record.fate, RecordFate::Row(_))).count() as u64;
+            assert_eq!((truth.records_read, truth.rows, truth.dead_letters), (50, rows, 50 - rows));
+            assert_eq!((truth.bytes, truth.outcome), (batch.bytes.len() as u64, Outcome::Ingested));
+            assert_eq!(truth.sha256, lake::ids::sha256_hex(&batch.bytes));
+            assert_eq!((batch.records_read(), batch.invalid_records()), (50, 50 - rows));
+            for record in &truth.records {
+                if let RecordFate::Row(row) = &record.fate {
+                    let value: Value = serde_json::from_str(&row.text).unwrap();
+                    assert_eq!(value["event_id"], row.event_id.to_string());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn chances_are_met_and_kinds_are_even() {
+    let run = batches(&everything(Format::JsonArray, 17), 2_000);
+    let corrupt: Vec<_> = run.iter().filter_map(|batch| batch.corruption).collect();
+    assert!(corrupt.len().abs_diff(600) < 80, "{}", corrupt.len());
+    for kind in Corruption::ALL {
+        let count = corrupt.iter().filter(|found| **found == kind).count();
+        assert!(count.abs_diff(150) < 50, "{kind:?} {count}");
+    }
+    let records: Vec<_> = run.iter().flat_map(|batch| batch.truth().records).collect();
+    let share = |count: usize| count as f64 / records.len() as f64;
+    let rows = records.iter().filter(|record| matches!(record.fate, RecordFate::Row(_))).count();
+    assert!((share(rows) - 0.7).abs() < 0.02, "{rows}");
+    let copies = records.iter().filter(|record| record.duplicate).count();
+    assert!((share(copies) - 0.3).abs() < 0.02, "{copies}");
+}
+
+#[test]
+fn duplicates_are_exact_copies_of_earlier_records_and_count_as_records() {
+    let mut seen: HashMap<String, bool> = HashMap::new();
+    let mut across_batches = 0;
+    for batch in batches(&everything(Format::Ndjson, 19), 200) {
+        let before: HashSet<String> = seen.keys().cloned().collect();
+        for record in batch.truth().records {
+            let Some(text) = text(&record.fate).map(str::to_owned) else { continue };
+            let is_row = matches!(record.fate, RecordFate::Row(_));
+            if record.duplicate && matches!(&record.fate, RecordFate::DeadLetter(d) if d.invalid.is_none()) {
+                // A copy in a batch that was damaged afterwards, within the copy.
+                continue;
+            }
+            if record.duplicate {
+                assert_eq!(seen.get(&text), Some(&is_row), "{text} was not sent before");
+                across_batches += u32::from(before.contains(&text));
+            } else if is_row {
+                assert!(!seen.contains_key(&text), "{text} is a copy and not told as one");
+            }
+            seen.insert(text, is_row);
+        }
+    }
+    assert!(across_batches > 100, "{across_batches}");
+}
+
+/// What a reader must say of a JSON array: the design's rules, in order.
+fn code_of_array(bytes: &[u8]) -> Option<ErrorCode> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Some(ErrorCode::BadEncoding) };
+    if text.trim().is_empty() {
+        return Some(ErrorCode::Empty);
+    }
+    match serde_json::from_str::<Vec<Value>>(text) {
+        Ok(_) => None,
+        Err(error) if error.is_eof() => Some(ErrorCode::Truncated),
+        Err(_) if serde_json::from_str::<Value>(text).is_ok() => Some(ErrorCode::NotAnArray),
+        Err(_) => Some(ErrorCode::NotJson),
+    }
+}
+
+fn code_of_line(line: &[u8]) -> Option<ErrorCode> {
+    let Ok(text) = std::str::from_utf8(line) else { return Some(ErrorCode::BadEncoding) };
+    match serde_json::from_str::<Value>(text) {
+        Ok(_) => None,
+        Err(error) if error.is_eof() => Some(ErrorCode::Truncated),
+        Err(_) => Some(ErrorCode::NotJson),
+    }
+}
+
+fn check_corrupt_array(batch: &Batch) {
+    let truth: ObjectTruth = batch.truth();
+    let dead_letter = truth.dead_letter.unwrap();
+    assert_eq!(dead_letter.reason, Reason::CorruptedBatch);
+    let code = code_of_array(&batch.bytes).expect("a corrupt batch parses");
+    assert!(dead_letter.codes.contains(&code), "{:?}: {code:?} is none of {:?}", batch.corruption, dead_letter.codes);
+    assert_eq!((truth.records_read, truth.rows, truth.dead_letters), (1, 0, 1));
+    assert_eq!((truth.outcome, truth.records.len()), (Outcome::DeadLettered, 0));
+}
+
+fn check_corrupt_ndjson(batch: &Batch) {
+    let truth = batch.truth();
+    let lines: Vec<&[u8]> = batch.bytes.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+    if batch.corruption == Some(Corruption::Empty) {
+        assert_eq!((batch.bytes.len(), truth.dead_letter.unwrap().codes), (0, vec![ErrorCode::Empty]));
+        return;
+    }
+    assert_eq!((truth.outcome, truth.records_read), (Outcome::Ingested, lines.len() as u64));
+    assert_eq!(truth.records.len(), lines.len());
+    let mut unreadable = Vec::new();
+    for (record, line) in truth.records.iter().zip(&lines) {
+        assert_eq!(text(&record.fate), std::str::from_utf8(line).ok());
+        match (&record.fate, code_of_line(line)) {
+            (RecordFate::DeadLetter(dead_letter), Some(code)) => {
+                assert_eq!((dead_letter.reason, dead_letter.invalid), (Reason::CorruptedRecord, None));
+                assert!(dead_letter.codes.contains(&code), "{code:?} is none of {:?}", dead_letter.codes);
+                unreadable.push(record.index);
+            }
+            (RecordFate::DeadLetter(dead_letter), None) => assert!(dead_letter.invalid.is_some()),
+            (RecordFate::Row(_), code) => assert_eq!(code, None),
+        }
+    }
+    match batch.corruption.unwrap() {
+        Corruption::Truncated => assert_eq!(unreadable, [lines.len() as u64 - 1]),
+        Corruption::Flipped => assert!((1..=3).contains(&unreadable.len())),
+        _ => assert_eq!(unreadable.len(), lines.len()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn corrupt_batches_never_parse_and_say_why(seed: u64, batch_size in 1_usize..12, invalid in 0.0..=1.0) {
+        for format in FORMATS {
+            let recipe = Recipe { corrupt_batches: 1.0, invalid_records: invalid, batch_size, ..recipe(format, seed) };
+            for batch in batches(&recipe, 8) {
+                prop_assert!(batch.corruption.is_some());
+                match format {
+                    Format::JsonArray => check_corrupt_array(&batch),
+                    Format::Ndjson => check_corrupt_ndjson(&batch),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Settings: checked together, refused with words.
+
+use std::process::{Command, Output};
+
+fn producer(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_producer"));
+    for variable in ["LAKE_URL", "RAW_URL", "BRONZE_URL", "DEAD_LETTERS_URL", "CHECKPOINTS_URL", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    // Away from any .env of the checkout.
+    command.current_dir(std::env::temp_dir()).args(arguments).output().unwrap()
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let output = producer(arguments);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_chance_outside_zero_to_one_is_refused() {
+    for flag in ["--corrupt-batches", "--invalid-records", "--duplicates"] {
+        for chance in ["1.01", "-0.1", "NaN", "inf", "ten", ""] {
+            let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", flag, chance]);
+            assert!(told.contains(flag) && told.contains("from 0 to 1"), "{chance}: {told}");
+        }
+    }
+}
+
+#[test]
+fn several_wrong_flags_are_all_told_at_once() {
+    let wrong = [
+        ("--stream", "a/b"),
+        ("--batches", "0"),
+        ("--batch-size", "-5"),
+        ("--interval", "soon"),
+        ("--corrupt-batches", "2"),
+        ("--invalid-records", "NaN"),
+        ("--duplicates", "-1"),
+        ("--format", "xml"),
+        ("--seed", "first"),
+        ("--lake-url", "ftp://lake"),
+    ];
+    let told = refused(&wrong.iter().flat_map(|(flag, value)| [*flag, *value]).collect::<Vec<_>>());
+    for (flag, _) in wrong {
+        assert!(told.contains(flag) || (flag == "--lake-url" && told.contains("LAKE_URL")), "{flag}: {told}");
+    }
+}
+
+#[test]
+fn a_run_without_a_stream_or_a_lake_is_refused() {
+    let told = refused(&["--batches", "1"]);
+    assert!(told.contains("--stream") && told.contains("LAKE_URL"), "{told}");
+}
+
+#[test]
+fn formats_that_are_not_there_are_refused_with_words() {
+    let told = refused(&["--stream", "events", "--sink", "stdout", "--format", "csv"]);
+    assert!(told.contains("--format") && told.contains("json-array or ndjson"), "{told}");
+}
+
+#[test]
+fn a_truth_file_that_cannot_be_written_is_refused() {
+    let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--truth", "/no/such/folder/t"]);
+    assert!(told.contains("/no/such/folder/t"), "{told}");
+}
+
+#[test]
+fn help_tells_every_flag_and_the_exit_codes() {
+    let output = producer(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    for flag in ["--stream", "--batches", "--batch-size", "--interval", "--corrupt-batches", "--invalid-records"] {
+        assert!(help.contains(flag), "{flag}");
+    }
+    for flag in ["--duplicates", "--format", "--seed", "--sink", "--truth", "--lake-url", "--raw-url"] {
+        assert!(help.contains(flag), "{flag}");
+    }
+    assert!(!help.contains("csv") && !help.contains("gzip"));
+    assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains("4 the store can't be reached"), "{help}");
+}
