@@ -1,6 +1,6 @@
 # Every target says in one line what it does; `make` alone lists them. The work is done by scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help start stop clean logs status minio duckdb build test lint diagrams
+.PHONY: help start stop clean logs status verify minio duckdb build test lint diagrams
 
 RUN := scripts/run.sh
 
@@ -21,6 +21,9 @@ logs: ## Follow the logs of producer and consumer (SERVICE=consumer: one of them
 
 status: ## Show how far the stream is (STREAM=events)
 	@$(RUN) status $(STREAM)
+
+verify: ## Hold the stream's ledger to the storage: exit 0 when they agree (STREAM=events)
+	@$(RUN) verify $(STREAM)
 
 minio: ## Show where to browse the storage
 	@$(RUN) minio

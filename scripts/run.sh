@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts, stops and shows Sluice on this machine, with Docker Compose or natively: what the make targets call.
 #
-#   scripts/run.sh start | stop | clean | logs [SERVICE] | status [STREAM] | minio | duckdb | build
+#   scripts/run.sh start | stop | clean | logs [SERVICE] | status [STREAM] | verify [STREAM] | minio |
+#                  duckdb [ARGUMENT...] | build
 #
 # RUN_WITH=compose or RUN_WITH=native decides; otherwise Compose where a Docker engine answers. Whatever `start` used
 # is remembered until `clean`, so that `stop` stops what was started.
@@ -25,6 +26,6 @@ esac
 
 case "$command" in
   build) build_programs ;;
-  start | stop | clean | logs | status | minio | duckdb) "run_$command" "$@" ;;
-  *) fail "usage: scripts/run.sh start | stop | clean | logs [SERVICE] | status [STREAM] | minio | duckdb | build" ;;
+  start | stop | clean | logs | status | verify | minio | duckdb) "run_$command" "$@" ;;
+  *) fail "$command is none of start, stop, clean, logs, status, verify, minio, duckdb, build" ;;
 esac

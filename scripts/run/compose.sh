@@ -45,9 +45,12 @@ require_storage() {
   [ -n "$(docker compose ps --quiet --status running minio 2>/dev/null)" ] || fail "the storage is not up: make start first"
 }
 
-run_status() {
+run_status() { consumer_tells status "${1:-events}"; }
+run_verify() { consumer_tells verify "${1:-events}"; }
+
+consumer_tells() {
   require_storage
-  exec docker compose run --rm --no-deps --no-TTY consumer status --stream "${1:-events}"
+  exec docker compose run --rm --no-deps --no-TTY consumer "$1" --stream "$2"
 }
 
 run_minio() {
@@ -59,6 +62,6 @@ run_minio() {
 run_duckdb() {
   require_storage
   # SQL may come through a pipe as well.
-  if [ -t 0 ]; then exec docker compose run --rm --no-deps reader; fi
-  exec docker compose run --rm --no-deps --no-TTY reader
+  if [ -t 0 ]; then exec docker compose run --rm --no-deps reader "$@"; fi
+  exec docker compose run --rm --no-deps --no-TTY reader "$@"
 }

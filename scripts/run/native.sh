@@ -193,10 +193,13 @@ require_storage() {
   fi
 }
 
-run_status() {
+run_status() { consumer_tells status "${1:-events}"; }
+run_verify() { consumer_tells verify "${1:-events}"; }
+
+consumer_tells() {
   require_storage
   consumer=$(program consumer)
-  exec "$consumer" status --stream "${1:-events}"
+  exec "$consumer" "$1" --stream "$2"
 }
 
 run_minio() {
@@ -212,5 +215,5 @@ run_minio() {
 run_duckdb() {
   require_storage
   reader=$(program reader)
-  exec "$reader"
+  exec "$reader" "$@"
 }

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Checks what cargo does not: one arrow in the tree, sound scripts, documents that name only what exists.
+#
+# Exit codes: 0 nothing to say; 1 each problem on a line of its own.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+problems=0
+problem() {
+  printf 'lint: %s\n' "$*" >&2
+  problems=$((problems + 1))
+}
+
+# Two versions of one of these would be two types of the same name, which do not fit together.
+doubles=$(sed -n 's/^name = "\(arrow\|arrow-.*\|parquet\|object_store\)"$/\1/p' Cargo.lock | sort | uniq -d | tr '\n' ' ')
+[ -z "$doubles" ] || problem "Cargo.lock has more than one version of: $doubles"
+
+scripts=$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
+for script in $scripts; do
+  case "$(head -n 1 "$script")" in *bash) shell="bash" ;; *) shell="sh" ;; esac
+  "$shell" -n "$script" || problem "$script is no valid shell script"
+done
+if command -v shellcheck >/dev/null 2>&1; then
+  # SC3013: dash, bash and ksh, the shells that /bin/sh is, all know -ef.
+  # shellcheck disable=SC2086 # one word per script
+  shellcheck -x -S warning -e SC3013 $scripts || problem "shellcheck has something to say"
+else
+  printf 'lint: shellcheck is not installed; scripts were only parsed\n' >&2
+fi
+
+targets=$(sed -n 's/^\([a-z]*\):.*/\1/p' Makefile)
+documents=$(git ls-files --cached --others --exclude-standard -- '*.md')
+for document in $documents; do
+  for target in $(grep -o '`make [a-z]*' "$document" | sed 's/.* //' | sort -u); do
+    printf '%s\n' "$targets" | grep -qx "$target" || problem "$document: there is no target: make $target"
+  done
+  # Links within the repository: ](path) and srcset="path" or src="path".
+  for link in $(grep -oE '\]\([^)#: ]+|src(set)?="[^"#:]+' "$document" | sed 's/^](//; s/^src.*="//'); do
+    [ -e "$(dirname "$document")/$link" ] || problem "$document: $link is not there"
+  done
+done
+
+[ "$problems" -eq 0 ] || exit 1
+printf 'lint: one arrow, parquet and object_store; scripts and documents are sound\n'
