@@ -9,7 +9,7 @@ command -v dot >/dev/null 2>&1 || {
 }
 
 # Without the comments that name Graphviz's version, the same source gives the same bytes everywhere it is drawn alike.
-draw() { dot -Tsvg | sed '/^<!--/,/-->$/d'; }
+draw() { dot -Tsvg | sed -e '/^<!--.*-->$/d' -e '/^<!--/,/-->$/d'; }
 
 draw <architecture.dot >architecture-light.svg
 
