@@ -406,6 +406,15 @@ async fn a_refused_operation_is_a_lack_of_permission() {
 }
 
 #[tokio::test]
+async fn an_answer_401_is_about_credentials_whatever_its_code() {
+    let server = Scripted::start(|_, _| refusal("401 Unauthorized", "Whatever", "who are you")).await;
+
+    let error = server.store().get(&some_path()).await.unwrap_err();
+
+    assert!(matches!(error, Error::Unauthenticated { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_s3_does_not_make_keys_look_missing() {
     let server =
         Scripted::start(|_, _| answer("404 Not Found", "content-type: text/html\r\n", "<html>no</html>")).await;
@@ -483,6 +492,21 @@ async fn a_listing_that_says_it_goes_on_and_not_where_is_an_error() {
     let error = server.store().list(None).try_collect::<Vec<_>>().await.unwrap_err();
 
     assert!(error.to_string().contains("does not name the next"), "{error}");
+}
+
+#[tokio::test]
+async fn listed_keys_are_decoded_if_and_only_if_the_server_encoded_them() {
+    for (encoding, expected) in [("<EncodingType>url</EncodingType>", "a b+c/ä"), ("", "a+b%2Bc/%C3%A4")] {
+        let page = format!(
+            "<ListBucketResult>{encoding}<Contents><Key>a+b%2Bc/%C3%A4</Key><Size>1</Size>\
+             <LastModified>2026-11-20T10:00:00Z</LastModified></Contents></ListBucketResult>"
+        );
+        let server = Scripted::start(move |_, _| answer("200 OK", "", &page)).await;
+
+        let listed: Vec<_> = server.store().list(None).try_collect().await.unwrap();
+
+        assert_eq!(to_key(&listed[0].location), expected);
+    }
 }
 
 #[tokio::test]
@@ -594,6 +618,28 @@ async fn a_listing_may_outlive_its_store() {
 }
 
 #[tokio::test]
+async fn deletions_are_sent_a_thousand_at_a_time() {
+    let server = Scripted::start(|_, _| answer("200 OK", "", "<DeleteResult></DeleteResult>")).await;
+    let paths = stream::iter(0..1_002).map(|number| Ok(Path::from(format!("{number}")))).boxed();
+
+    let deleted: Vec<_> = server.store().delete_stream(paths).try_collect().await.unwrap();
+
+    assert_eq!(deleted.len(), 1_002);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_xml_cannot_hold_are_deleted_one_by_one() {
+    let server = Scripted::start(|_, _| answer("204 No Content", "", "")).await;
+    let paths = stream::iter(["a\u{1}", "b\u{2}"]).map(|key| Ok(to_path(key))).boxed();
+
+    server.store().delete_stream(paths).try_collect::<Vec<_>>().await.unwrap();
+
+    let methods: Vec<_> = server.requests().into_iter().map(|request| request.method).collect();
+    assert_eq!(methods, ["DELETE", "DELETE"]);
+}
+
+#[tokio::test]
 async fn keys_that_were_not_deleted_are_told_one_by_one() {
     let partly = |_, _: &Request| {
         answer(
@@ -636,6 +682,19 @@ async fn a_store_shows_bucket_and_endpoint_and_no_credentials() {
         assert!(text.contains(BUCKET) && text.contains("http://127.0.0.1:9"), "{text}");
         assert!(!text.contains(SECRET_KEY) && !text.contains(ACCESS_KEY) && !text.contains("hidden"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_with_a_name_is_asked_with_the_bucket_in_the_path() {
+    let server = Scripted::start(|_, _| PUT_DONE.to_owned()).await;
+    let named = server.endpoint.replace("127.0.0.1", "localhost");
+    let store = S3Store::at(BUCKET, &named, credentials_of(SECRET_KEY)).unwrap();
+
+    store.put(&Path::from("a"), "x".into()).await.unwrap();
+
+    let requests = server.requests();
+    assert!(requests[0].target.starts_with("/lake/a"), "{}", requests[0].target);
+    assert!(requests[0].header("host").unwrap().starts_with("localhost:"));
 }
 
 #[tokio::test]
