@@ -38,6 +38,7 @@ ENTRYPOINT ["consumer"]
 
 FROM runtime AS reader
 COPY --from=build /duckdb /duckdb
+COPY streams streams
 COPY --from=build /programs/reader /usr/local/bin/
 ENTRYPOINT ["reader"]
 
