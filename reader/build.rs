@@ -21,8 +21,12 @@ fn main() {
     }
     if !names.iter().any(|name| Path::new(&folder).join(name).exists()) {
         println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR).");
-        println!("cargo::error=Run scripts/fetch-duckdb.sh: it fetches the library in seconds, and cargo finds it there.");
-        println!("cargo::error=To build DuckDB from source instead (about 18 minutes): cargo build --features reader/bundled");
+        println!(
+            "cargo::error=Run scripts/fetch-duckdb.sh: it fetches the library in seconds, and cargo finds it there."
+        );
+        println!(
+            "cargo::error=To build DuckDB from source instead (about 18 minutes): cargo build --features reader/bundled"
+        );
         return;
     }
     if env::var("CARGO_CFG_WINDOWS").is_ok() {

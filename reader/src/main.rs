@@ -1,2 +1,47 @@
-//! x
-fn main() { println!("{:?}", duckdb::Connection::open_in_memory().unwrap().version()); }
+//! The `reader` program: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lake::{ErrorKind, process};
+use reader::{
+    Error,
+    args::ReaderArgs,
+    script::statements,
+    session::Session,
+    settings::{Settings, Source},
+    shell,
+};
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> ExitCode {
+    process::read_dotenv();
+    let args = match ReaderArgs::try_parse() {
+        Ok(args) => args,
+        Err(error) => return process::exit_on_usage(&error),
+    };
+    process::init("warn");
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return process::fail(&error, ErrorKind::Bug),
+    };
+    match run(args, &runtime) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => process::fail(&error, error.kind()),
+    }
+}
+
+fn run(args: ReaderArgs, runtime: &Runtime) -> Result<(), Error> {
+    let settings = Settings::check(args)?;
+    let mut session = Session::open(&settings, runtime.handle().clone())?;
+    if settings.source == Source::Prompt {
+        return shell::run(session, settings.format, runtime.handle());
+    }
+    for script in settings.source.scripts()? {
+        for statement in statements(&script) {
+            session.run(statement, &mut *settings.format.to_stdout(usize::MAX))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What can end a statement or the program, and with which exit code.
+//!
+//! Invariant: an error's text never holds a secret.
+
+use std::io;
+
+use lake::ErrorKind;
+
+/// Why a statement or the program failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The lake could not be read: settings, store, or a damaged ledger.
+    #[error(transparent)]
+    Lake(#[from] lake::Error),
+    /// DuckDB refused or failed a statement; its own words.
+    #[error("{0}")]
+    Sql(String),
+    /// The script could not be read.
+    #[error("cannot read {name}")]
+    Script {
+        /// The file, or `stdin`.
+        name: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A copy of a committed file could not be kept on this machine.
+    #[error("cannot write {path}")]
+    Copy {
+        /// The copy.
+        path: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The result could not be written.
+    #[error("cannot write the result")]
+    Output(#[from] io::Error),
+    /// The terminal could not be used.
+    #[error("cannot use the terminal")]
+    Terminal(#[source] io::Error),
+    /// DuckDB refused what this program itself asked of it.
+    #[error("this is a bug: cannot {doing}: {words}")]
+    Bug {
+        /// What this program was doing.
+        doing: &'static str,
+        /// DuckDB's words.
+        words: String,
+    },
+}
+
+impl Error {
+    /// What to do about the error; decides the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Lake(error) => error.kind(),
+            Self::Sql(_) | Self::Script { .. } | Self::Copy { .. } | Self::Output(_) | Self::Terminal(_) => {
+                ErrorKind::Invalid
+            }
+            Self::Bug { .. } => ErrorKind::Bug,
+        }
+    }
+
+    /// Whether nobody reads the result any more, which ends a script in peace.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// An error of a statement that a person wrote.
+    pub(crate) fn sql(error: duckdb::Error) -> Self {
+        Self::Sql(words(&error))
+    }
+
+    /// An error of a statement that this program wrote.
+    pub(crate) fn bug(doing: &'static str) -> impl FnOnce(duckdb::Error) -> Self {
+        move |error| Self::Bug { doing, words: words(&error) }
+    }
+}
+
+fn words(error: &duckdb::Error) -> String {
+    match error {
+        duckdb::Error::DuckDBFailure(_, Some(message)) => message.trim_end().to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,139 @@
+//! The ledger as SQL: `checkpoints.batches`, `checkpoints.objects` and `checkpoints.files`, filled from commits.
+//!
+//! The rows lie in tables of a schema of their own; what users see are views over them, which nothing can be written
+//! to. Times are kept as texts with their offset, so that no session's time zone changes them on the way in.
+
+use duckdb::{Connection, appender_params_from_iter, types::Value};
+use lake::{
+    ids::StreamName,
+    ledger::{Commit, InputOutcome, OutputFile},
+};
+
+use crate::error::Error;
+
+/// The schemas, tables and views of an empty session.
+pub const CREATE: &str = "
+CREATE SCHEMA memory.bronze;
+CREATE SCHEMA memory.dead_letters;
+CREATE SCHEMA memory.checkpoints;
+CREATE SCHEMA memory.internal;
+CREATE TABLE memory.internal.batches (stream VARCHAR, batch BIGINT, plan_id UUID, committed_at VARCHAR,
+    schema_id VARCHAR, fingerprint VARCHAR, objects BIGINT, files BIGINT, records_read BIGINT, \"rows\" BIGINT,
+    dead_letters BIGINT, dead_letters_by_reason VARCHAR);
+CREATE TABLE memory.internal.objects (stream VARCHAR, batch BIGINT, key VARCHAR, etag VARCHAR, size BIGINT,
+    outcome VARCHAR, records_read BIGINT, \"rows\" BIGINT, dead_letters BIGINT, copy VARCHAR);
+CREATE TABLE memory.internal.files (stream VARCHAR, batch BIGINT, key VARCHAR, zone VARCHAR, location VARCHAR,
+    size BIGINT, sha256 VARCHAR, \"rows\" BIGINT, event_time_min VARCHAR, event_time_max VARCHAR, path VARCHAR);
+CREATE VIEW memory.checkpoints.batches AS SELECT * REPLACE (CAST(committed_at AS TIMESTAMPTZ) AS committed_at,
+    CAST(CAST(dead_letters_by_reason AS JSON) AS MAP(VARCHAR, BIGINT)) AS dead_letters_by_reason)
+    FROM memory.internal.batches;
+CREATE VIEW memory.checkpoints.objects AS FROM memory.internal.objects;
+CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path) REPLACE (
+    CAST(event_time_min AS TIMESTAMPTZ) AS event_time_min, CAST(event_time_max AS TIMESTAMPTZ) AS event_time_max)
+    FROM memory.internal.files;
+";
+
+/// A file of a commit, and where it is to be read from.
+#[derive(Clone, Debug)]
+pub struct PlacedFile<'a> {
+    /// What the commit says of it.
+    pub file: &'a OutputFile,
+    /// Where it is, as a user would name it.
+    pub location: String,
+    /// Where DuckDB reads it.
+    pub path: String,
+}
+
+/// Adds what one commit says. `files` are the commit's, placed.
+///
+/// # Errors
+/// [`Error::Bug`]: DuckDB refused the rows.
+pub fn append(connection: &Connection, commit: &Commit, files: &[PlacedFile<'_>]) -> Result<(), Error> {
+    rows(connection, "batches", [batch_row(commit)])?;
+    rows(connection, "objects", commit.inputs.iter().map(|input| object_row(commit, input)))?;
+    rows(connection, "files", files.iter().map(|file| file_row(commit, file)))
+}
+
+/// The statement that makes the variable `variable` name a stream's files of one zone, in the order of their commits.
+pub fn set_files(variable: &str, stream: &StreamName, zone: &str) -> String {
+    use crate::quote::{identifier, literal};
+    let (variable, stream, zone) = (identifier(variable), literal(stream.as_str()), literal(zone));
+    format!(
+        "SET VARIABLE {variable} = (SELECT list(path ORDER BY rowid) FROM memory.internal.files \
+         WHERE stream = {stream} AND zone = {zone})"
+    )
+}
+
+fn rows<const N: usize>(
+    connection: &Connection,
+    table: &'static str,
+    rows: impl IntoIterator<Item = [Value; N]>,
+) -> Result<(), Error> {
+    let failed = || Error::bug("note what was committed");
+    let mut appender = connection.appender_to_catalog_and_db(table, "memory", "internal").map_err(failed())?;
+    for row in rows {
+        appender.append_row(appender_params_from_iter(row)).map_err(failed())?;
+    }
+    appender.flush().map_err(failed())
+}
+
+fn batch_row(commit: &Commit) -> [Value; 12] {
+    let totals = &commit.totals;
+    let reasons =
+        totals.dead_letters_by_reason.iter().map(|(reason, count)| format!("\"{}\":{count}", reason.as_str()));
+    [
+        text(&commit.stream),
+        count(commit.batch.number()),
+        text(commit.plan_id),
+        text(commit.committed_at),
+        text(&commit.schema_id),
+        text(&commit.fingerprint),
+        count(commit.inputs.len() as u64),
+        count(commit.files.len() as u64),
+        count(totals.records_read),
+        count(totals.rows),
+        count(totals.dead_letters),
+        Value::Text(format!("{{{}}}", reasons.collect::<Vec<_>>().join(","))),
+    ]
+}
+
+fn object_row(commit: &Commit, input: &InputOutcome) -> [Value; 10] {
+    [
+        text(&commit.stream),
+        count(commit.batch.number()),
+        text(&input.key),
+        text(&input.etag),
+        count(input.size),
+        text(input.outcome.as_str()),
+        count(input.records_read),
+        count(input.rows),
+        count(input.dead_letters),
+        input.copy.as_ref().map_or(Value::Null, text),
+    ]
+}
+
+fn file_row(commit: &Commit, placed: &PlacedFile<'_>) -> [Value; 11] {
+    let file = placed.file;
+    [
+        text(&commit.stream),
+        count(commit.batch.number()),
+        text(&file.key),
+        text(file.key.zone()),
+        text(&placed.location),
+        count(file.size),
+        text(&file.sha256),
+        count(file.rows),
+        file.event_time_min.map_or(Value::Null, text),
+        file.event_time_max.map_or(Value::Null, text),
+        text(&placed.path),
+    ]
+}
+
+fn text(value: impl ToString) -> Value {
+    Value::Text(value.to_string())
+}
+
+fn count(value: u64) -> Value {
+    // No count of a lake comes near the half of what 64 bits hold.
+    Value::BigInt(i64::try_from(value).unwrap_or(i64::MAX))
+}

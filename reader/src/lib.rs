@@ -1,0 +1,22 @@
+//! A DuckDB shell over a lake: every stream's committed rows and dead letters, and the ledger, as SQL.
+//!
+//! `args → settings → session`: before each statement a [`session::Session`] asks the [`catalog`] what was committed
+//! since, brings [`views`] and [`ledger_tables`] up to date, and lets DuckDB answer. Knows nothing of how batches are
+//! made. Invariant: it only reads the lake.
+
+pub mod args;
+pub mod catalog;
+pub mod error;
+pub mod ledger_tables;
+pub mod output;
+pub mod query;
+pub mod quote;
+pub mod script;
+pub mod session;
+pub mod settings;
+pub mod shell;
+pub mod sql_types;
+pub mod storage;
+pub mod views;
+
+pub use error::Error;

@@ -1,0 +1,137 @@
+//! How results are written: the formats, and what they have in common.
+//!
+//! Knows texts and nothing of DuckDB. Invariant: no control character of the data reaches a terminal.
+
+mod boxes;
+mod csv;
+mod json;
+mod line;
+mod markdown;
+mod screen;
+mod tsv;
+
+use std::io::{self, IsTerminal, Write};
+
+use screen::Screen;
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table drawn with lines, with the columns' types
+    Box,
+    /// Comma-separated, with a header; NULL is empty, an empty text is ""
+    Csv,
+    /// Tab-separated, with a header; tabs, line ends and backslashes are written \t, \n, \r, \\; NULL is empty
+    Tsv,
+    /// One JSON array of objects per statement
+    Json,
+    /// One JSON object per row
+    #[value(alias = "ndjson", alias = "jsonl")]
+    Jsonlines,
+    /// A Markdown table
+    Markdown,
+    /// One value per line, each row a block
+    Line,
+}
+
+/// What a column's cells are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Text.
+    Text,
+    /// A number as text; `nan` and `inf` among them.
+    Number,
+    /// JSON text.
+    Json,
+}
+
+/// A column of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its name.
+    pub name: String,
+    /// Its SQL type; empty where it is not known.
+    pub sql_type: String,
+    /// What its cells are.
+    pub cell: Cell,
+}
+
+/// Takes one result: its columns, its rows in order, its end.
+pub trait Sink {
+    /// Whether cells that are no numbers are wanted as JSON text.
+    fn wants_json(&self) -> bool {
+        false
+    }
+
+    /// Takes the columns.
+    ///
+    /// # Errors
+    /// The system's, when the result can't be written.
+    fn begin(&mut self, heads: &[Head]) -> io::Result<()>;
+
+    /// Takes one row; `None` is NULL.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn row(&mut self, cells: &[Option<&str>]) -> io::Result<()>;
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn end(&mut self) -> io::Result<()>;
+}
+
+impl Format {
+    /// A sink that writes to stdout, for one result. `rows_max` is the most rows that a box shows.
+    pub fn to_stdout(self, rows_max: usize) -> Box<dyn Sink> {
+        let stdout = io::stdout();
+        if stdout.is_terminal() {
+            self.to(Screen(stdout.lock()), rows_max)
+        } else {
+            self.to(io::BufWriter::with_capacity(1 << 16, stdout.lock()), rows_max)
+        }
+    }
+
+    /// A sink that writes to `out`, for one result.
+    pub fn to<'a>(self, out: impl Write + 'a, rows_max: usize) -> Box<dyn Sink + 'a> {
+        match self {
+            Self::Box => Box::new(boxes::Boxes::new(out, rows_max)),
+            Self::Csv => Box::new(csv::Csv(out)),
+            Self::Tsv => Box::new(tsv::Tsv(out)),
+            Self::Json => Box::new(json::Json::array(out)),
+            Self::Jsonlines => Box::new(json::Json::lines(out)),
+            Self::Markdown => Box::new(markdown::Markdown(out)),
+            Self::Line => Box::new(line::Line::new(out)),
+        }
+    }
+}
+
+/// A text on one line, with nothing in it that a terminal obeys.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => visible.extend(c.escape_default()),
+            c if is_obeyed(c) => visible.extend(c.escape_unicode()),
+            c => visible.push(c),
+        }
+    }
+    visible
+}
+
+/// Whether a terminal acts on a character instead of showing it: controls, and those that turn the direction of text.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Lines of cells with a separator, as CSV and its like have them.
+fn separated(out: &mut dyn Write, separator: &str, cells: impl Iterator<Item = String>) -> io::Result<()> {
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
+            out.write_all(separator.as_bytes())?;
+        }
+        out.write_all(cell.as_bytes())?;
+    }
+    out.write_all(b"\n")
+}

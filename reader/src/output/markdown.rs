@@ -1,0 +1,38 @@
+//! A Markdown table; numbers stand to the right.
+
+use std::io::{self, Write};
+
+use super::{Cell, Head, Sink, separated, visible};
+
+pub(super) struct Markdown<W>(pub(super) W);
+
+impl<W: Write> Sink for Markdown<W> {
+    fn begin(&mut self, heads: &[Head]) -> io::Result<()> {
+        let rule = |head: &Head| if head.cell == Cell::Number { "--:" } else { "---" };
+        self.line(heads.iter().map(|head| escaped(&head.name)))?;
+        self.line(heads.iter().map(|head| rule(head).to_owned()))
+    }
+
+    fn row(&mut self, cells: &[Option<&str>]) -> io::Result<()> {
+        self.line(cells.iter().map(|cell| cell.map_or_else(|| "NULL".to_owned(), escaped)))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<W: Write> Markdown<W> {
+    fn line(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
+        self.0.write_all(b"| ")?;
+        let mut line = Vec::new();
+        separated(&mut line, " | ", cells)?;
+        line.pop();
+        self.0.write_all(&line)?;
+        self.0.write_all(b" |\n")
+    }
+}
+
+fn escaped(text: &str) -> String {
+    visible(text).replace('|', "\\|")
+}

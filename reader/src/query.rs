@@ -1,0 +1,167 @@
+//! Runs one statement and hands its rows on as text.
+//!
+//! DuckDB itself turns every value into text (or JSON), so that no type can come out other than DuckDB shows it: a
+//! query is wrapped in one that casts each column. Statements that can't stand in a query (EXPLAIN, CALL, INSERT …
+//! RETURNING) are run as they are. Invariant: a statement is executed once, whatever way it is shown.
+
+use duckdb::{
+    Connection, Statement as Prepared,
+    arrow::{
+        array::{Array, AsArray, StructArray},
+        datatypes::{DataType, Schema},
+        util::display::{ArrayFormatter, FormatOptions},
+    },
+};
+
+use crate::{
+    error::Error,
+    output::{Cell, Head, Sink},
+    script::Statement,
+};
+
+/// Statements of these words are queries and can stand in parentheses.
+const QUERIES: [&str; 12] =
+    ["SELECT", "FROM", "WITH", "VALUES", "TABLE", "PIVOT", "UNPIVOT", "SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "("];
+/// Statements of these words have an answer even where it is one column named `Count` or `Success`.
+const ANSWERS: [&str; 4] = ["EXPLAIN", "PRAGMA", "CALL", "EXECUTE"];
+/// DuckDB reports the outcome of a statement without an answer in one column of such a name.
+const OUTCOMES: [&str; 2] = ["Count", "Success"];
+
+/// Runs `statement` and writes its answer, if it has one, to `sink`.
+///
+/// # Errors
+/// [`Error::Sql`] with DuckDB's words; [`Error::Output`] when the sink fails.
+pub fn run(connection: &Connection, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
+    let word = statement.first_word();
+    if QUERIES.contains(&word.as_str())
+        && let Some(heads) = heads(connection, statement.text, sink.wants_json())
+    {
+        return run_wrapped(connection, statement.text, &heads, sink);
+    }
+    run_as_it_is(connection, statement.text, ANSWERS.contains(&word.as_str()), sink)
+}
+
+/// The columns of a query's answer; `None` when it is no query or a wrong one: then running it as it is tells why.
+fn heads(connection: &Connection, query: &str, json: bool) -> Option<Vec<Head>> {
+    // The first way keeps columns of one name apart from renaming; SHOW and its like need the second.
+    let ways = [format!("DESCRIBE {query}"), format!("DESCRIBE SELECT * FROM (\n{query}\n)")];
+    ways.iter().find_map(|describe| {
+        let mut prepared = connection.prepare(describe).ok()?;
+        let rows = prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).ok()?;
+        rows.map(|row| row.ok().map(|(name, kind)| head(name, kind, json))).collect()
+    })
+}
+
+fn head(name: String, sql_type: String, json: bool) -> Head {
+    const NUMBERS: [&str; 14] = [
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "UHUGEINT",
+        "FLOAT",
+        "DOUBLE",
+        "BIGNUM",
+        "DECIMAL",
+    ];
+    let is_number =
+        NUMBERS.contains(&sql_type.as_str()) || sql_type.starts_with("DECIMAL(") && !sql_type.ends_with(']');
+    let cell = match (is_number, json) {
+        (true, _) => Cell::Number,
+        (false, true) => Cell::Json,
+        (false, false) => Cell::Text,
+    };
+    Head { name, sql_type, cell }
+}
+
+fn run_wrapped(connection: &Connection, query: &str, heads: &[Head], sink: &mut dyn Sink) -> Result<(), Error> {
+    let column = |(index, head): (usize, &Head)| match head.cell {
+        Cell::Json => format!("CAST(to_json(#{}) AS VARCHAR)", index + 1),
+        Cell::Text | Cell::Number => format!("CAST(#{} AS VARCHAR)", index + 1),
+    };
+    let columns = heads.iter().enumerate().map(column).collect::<Vec<_>>().join(", ");
+    // The query stands on lines of its own: a comment at its end hides nothing, and its lines can be counted.
+    let wrapped = format!("SELECT {columns} FROM (\n{query}\n)");
+    let own_lines = |error| match Error::sql(error) {
+        Error::Sql(words) => Error::Sql(count_lines_from_query(&words)),
+        other => other,
+    };
+    let mut prepared = connection.prepare(&wrapped).map_err(own_lines)?;
+    drop(prepared.stream_arrow([]).map_err(own_lines)?);
+    sink.begin(heads)?;
+    while let Some(batch) = prepared.step().map_err(own_lines)? {
+        write_texts(&batch, sink)?;
+    }
+    Ok(sink.end()?)
+}
+
+/// DuckDB counts the line that the wrapping put before the query.
+fn count_lines_from_query(words: &str) -> String {
+    let Some((before, after)) = words.split_once("\nLINE ") else { return words.to_owned() };
+    let Some((number, after)) = after.split_once(':') else { return words.to_owned() };
+    match number.parse::<usize>() {
+        // One digit less needs one space less before the caret: such a line is left as DuckDB counts it.
+        Ok(number) if number > 1 && number != 10 => format!("{before}\nLINE {}:{after}", number - 1),
+        _ => words.to_owned(),
+    }
+}
+
+fn write_texts(batch: &StructArray, sink: &mut dyn Sink) -> Result<(), Error> {
+    let texts = batch.columns().iter().map(|column| column.as_string_opt::<i32>()).collect::<Option<Vec<_>>>();
+    let texts = texts.ok_or_else(|| Error::Bug { doing: "read a result", words: "a text is none".to_owned() })?;
+    let mut row = Vec::with_capacity(texts.len());
+    for index in 0..batch.len() {
+        row.clear();
+        row.extend(texts.iter().map(|column| column.is_valid(index).then(|| column.value(index))));
+        sink.row(&row)?;
+    }
+    Ok(())
+}
+
+fn run_as_it_is(connection: &Connection, text: &str, answers: bool, sink: &mut dyn Sink) -> Result<(), Error> {
+    let mut prepared = connection.prepare(text).map_err(Error::sql)?;
+    drop(prepared.stream_arrow([]).map_err(Error::sql)?);
+    let schema = prepared.schema();
+    let is_outcome = matches!(schema.fields().as_ref(), [only] if OUTCOMES.contains(&only.name().as_str()));
+    if schema.fields().is_empty() || (is_outcome && !answers) {
+        while prepared.step().map_err(Error::sql)?.is_some() {}
+        return Ok(());
+    }
+    write_values(&prepared, &schema, sink)
+}
+
+fn write_values(prepared: &Prepared<'_>, schema: &Schema, sink: &mut dyn Sink) -> Result<(), Error> {
+    let heads: Vec<Head> = schema.fields().iter().map(|field| head_of(field.name(), field.data_type())).collect();
+    let options = FormatOptions::new()
+        .with_null("NULL")
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%#z"));
+    let unprintable =
+        |error: duckdb::arrow::error::ArrowError| Error::Sql(format!("this answer can't be shown: {error}"));
+    sink.begin(&heads)?;
+    while let Some(batch) = prepared.step().map_err(Error::sql)? {
+        let columns = batch.columns();
+        let formatters = columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(unprintable)?;
+        for index in 0..batch.len() {
+            let texts = columns.iter().zip(&formatters).map(|(column, formatter)| {
+                column.is_valid(index).then(|| formatter.value(index).try_to_string()).transpose()
+            });
+            let texts = texts.collect::<Result<Vec<_>, _>>().map_err(unprintable)?;
+            let row: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+            sink.row(&row)?;
+        }
+    }
+    Ok(sink.end()?)
+}
+
+fn head_of(name: &str, kind: &DataType) -> Head {
+    let is_number = kind.is_numeric() && !matches!(kind, DataType::Duration(_));
+    let cell = if is_number { Cell::Number } else { Cell::Text };
+    Head { name: name.to_owned(), sql_type: String::new(), cell }
+}

@@ -1,0 +1,74 @@
+//! From the command line to checked settings.
+
+use std::{
+    io::{self, IsTerminal, Read},
+    path::PathBuf,
+};
+
+use lake::settings::LakeUrls;
+
+use crate::{args::ReaderArgs, error::Error, output::Format};
+
+/// What to run, over which lake, written how.
+#[derive(Debug)]
+pub struct Settings {
+    /// The lake.
+    pub urls: LakeUrls,
+    /// The folder of the stream definitions.
+    pub streams_dir: PathBuf,
+    /// Where the SQL comes from.
+    pub source: Source,
+    /// How results are written.
+    pub format: Format,
+}
+
+/// Where the SQL comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From `-c`, in order.
+    Commands(Vec<String>),
+    /// From a file.
+    File(PathBuf),
+    /// From stdin, to its end.
+    Stdin,
+    /// From a person at a terminal.
+    Prompt,
+}
+
+impl Settings {
+    /// Checks the arguments.
+    ///
+    /// # Errors
+    /// [`Error::Lake`] with all settings that are wrong.
+    pub fn check(args: ReaderArgs) -> Result<Self, Error> {
+        let urls = args.lake.check()?;
+        let source = match args.file {
+            Some(file) => Source::File(file),
+            None if !args.commands.is_empty() => Source::Commands(args.commands),
+            None if io::stdin().is_terminal() => Source::Prompt,
+            None => Source::Stdin,
+        };
+        let format = args.format.unwrap_or(if io::stdout().is_terminal() { Format::Box } else { Format::Csv });
+        Ok(Self { urls, streams_dir: args.streams_dir, source, format })
+    }
+}
+
+impl Source {
+    /// The scripts to run, one after the other; none for a prompt.
+    ///
+    /// # Errors
+    /// [`Error::Script`] when the file or stdin can't be read or is not UTF-8.
+    pub fn scripts(&self) -> Result<Vec<String>, Error> {
+        let failed = |name: String| move |source| Error::Script { name, source };
+        match self {
+            Self::Commands(commands) => Ok(commands.clone()),
+            Self::File(file) => Ok(vec![std::fs::read_to_string(file).map_err(failed(file.display().to_string()))?]),
+            Self::Stdin => {
+                let mut script = String::new();
+                io::stdin().read_to_string(&mut script).map_err(failed("stdin".to_owned()))?;
+                Ok(vec![script])
+            }
+            Self::Prompt => Ok(Vec::new()),
+        }
+    }
+}

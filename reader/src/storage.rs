@@ -1,0 +1,91 @@
+//! Where DuckDB reads a committed file from: the file itself, `s3://` through httpfs, or a copy on this machine.
+//!
+//! Knows places and credentials. Knows nothing of streams or columns. Invariant: httpfs comes from a pinned file or
+//! not at all; DuckDB never fetches an extension by itself.
+
+mod copies;
+mod httpfs;
+
+use duckdb::Connection;
+use lake::{
+    keys::{Key, ZoneName},
+    ledger::OutputFile,
+    settings::{LakeUrls, StoreUrl},
+    store::Lake,
+};
+
+use crate::error::Error;
+use copies::Copies;
+use httpfs::Httpfs;
+
+/// Turns the files of commits into paths that DuckDB can read.
+#[derive(Debug)]
+pub struct Storage {
+    lake: Lake,
+    urls: LakeUrls,
+    httpfs: Option<Httpfs>,
+    copies: Copies,
+}
+
+impl Storage {
+    /// Prepares `connection` to read the zones that the settings name.
+    ///
+    /// # Errors
+    /// [`Error::Lake`] when no S3 credentials can be had; [`Error::Bug`] when DuckDB refuses what it is told.
+    pub async fn open(connection: &Connection, lake: Lake, urls: LakeUrls) -> Result<Self, Error> {
+        let buckets = buckets(&urls);
+        let httpfs = if buckets.is_empty() { None } else { Httpfs::load(connection, buckets).await? };
+        if httpfs.is_none() && !self::buckets(&urls).is_empty() {
+            eprintln!(
+                "httpfs is not there (scripts/fetch-duckdb.sh gets it): committed files are copied to {}",
+                Copies::root().display()
+            );
+        }
+        let copies = Copies::new(lake.clone());
+        Ok(Self { lake, urls, httpfs, copies })
+    }
+
+    /// Renews what expires, so that the next statement can read.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub async fn renew(&mut self, connection: &Connection) -> Result<(), Error> {
+        match &mut self.httpfs {
+            Some(httpfs) => httpfs.renew(connection).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Where a file is, as a user would name it.
+    pub fn location(&self, key: &Key) -> String {
+        self.lake.location(key)
+    }
+
+    /// Where DuckDB reads a file. One that it can't read where it is, is copied to this machine first.
+    ///
+    /// # Errors
+    /// [`Error::Lake`]: the store failed, or the file is not as its commit says.
+    pub async fn path(&self, file: &OutputFile) -> Result<String, Error> {
+        let location = self.lake.location(&file.key);
+        match self.urls.zone(file.key.zone()).1 {
+            StoreUrl::File { .. } => Ok(location.strip_prefix("file://").unwrap_or(&location).to_owned()),
+            StoreUrl::S3 { .. } if self.httpfs.is_some() && is_plain(&location) => Ok(location),
+            StoreUrl::S3 { .. } | StoreUrl::Memory { .. } => self.copies.path(&location, file).await,
+        }
+    }
+}
+
+/// Whether httpfs takes a URL as it is: it reads `*`, `?` and `[` as patterns or parameters.
+fn is_plain(location: &str) -> bool {
+    location.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-=~".contains(&byte))
+}
+
+fn buckets(urls: &LakeUrls) -> Vec<String> {
+    let bucket = |zone| match urls.zone(zone).1 {
+        StoreUrl::S3 { bucket, .. } => Some(bucket),
+        StoreUrl::File { .. } | StoreUrl::Memory { .. } => None,
+    };
+    let mut buckets: Vec<String> = [ZoneName::Bronze, ZoneName::DeadLetters].into_iter().filter_map(bucket).collect();
+    buckets.dedup();
+    buckets
+}

@@ -1,0 +1,151 @@
+//! DuckDB's httpfs extension, and the credentials it reads S3 with.
+//!
+//! The credentials come from the AWS chain that the rest of Sluice uses. Invariant: no error and no log holds one.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::{Credentials, provider::ProvideCredentials};
+use aws_smithy_http_client::{
+    Builder as HttpBuilder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use duckdb::Connection;
+use url::Url;
+
+use crate::{
+    error::Error,
+    quote::{identifier, literal},
+};
+
+const FILE: &str = "httpfs.duckdb_extension";
+const REGION_DEFAULT: &str = "us-east-1";
+/// How long before they expire credentials are renewed: longer than most statements run.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+
+/// The extension, loaded, with credentials for these buckets.
+#[derive(Debug)]
+pub(super) struct Httpfs {
+    buckets: Vec<String>,
+    expires: Option<SystemTime>,
+}
+
+impl Httpfs {
+    /// Loads the extension; `None` when its file is nowhere.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when it is there and DuckDB refuses it; [`Error::Lake`] without credentials.
+    pub(super) async fn load(connection: &Connection, buckets: Vec<String>) -> Result<Option<Self>, Error> {
+        let Some(file) = places().into_iter().map(|folder| folder.join(FILE)).find(|file| file.is_file()) else {
+            return Ok(None);
+        };
+        let load = format!("LOAD {}", literal(&file.display().to_string()));
+        connection.execute_batch(&load).map_err(Error::bug("load httpfs"))?;
+        // Committed files never change, so what was learned about one stays true.
+        let keep = "SET GLOBAL enable_http_metadata_cache = true";
+        connection.execute_batch(keep).map_err(Error::bug("set up httpfs"))?;
+        let mut httpfs = Self { buckets, expires: None };
+        httpfs.set_credentials(connection).await?;
+        Ok(Some(httpfs))
+    }
+
+    /// Gets new credentials where the old ones expire soon.
+    pub(super) async fn renew(&mut self, connection: &Connection) -> Result<(), Error> {
+        match self.expires {
+            Some(expires) if expires < SystemTime::now() + RENEW_BEFORE => self.set_credentials(connection).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn set_credentials(&mut self, connection: &Connection) -> Result<(), Error> {
+        let access = Access::from_environment().await?;
+        self.expires = access.credentials.expiry();
+        for bucket in &self.buckets {
+            // What DuckDB says of a statement may repeat it, secrets and all.
+            connection.execute_batch(&access.secret(bucket)).map_err(|_| Error::Bug {
+                doing: "give DuckDB the S3 credentials",
+                words: "it refused them".to_owned(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The folders that may hold the extension, the one that a person named first.
+fn places() -> Vec<PathBuf> {
+    let program = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
+    let beside = program.as_ref().and_then(|path| path.parent()).into_iter();
+    let beside = beside.flat_map(|folder| [folder.join("../duckdb"), folder.join("../../duckdb")]);
+    let named = std::env::var_os("DUCKDB_EXTENSION_DIR").map(PathBuf::from);
+    let built_with = PathBuf::from(env!("READER_DUCKDB_DIR"));
+    named.into_iter().chain(beside).chain([built_with]).collect()
+}
+
+/// How to reach S3.
+struct Access {
+    credentials: Credentials,
+    region: String,
+    endpoint: Option<Url>,
+}
+
+impl Access {
+    async fn from_environment() -> Result<Self, Error> {
+        let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        // A server at an endpoint of its own has no use for the region of the machine that asks.
+        if endpoint_of(None).is_some() && std::env::var_os("AWS_REGION").is_none() {
+            loader = loader.region(
+                aws_config::meta::region::RegionProviderChain::first_try(
+                    aws_config::profile::ProfileFileRegionProvider::new(),
+                )
+                .or_else(REGION_DEFAULT),
+            );
+        }
+        let config = loader.load().await;
+        let region = config.region().map_or(REGION_DEFAULT, |region| region.as_ref()).to_owned();
+        let endpoint = endpoint_of(config.endpoint_url()).map(|text| Url::parse(&text)).transpose();
+        let endpoint = endpoint.map_err(|_| settings("AWS_ENDPOINT_URL", "is not a URL"))?;
+        let provider = config.credentials_provider();
+        let provider =
+            provider.ok_or_else(|| settings("AWS_ACCESS_KEY_ID", "is not set, nor any other S3 credentials"))?;
+        let credentials = provider.provide_credentials().await;
+        let credentials = credentials.map_err(|error| settings("AWS_ACCESS_KEY_ID", &lake::error::describe(&error)))?;
+        Ok(Self { credentials, region, endpoint })
+    }
+
+    /// The statement that gives DuckDB the credentials, for one bucket alone.
+    fn secret(&self, bucket: &str) -> String {
+        let mut options = vec![
+            format!("SCOPE {}", literal(&format!("s3://{bucket}"))),
+            format!("KEY_ID {}", literal(self.credentials.access_key_id())),
+            format!("SECRET {}", literal(self.credentials.secret_access_key())),
+            format!("REGION {}", literal(&self.region)),
+        ];
+        if let Some(token) = self.credentials.session_token() {
+            options.push(format!("SESSION_TOKEN {}", literal(token)));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            let text = endpoint.as_str().trim_end_matches('/');
+            let host = text.split_once("://").map_or(text, |(_, host)| host);
+            options.push(format!("ENDPOINT {}", literal(host)));
+            options.push("URL_STYLE 'path'".to_owned());
+            options.push(format!("USE_SSL {}", endpoint.scheme() == "https"));
+        }
+        let name = identifier(&format!("lake {bucket}"));
+        format!("CREATE OR REPLACE TEMPORARY SECRET {name} (TYPE s3, {})", options.join(", "))
+    }
+}
+
+fn endpoint_of(configured: Option<&str>) -> Option<String> {
+    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    set("AWS_ENDPOINT_URL_S3").or_else(|| set("AWS_ENDPOINT_URL")).or_else(|| configured.map(str::to_owned))
+}
+
+fn settings(name: &str, what: &str) -> Error {
+    let mut problems = lake::settings::Problems::default();
+    problems.add(name, what);
+    Error::Lake(lake::Error::Settings(problems))
+}
