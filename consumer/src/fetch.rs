@@ -19,7 +19,8 @@ const FETCHES_AT_ONCE: usize = 8;
 /// # Errors
 /// The first object that the store fails to give; the task can be tried again.
 pub async fn fetch_task(lake: &Lake, task: &PlannedTask, read: &ReadSettings) -> Result<Vec<Fetched>, Error> {
-    let fetches = task.objects.iter().map(|object| fetch(lake, object, read));
+    // Collected, since the compiler can't see that a mapped stream of borrows may move between threads.
+    let fetches: Vec<_> = task.objects.iter().map(|object| fetch(lake, object, read)).collect();
     stream::iter(fetches).buffered(FETCHES_AT_ONCE).try_collect().await
 }
 

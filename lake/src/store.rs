@@ -65,6 +65,19 @@ impl Lake {
         })
     }
 
+    /// A lake at the root of one bucket, whatever client it is reached by.
+    pub fn on_bucket(bucket: s3::S3Store) -> Self {
+        let url = format!("s3://{}", bucket.bucket());
+        let store: Arc<dyn ObjectStore> = Arc::new(bucket);
+        Self::of_zones(|name| Zone {
+            name,
+            store: Arc::clone(&store),
+            root: name.as_str().to_owned(),
+            url: format!("{url}/{name}"),
+            is_s3: true,
+        })
+    }
+
     fn of_zones(zone: impl FnMut(ZoneName) -> Zone) -> Self {
         Self { zones: Arc::new(ZoneName::ALL.map(zone)) }
     }
@@ -207,10 +220,8 @@ pub fn kind_of(error: &object_store::Error) -> ErrorKind {
             ErrorKind::Invalid
         }
         object_store::Error::InvalidPath { .. } | object_store::Error::NotImplemented { .. } => ErrorKind::Bug,
-        object_store::Error::Generic { source, .. } => match source.downcast_ref::<s3::S3Failure>() {
-            Some(s3::S3Failure::NoSuchBucket { .. }) => ErrorKind::Invalid,
-            _ => ErrorKind::Retry,
-        },
+        // What the store said for certain, and would say again: a missing bucket, a wrong region, no S3 at that address.
+        other if s3::S3Failure::of(other).is_some_and(|failure| !failure.is_retryable()) => ErrorKind::Invalid,
         _ => ErrorKind::Retry,
     }
 }

@@ -31,6 +31,6 @@ pub(super) fn whole(text: &str) -> Option<i64> {
 pub(super) fn double(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     let written_out = !text.contains(['.', 'e', 'E']);
-    let exact = !written_out || number.abs() <= 9_007_199_254_740_992.0 || format!("{number:.0}") == text;
+    let exact = !written_out || number.abs() < 9_007_199_254_740_992.0 || format!("{number:.0}") == text;
     (number.is_finite() && exact).then_some(number)
 }

@@ -1,0 +1,251 @@
+//! The program itself: what it prints, how it ends, and what it says to the one who got something wrong.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use local_s3::{Config, Credentials, Server};
+use serde_json::Value;
+
+const SECRET: &str = "a-secret-that-nobody-may-see";
+
+struct Here {
+    folder: tempfile::TempDir,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Here {
+    /// A working folder with a definition of `events` and a lake on `file://`.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let streams = folder.path().join("streams");
+        fs::create_dir_all(&streams).unwrap();
+        fs::write(streams.join("events.toml"), "[source]\nformat = \"json_array\"\n").unwrap();
+        let schema = r#"{"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}"#;
+        fs::write(streams.join("events.schema.json"), schema).unwrap();
+        let url = format!("file://{}/lake", folder.path().display());
+        Self { folder, environment: vec![("LAKE_URL", url)] }
+    }
+
+    fn on_s3(endpoint: &str, secret: &str, bucket: &str) -> Self {
+        let mut here = Self::new();
+        here.environment = vec![
+            ("LAKE_URL", format!("s3://{bucket}")),
+            ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+            ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+        ];
+        here
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn land(&self, name: &str, body: &str) {
+        let folder = self.path().join("lake/raw/events");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), body).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consumer"));
+        command.args(arguments).env_clear().current_dir(self.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code(), text(stdout), text(stderr))
+    }
+}
+
+const ONCE: &[&str] = &["run", "--stream", "events", "--once"];
+
+#[test]
+fn help_and_version_go_to_stdout_and_name_the_exit_codes() {
+    let here = Here::new();
+    for arguments in [&["--help"][..], &["run", "--help"], &["status", "--help"], &["verify", "--help"]] {
+        let (code, stdout, stderr) = here.run(arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        assert!(stdout.contains("Exit codes: 0 done"), "{stdout}");
+    }
+    assert_eq!(here.run(&["--version"]).0, Some(0));
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_2() {
+    let here = Here::new();
+    for arguments in [&["dance"][..], &["run"], &["run", "--stream"], &[], &["run", "--stream", "a/b"]] {
+        let (code, stdout, stderr) = here.run(arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn an_unknown_stream_is_told_which_ones_there_are() {
+    let (code, _, stderr) = Here::new().run(&["run", "--stream", "evnets", "--once"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("unknown stream \"evnets\"") && stderr.contains("known are \"events\""), "{stderr}");
+}
+
+#[test]
+fn a_wrong_schema_is_exit_2_with_the_files_name() {
+    let schemas = [
+        (
+            r#"{"type": "object", "properties": {"a": {"$ref": "https://example.com/a.json"}}}"#,
+            "https://example.com/a.json",
+        ),
+        (r#"{"type": "nothing"}"#, "is not a JSON Schema"),
+        (r#"{"type": "string"}"#, "must describe JSON objects"),
+        (r#"{"type": "#, "is not JSON"),
+    ];
+    for (schema, words) in schemas {
+        let here = Here::new();
+        fs::write(here.path().join("streams/events.schema.json"), schema).unwrap();
+        let (code, _, stderr) = here.run(ONCE);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("events.schema.json") && stderr.contains(words), "{stderr}");
+    }
+}
+
+#[test]
+fn every_wrong_setting_is_told_at_once() {
+    let mut here = Here::new();
+    here.environment = vec![("LAKE_URL", "ftp://x".to_owned()), ("BRONZE_URL", "s3://NO".to_owned())];
+    fs::write(here.path().join("streams/events.toml"), "[source]\nformat = \"json_array\"\nflavour = 1\n").unwrap();
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!(code, Some(2));
+    for words in ["LAKE_URL", "BRONZE_URL", "source.flavour"] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+}
+
+#[test]
+fn flags_override_the_environment_and_the_environment_overrides_dotenv() {
+    let mut here = Here::new();
+    here.environment.clear();
+    let url = |name: &str| format!("file://{}/{name}", here.path().display());
+    fs::write(here.path().join(".env"), format!("LAKE_URL={}\n", url("dotenv"))).unwrap();
+    assert_eq!(here.run(ONCE).0, Some(0));
+    assert!(here.path().join("dotenv/checkpoints").is_dir());
+
+    let environment = url("environment");
+    let flag = url("flag");
+    here.environment = vec![("LAKE_URL", environment)];
+    fs::remove_dir_all(here.path().join("dotenv")).unwrap();
+    assert_eq!(here.run(ONCE).0, Some(0));
+    assert_eq!(here.run(&[ONCE, &["--lake-url", &flag]].concat()).0, Some(0));
+    assert!(here.path().join("environment/checkpoints").is_dir() && here.path().join("flag/checkpoints").is_dir());
+    assert!(!here.path().join("dotenv").exists());
+}
+
+#[test]
+fn status_and_verify_speak_json_and_verify_ends_with_3_when_something_is_wrong() {
+    let here = Here::new();
+    here.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
+    here.land("b.json", "");
+    assert_eq!(here.run(ONCE).0, Some(0));
+    let json = |arguments: &[&str]| -> (Option<i32>, Value) {
+        let (code, stdout, _) = here.run(arguments);
+        (code, serde_json::from_str(&stdout).unwrap())
+    };
+    let (code, status) = json(&["status", "--stream", "events", "--json"]);
+    assert_eq!(code, Some(0));
+    let fields = [
+        "stream",
+        "batches_committed",
+        "objects_ingested",
+        "objects_dead_lettered",
+        "objects_pending",
+        "records_read",
+        "rows",
+        "dead_letters",
+        "dead_letters_by_reason",
+        "last_commit_at",
+        "lag_seconds",
+    ];
+    for field in fields {
+        assert!(status.get(field).is_some(), "{field}");
+    }
+    assert_eq!(status["dead_letters_by_reason"], serde_json::json!({"corrupted_batch": 1, "invalid_schema": 1}));
+    let (code, found) = json(&["verify", "--stream", "events", "--json"]);
+    assert_eq!((code, &found["ok"], &found["records_read"]), (Some(0), &Value::Bool(true), &Value::from(3)));
+
+    let bronze = here.path().join("lake/bronze");
+    fs::remove_dir_all(bronze).unwrap();
+    let (code, found) = json(&["verify", "--stream", "events", "--json"]);
+    assert_eq!((code, &found["ok"]), (Some(3), &Value::Bool(false)));
+    assert!(found["violations"][0].as_str().unwrap().contains("is missing"));
+}
+
+#[test]
+fn nobody_listening_is_exit_4_with_the_url() {
+    // A port that was free a moment ago, and that nothing else on this machine is told of.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let here = Here::on_s3(&endpoint, SECRET, "lake");
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!(code, Some(4), "{stderr}");
+    assert!(stderr.contains(&endpoint), "{stderr}");
+    assert!(!stderr.contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_bucket_and_a_wrong_secret_are_exit_2_with_words() {
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path(), Credentials::new("tester", SECRET)).bucket("lake");
+    let server = Server::start(config).await.unwrap();
+    let endpoint = server.endpoint().to_owned();
+    let run = move |secret: &'static str, bucket: &'static str| {
+        let endpoint = endpoint.clone();
+        tokio::task::spawn_blocking(move || Here::on_s3(&endpoint, secret, bucket).run(ONCE))
+    };
+    let (code, _, stderr) = run(SECRET, "nowhere").await.unwrap();
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("nowhere"), "{stderr}");
+    assert!(!stderr.contains(SECRET));
+    let wrong = "a-wrong-secret-is-a-secret-too";
+    let (code, _, stderr) = run(wrong, "lake").await.unwrap();
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(!stderr.contains(wrong) && !stderr.contains(SECRET), "{stderr}");
+    let (code, _, stderr) = run(SECRET, "lake").await.unwrap();
+    assert_eq!(code, Some(0), "{stderr}");
+    server.shutdown().await;
+}
+
+fn wait_for(child: &mut Child, words: &str) -> String {
+    let stderr = child.stderr.take().unwrap();
+    let mut seen = String::new();
+    let mut lines = BufReader::new(stderr).lines();
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        seen.push_str(&line);
+        if line.contains(words) {
+            // The rest is read too, so that the program never waits for a full pipe.
+            std::thread::spawn(move || lines.for_each(drop));
+            return seen;
+        }
+    }
+    panic!("the program ended without saying {words:?}: {seen}");
+}
+
+#[test]
+fn a_running_consumer_commits_what_lands_and_ends_with_0_when_asked_to() {
+    let here = Here::new();
+    let mut child =
+        here.command(&["run", "--stream", "events"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    here.land("a.json", "[{\"id\": 1}]");
+    let seen = wait_for(&mut child, "committed");
+    assert!(seen.contains("rows=1"), "{seen}");
+    let asked = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+    assert!(asked.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b""[..]));
+}

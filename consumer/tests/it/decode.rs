@@ -1,0 +1,211 @@
+//! Decoding: which records an object holds and where, and what is said of what can't be read.
+
+use consumer::decode::{self, parse::parse};
+use lake::{
+    dead_letter::{ErrorCode, Fault, Reason},
+    stream::{Format, ReadSettings},
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn settings(format: Format) -> ReadSettings {
+    ReadSettings {
+        format,
+        event_time: None,
+        object_bytes_max: 1 << 20,
+        record_bytes_max: 1_000,
+        depth_max: 20,
+        raw_bytes_max: 1 << 20,
+    }
+}
+
+struct Read {
+    index: u64,
+    offset: u64,
+    raw: Vec<u8>,
+    value: Result<Value, Fault>,
+}
+
+fn decode(bytes: &[u8], format: Format) -> Result<Vec<Read>, Fault> {
+    let mut records = Vec::new();
+    decode::decode(bytes, &settings(format), &mut |record| {
+        let (index, offset, raw) = (record.index, record.offset, record.raw.to_vec());
+        records.push(Read { index, offset, raw, value: record.value });
+    })?;
+    Ok(records)
+}
+
+fn code_of_object(bytes: &[u8]) -> ErrorCode {
+    let fault = decode(bytes, Format::JsonArray).err().unwrap_or_else(|| panic!("{bytes:?} was read"));
+    assert_eq!(fault.reason, Reason::CorruptedBatch);
+    fault.code
+}
+
+fn code_of_record(text: &str) -> ErrorCode {
+    let fault = parse(text, 20).expect_err(text);
+    assert_eq!(fault.reason, Reason::CorruptedRecord);
+    fault.code
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let number = "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?(e[+-][0-9]{1,3})?"
+        .prop_map(|text| serde_json::from_str(&text).unwrap());
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        number,
+        any::<String>().prop_map(Value::String),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+            prop::collection::hash_map(any::<String>(), inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_record_means_what_it_says(value in json(), pretty in any::<bool>()) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        prop_assert_eq!(parse(&text, 20).unwrap(), value);
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_where_a_known_good_parser_refuses_it(value in json(), at in any::<prop::sample::Index>(), with in "[\\x20-\\x7e]{0,2}") {
+        let mut text: Vec<char> = value.to_string().chars().collect();
+        let at = at.index(text.len());
+        text.splice(at..=at, with.chars());
+        let text: String = text.into_iter().collect();
+        match (parse(&text, 100), serde_json::from_str::<Value>(&text)) {
+            // Read once more there, since that parser spells exponents its own way.
+            (Ok(ours), Ok(theirs)) => prop_assert_eq!(serde_json::from_str::<Value>(&ours.to_string()).unwrap(), theirs),
+            (Err(_), Err(_)) => {}
+            // The last of two equal keys wins there, and nobody wins here.
+            (Err(fault), Ok(_)) => prop_assert_eq!(fault.code, ErrorCode::DuplicateKey),
+            (Ok(value), Err(error)) => prop_assert!(false, "{} is {} here and not JSON there: {}", text, value, error),
+        }
+    }
+
+    #[test]
+    fn no_bytes_at_all_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _array = decode(&bytes, Format::JsonArray);
+        let _lines = decode(&bytes, Format::Ndjson);
+    }
+
+    #[test]
+    fn an_arrays_records_lie_where_they_are_said_to(values in prop::collection::vec(json(), 0..8), space in "[ \\t\\r\\n]{0,3}", mark in any::<bool>()) {
+        let texts: Vec<String> = values.iter().map(Value::to_string).collect();
+        let body = format!("{space}[{space}{}{space}]{space}", texts.join(&format!("{space},{space}")));
+        let bytes = [if mark { b"\xef\xbb\xbf".as_slice() } else { b"" }, body.as_bytes()].concat();
+        let records = decode(&bytes, Format::JsonArray).unwrap();
+        prop_assert_eq!(records.len(), values.len());
+        for ((index, record), (value, text)) in records.iter().enumerate().zip(values.iter().zip(&texts)) {
+            prop_assert_eq!(record.index, index as u64);
+            prop_assert_eq!(&bytes[record.offset as usize..][..record.raw.len()], &record.raw[..]);
+            prop_assert_eq!(&record.raw[..], text.as_bytes());
+            if text.len() <= 1_000 {
+                prop_assert_eq!(record.value.as_ref().unwrap(), value);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_lie_where_they_are_said_to(values in prop::collection::vec(json(), 0..8), end in "\r?\n", last in any::<bool>()) {
+        let mut body = values.iter().map(Value::to_string).collect::<Vec<_>>().join(&format!("{end}{end}"));
+        if last || body.is_empty() {
+            body.push_str(&end);
+        }
+        let records = decode(body.as_bytes(), Format::Ndjson).unwrap();
+        prop_assert_eq!(records.len(), values.len());
+        for (record, value) in records.iter().zip(&values) {
+            prop_assert_eq!(&body.as_bytes()[record.offset as usize..][..record.raw.len()], &record.raw[..]);
+            if record.raw.len() <= 1_000 {
+                prop_assert_eq!(record.value.as_ref().unwrap(), value);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_object_that_is_no_array_says_what_it_is() {
+    assert_eq!(code_of_object(b""), ErrorCode::Empty);
+    assert_eq!(code_of_object(b" \r\n\t "), ErrorCode::Empty);
+    assert_eq!(code_of_object(b"\xef\xbb\xbf"), ErrorCode::Empty);
+    assert_eq!(code_of_object(b"[{\"id\": 1}, {\"id\""), ErrorCode::Truncated);
+    assert_eq!(code_of_object(b"["), ErrorCode::Truncated);
+    assert_eq!(code_of_object(b"{\"id\": 1}"), ErrorCode::NotAnArray);
+    assert_eq!(code_of_object(b"null"), ErrorCode::NotAnArray);
+    assert_eq!(code_of_object(b"{\"id\": "), ErrorCode::Truncated);
+    assert_eq!(code_of_object(b"<html>busy</html>"), ErrorCode::NotJson);
+    assert_eq!(code_of_object(b"[{\"id\": 1}] trailing"), ErrorCode::NotJson);
+    assert_eq!(code_of_object(b"[{\"id\": 1},]"), ErrorCode::NotJson);
+    assert_eq!(code_of_object(b"[\"\xff\xfe\"]"), ErrorCode::BadEncoding);
+    assert_eq!(code_of_object(b"\xff\xfe[\0]\0"), ErrorCode::BadEncoding);
+}
+
+#[test]
+fn an_empty_array_and_blank_lines_hold_no_record() {
+    assert!(decode(b"[]", Format::JsonArray).unwrap().is_empty());
+    assert!(decode(b"\n\r\n  \n", Format::Ndjson).unwrap().is_empty());
+    assert!(decode(b"", Format::Ndjson).is_err(), "an object without a byte is a corrupted batch in every format");
+}
+
+#[test]
+fn a_record_that_can_not_be_read_says_why() {
+    assert_eq!(code_of_record("{\"a\": 1"), ErrorCode::Truncated);
+    assert_eq!(code_of_record("\"\\u12"), ErrorCode::Truncated);
+    assert_eq!(code_of_record("{'a': 1}"), ErrorCode::NotJson);
+    assert_eq!(code_of_record("01"), ErrorCode::NotJson);
+    assert_eq!(code_of_record("NaN"), ErrorCode::NotJson);
+    assert_eq!(code_of_record("\"\u{1}\""), ErrorCode::NotJson);
+    assert_eq!(code_of_record("{\"a\": 1} {\"a\": 2}"), ErrorCode::NotJson);
+    assert_eq!(code_of_record("\"\\ud800\""), ErrorCode::Unrepresentable);
+    assert_eq!(code_of_record("\"\\ud800\\u0041\""), ErrorCode::Unrepresentable);
+    assert_eq!(parse("\"\\ud83d\\ude00\"", 1).unwrap(), Value::String("😀".to_owned()));
+}
+
+#[test]
+fn a_key_twice_is_refused_at_its_place() {
+    let fault = parse("{\"a\": [{\"b/c\": 1, \"b/c\": 1}]}", 20).unwrap_err();
+    assert_eq!((fault.code, fault.path.as_deref()), (ErrorCode::DuplicateKey, Some("/a/0/b~1c")));
+    let escaped = parse("{\"a\": 1, \"\\u0061\": 2}", 20).unwrap_err();
+    assert_eq!(escaped.code, ErrorCode::DuplicateKey, "keys are equal by what they say, not how they are written");
+}
+
+#[test]
+fn an_object_that_looks_like_a_parsers_number_is_an_object() {
+    let value = parse("{\"$serde_json::private::Number\": \"7\"}", 20).unwrap();
+    assert!(value.is_object(), "{value:?}");
+}
+
+#[test]
+fn nesting_is_bounded_without_a_crash() {
+    let at_the_limit = format!("{}1{}", "[".repeat(20), "]".repeat(20));
+    assert!(parse(&at_the_limit, 20).is_ok());
+    let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(parse(&deep, 20).unwrap_err().code, ErrorCode::TooDeep);
+    let hostile = format!("[{}]", "[".repeat(100_000));
+    assert_eq!(code_of_object(hostile.as_bytes()), ErrorCode::Truncated);
+}
+
+#[test]
+fn a_bad_line_harms_no_other() {
+    let body = b"{\"id\": 1}\nnot json\n\xff\xfe\n{\"id\": 2}\n{\"id\": 3";
+    let records = decode(body, Format::Ndjson).unwrap();
+    let codes: Vec<_> = records.iter().map(|record| record.value.as_ref().err().map(|fault| fault.code)).collect();
+    use ErrorCode as Code;
+    assert_eq!(codes, [None, Some(Code::NotJson), Some(Code::BadEncoding), None, Some(Code::Truncated)]);
+}
+
+#[test]
+fn a_record_and_an_object_beyond_their_limits_are_oversized() {
+    let record = format!("[{{\"id\": \"{}\"}}, 1]", "x".repeat(1_000));
+    let records = decode(record.as_bytes(), Format::JsonArray).unwrap();
+    let fault = records[0].value.as_ref().unwrap_err();
+    assert_eq!((fault.reason, fault.code), (Reason::Oversized, ErrorCode::TooLarge));
+    assert!(records[1].value.is_ok());
+    let object = decode(&vec![b' '; (1 << 20) + 1], Format::JsonArray).err().unwrap();
+    assert_eq!((object.reason, object.code), (Reason::Oversized, ErrorCode::TooLarge));
+}

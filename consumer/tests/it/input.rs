@@ -1,0 +1,205 @@
+//! What lands, whole objects at a time: each is accounted for, whatever it is called and whatever is in it.
+
+use std::{collections::BTreeSet, fs};
+
+use lake::{
+    ledger::Outcome,
+    stream::{BatchSettings, Format},
+};
+use serde_json::{Value, json};
+
+use crate::lake_in_a_folder::{FolderLake, definition, with_schema};
+
+fn fault(reason: &str, code: &str, path: &str) -> (String, String, String) {
+    (reason.to_owned(), code.to_owned(), path.to_owned())
+}
+
+#[tokio::test]
+async fn a_corrupt_object_is_one_dead_letter_and_kept_byte_for_byte() {
+    let lake = FolderLake::new().await;
+    let bodies: [&[u8]; 5] = [b"", b"[{\"id\": 1}, {\"id\"", b"{\"id\": 1}", b"[\"\xff\"]", b"<html>"];
+    for (index, body) in bodies.iter().enumerate() {
+        lake.land(&format!("{index}.json"), body);
+    }
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+
+    let held = lake.holds().await;
+    let codes = ["empty", "truncated", "not_an_array", "bad_encoding", "not_json"];
+    assert_eq!(held.faults(), codes.map(|code| fault("corrupted_batch", code, "-")));
+    for (input, body) in held.commits[0].inputs.iter().zip(bodies) {
+        assert_eq!((input.outcome, input.records_read, input.dead_letters), (Outcome::DeadLettered, 1, 1));
+        let copy = input.copy.as_ref().unwrap().to_string();
+        assert_eq!(fs::read(lake.path(&copy)).unwrap(), body);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_says_where_its_record_lies_and_keeps_it() {
+    let lake = FolderLake::new().await;
+    let body = "[{\"id\": 1},\n  {\"id\": \"é\"} , 7]";
+    lake.land("a.json", body);
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+
+    let held = lake.holds().await;
+    assert_eq!(
+        held.faults(),
+        [fault("invalid_schema", "wrong_type", "/id"), fault("invalid_schema", "wrong_type", "")]
+    );
+    for (letter, (index, raw)) in held.dead_letters.iter().zip([(1, "{\"id\": \"é\"}"), (2, "7")]) {
+        let number = |name: &str| letter.get(name).and_then(Value::as_u64).unwrap();
+        assert_eq!(letter.get("_raw_record"), Some(&json!(raw)));
+        assert_eq!(number("_record_index"), index);
+        let (offset, length) = (number("_byte_offset") as usize, number("_byte_length") as usize);
+        assert_eq!(&body[offset..offset + length], raw);
+        assert_eq!(letter.get("_raw_truncated"), Some(&json!(false)));
+        assert_eq!(letter.get("_source_key"), Some(&json!("raw/events/a.json")));
+    }
+    let row = &held.rows[0];
+    assert_eq!(
+        (row.get("id"), row.get("_record_index"), row.get("_batch_id")),
+        (Some(&json!(1)), Some(&json!(0)), Some(&json!(1)))
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_kept_as_bytes_and_a_long_record_is_cut_and_marked() {
+    let lake = FolderLake::new().await;
+    lake.land("a.ndjson", b"{\"id\": 1}\n\xff\xfe\n{\"id\": \"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"}\n");
+    let mut definition = definition(Format::Ndjson);
+    definition.read.raw_bytes_max = 10;
+    lake.consume(definition).await.unwrap();
+
+    let held = lake.holds().await;
+    assert_eq!(held.rows.len(), 1);
+    let [bytes, cut] = held.dead_letters.as_slice() else { panic!("{:?}", held.dead_letters) };
+    assert_eq!((bytes.get("_raw_record"), bytes.get("_raw_bytes")), (None, Some(&json!("fffe"))));
+    assert_eq!((cut.get("_raw_record"), cut.get("_raw_truncated")), (Some(&json!("{\"id\": \"é")), Some(&json!(true))));
+    assert_eq!(cut.get("_byte_length"), Some(&json!(18)));
+}
+
+#[tokio::test]
+async fn markers_and_empty_folders_are_no_input_and_an_empty_array_is_one() {
+    let lake = FolderLake::new().await;
+    lake.land("day=1/_SUCCESS", "");
+    lake.land("day=1/empty.json", "[]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let held = lake.holds().await;
+    assert_eq!(held.commits.len(), 1);
+    let input = &held.commits[0].inputs[0];
+    assert_eq!((held.commits[0].inputs.len(), input.outcome, input.records_read), (1, Outcome::Ingested, 0));
+    assert!(held.commits[0].files.is_empty());
+}
+
+#[tokio::test]
+async fn a_strange_name_is_only_a_name() {
+    let lake = FolderLake::new().await;
+    let long = "x".repeat(200);
+    let names =
+        ["a b.json", "q\"uo'te.json", "per%2Fcent.json", "ünïcode-日本.json", "deep/er/still.json", "#7.json x", &long];
+    for name in names {
+        lake.land(name, "[{\"id\": 1}]");
+    }
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let held = lake.holds().await;
+    let sources: BTreeSet<_> = held.rows.iter().filter_map(|row| row.get("_source_key")?.as_str()).collect();
+    let expected: BTreeSet<_> = names.iter().map(|name| format!("raw/events/{name}")).collect();
+    assert_eq!(sources, expected.iter().map(String::as_str).collect());
+}
+
+#[tokio::test]
+async fn nesting_and_size_beyond_the_limits_are_dead_letters() {
+    let lake = FolderLake::new().await;
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    lake.land("deep.json", format!("[{{\"id\": {deep}}}, {{\"id\": 1}}]"));
+    lake.land("large.json", format!("[{{\"id\": 2, \"text\": \"{}\"}}]", "x".repeat(1 << 20)));
+    lake.land("vast.json", vec![b' '; 3 << 20]);
+    let mut definition = definition(Format::JsonArray);
+    definition.read.object_bytes_max = 2 << 20;
+    lake.consume(definition).await.unwrap();
+    let held = lake.holds().await;
+    assert_eq!(held.rows.len(), 1);
+    let faults = [
+        fault("corrupted_record", "too_deep", "-"),
+        fault("oversized", "too_large", "-"),
+        fault("oversized", "too_large", "-"),
+    ];
+    assert_eq!(held.faults(), faults);
+    let vast = held.commits[0].inputs.iter().find(|input| input.size == 3 << 20).unwrap();
+    let copy = vast.copy.as_ref().unwrap().to_string();
+    assert_eq!(
+        fs::metadata(lake.path(&copy)).unwrap().len(),
+        3 << 20,
+        "what is too large for memory is kept all the same"
+    );
+}
+
+#[tokio::test]
+async fn a_backlog_becomes_batches_within_their_bounds() {
+    let lake = FolderLake::new().await;
+    for index in 0..25 {
+        lake.land(&format!("{index:02}.json"), format!("[{{\"id\": {index}}}]"));
+    }
+    let mut definition = definition(Format::JsonArray);
+    definition.batch = BatchSettings { objects_max: 10, bytes_max: 1_000, task_bytes: 30 };
+    lake.consume(definition).await.unwrap();
+    let held = lake.holds().await;
+    assert_eq!(held.commits.iter().map(|commit| commit.inputs.len()).collect::<Vec<_>>(), [10, 10, 5]);
+    assert!(held.commits[0].files.len() > 1, "several tasks");
+    let ids: BTreeSet<_> = held.rows.iter().filter_map(|row| row.get("id")?.as_i64()).collect();
+    assert_eq!((ids.len(), held.rows.len()), (25, 25));
+}
+
+#[tokio::test]
+async fn a_value_that_its_column_can_not_hold_is_a_dead_letter() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 9223372036854775808}, {\"id\": 9223372036854775807}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let held = lake.holds().await;
+    assert_eq!(held.faults(), [fault("invalid_schema", "unrepresentable", "/id")]);
+    assert_eq!(held.rows[0].get("id"), Some(&json!(9_223_372_036_854_775_807_i64)));
+}
+
+#[tokio::test]
+async fn files_tell_the_range_of_their_event_times() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"at\": \"2026-11-20T08:00:00Z\"}, {}, {\"at\": \"2026-11-19T08:00:00+01:00\"}]");
+    let schema = json!({"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}});
+    let mut definition = with_schema(Format::JsonArray, schema);
+    definition.read.event_time = Some("at".to_owned());
+    lake.consume(definition).await.unwrap();
+    let held = lake.holds().await;
+    let file = &held.commits[0].files[0];
+    let range = [file.event_time_min, file.event_time_max].map(|time| time.unwrap().to_string());
+    assert_eq!(range, ["2026-11-19T07:00:00.000000Z", "2026-11-20T08:00:00.000000Z"]);
+}
+
+#[tokio::test]
+async fn real_events_come_through_whole_and_a_damaged_line_harms_no_other() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/wikimedia-recentchange.ndjson");
+    let records = fs::read_to_string(data).unwrap();
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../streams/wikimedia.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap();
+
+    let lake = FolderLake::new().await;
+    lake.land("all.ndjson", &records);
+    let damaged = records.lines().take(3).map(|line| &line[..line.len() - 1]).next().unwrap();
+    lake.land("damaged.ndjson", records.replacen(records.lines().next().unwrap(), damaged, 1));
+    lake.consume(with_schema(Format::Ndjson, schema)).await.unwrap();
+
+    let held = lake.holds().await;
+    assert_eq!((held.rows.len(), held.dead_letters.len()), (199, 1));
+    assert_eq!(held.faults(), [fault("corrupted_record", "truncated", "-")]);
+    let of_all = held.rows.iter().filter(|row| row.get("_source_key") == Some(&json!("raw/events/all.ndjson")));
+    for (row, line) in of_all.zip(records.lines()) {
+        let record: Value = serde_json::from_str(line).unwrap();
+        for name in ["title", "id", "timestamp", "bot", "wiki", "user"] {
+            assert_eq!(row.get(name), record.get(name), "{name}");
+        }
+        let meta = |name: &str| row.get("meta").and_then(|meta| meta.get(name)).cloned();
+        assert_eq!(meta("stream"), record.pointer("/meta/stream").cloned());
+        let extra: Value = serde_json::from_str(row.get("_extra").unwrap().as_str().unwrap()).unwrap();
+        assert_eq!(extra.get("notify_url"), record.get("notify_url"), "an unknown field is kept");
+        let meta_extra: Value = serde_json::from_str(meta("_extra").unwrap().as_str().unwrap()).unwrap();
+        assert_eq!(meta_extra.get("offset"), record.pointer("/meta/offset"), "in a struct as well");
+    }
+}

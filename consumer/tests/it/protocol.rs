@@ -1,0 +1,269 @@
+//! The protocol of plans and commits, seen from outside: once each, whatever happens in between.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use consumer::{
+    batch, discover,
+    pipeline::{Pipeline, RunSettings},
+    status::status,
+    verify::verify,
+};
+use lake::{
+    ErrorKind,
+    clock::{ManualClock, SystemClock, Timestamp},
+    keys::Key,
+    ledger::{Claimed, Outcome, Plan, PlannedTask, SchemaRecord},
+    stream::{Format, StreamDefinition},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::lake_in_a_folder::{FolderLake, definition, events};
+
+/// A plan over all that has landed, made and stored as a consumer would that then died.
+async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Plan {
+    let ledger = lake.ledger();
+    let schema = SchemaRecord::derive(&events(), &definition.schema, None).unwrap();
+    ledger.create_schema(&schema).await.unwrap();
+    let known = discover::KnownInputs::default();
+    let found = discover::discover(&lake.lake, &events(), &known).await.unwrap();
+    let plan = Plan {
+        stream: events(),
+        batch: lake::ids::BatchId::FIRST,
+        plan_id: Uuid::from_u128(7),
+        planned_at: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
+        schema_id: schema.id(),
+        read: definition.read.clone(),
+        tasks: vec![PlannedTask { objects: found.objects }],
+    };
+    assert_eq!(ledger.create_plan(&plan).await.unwrap(), Claimed::Ours);
+    plan
+}
+
+fn ids(rows: &[serde_json::Map<String, serde_json::Value>]) -> Vec<i64> {
+    let mut ids: Vec<i64> = rows.iter().filter_map(|row| row.get("id")?.as_i64()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test]
+async fn nothing_new_makes_no_batch_and_nothing_is_read_twice() {
+    let lake = FolderLake::new().await;
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    assert!(lake.holds().await.commits.is_empty());
+    lake.land("b.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    lake.land("a.json", "[{\"id\": 2}]");
+    for _ in 0..3 {
+        lake.consume(definition(Format::JsonArray)).await.unwrap();
+    }
+    let held = lake.holds().await;
+    assert_eq!((held.commits.len(), ids(&held.rows)), (2, vec![1, 2]), "a later object with a smaller key is found");
+}
+
+#[tokio::test]
+async fn other_bytes_under_one_key_are_an_input_of_their_own() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    fs::remove_file(lake.path("raw/events/a.json")).unwrap();
+    lake.land("a.json", "[{\"id\": 22}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    assert_eq!(ids(&lake.holds().await.rows), [1, 22]);
+}
+
+#[tokio::test]
+async fn an_uncommitted_plan_is_executed_as_planned() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    let before = definition(Format::JsonArray);
+    let plan = abandoned_plan(&lake, &before).await;
+    lake.land("b.json", "[{\"id\": 2}]");
+    // Since then the stream has got another schema, which would refuse every record of the plan.
+    let mut after = definition(Format::JsonArray);
+    after.schema = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}});
+    lake.consume(after).await.unwrap();
+
+    let held = lake.holds().await;
+    assert_eq!(held.commits.len(), 2);
+    assert_eq!((held.commits[0].plan_id, held.commits[0].totals.rows), (plan.plan_id, 1), "under the planned schema");
+    assert_eq!((held.commits[1].totals.rows, held.commits[1].totals.dead_letters), (0, 1), "under the new one");
+    assert_ne!(held.commits[0].schema_id, held.commits[1].schema_id);
+    assert_eq!(held.rows[0].get("_ingested_at"), Some(&json!(plan.planned_at.to_string().replace(".000000", ""))));
+}
+
+#[tokio::test]
+async fn an_object_that_is_gone_or_overwritten_is_recorded_and_the_batch_goes_on() {
+    let lake = FolderLake::new().await;
+    for name in ["gone", "kept", "overwritten"] {
+        lake.land(&format!("{name}.json"), "[{\"id\": 1}]");
+    }
+    let definition = definition(Format::JsonArray);
+    abandoned_plan(&lake, &definition).await;
+    fs::remove_file(lake.path("raw/events/gone.json")).unwrap();
+    lake.land("overwritten.json", "[{\"id\": 222}]");
+    lake.consume(definition).await.unwrap();
+
+    let held = lake.holds().await;
+    let outcomes: Vec<_> = held.commits[0].inputs.iter().map(|input| input.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Missing, Outcome::Ingested, Outcome::Changed]);
+    assert_eq!(ids(&held.rows), [1, 222], "the new version is an input of its own");
+}
+
+#[tokio::test]
+async fn two_executions_of_one_plan_write_the_same_files_and_one_commit() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
+    lake.land("b.json", "[{\"id\"");
+    let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
+    let ledger = lake.ledger();
+    let early = ManualClock::new(Timestamp::from_micros(0).unwrap());
+    let first = batch::execute(&ledger, &plan, &early, 1).await.unwrap();
+    let second = batch::execute(&ledger, &plan, &SystemClock, 2).await.unwrap();
+    assert_eq!((&first.files, &first.inputs, &first.totals), (&second.files, &second.inputs, &second.totals));
+    assert_eq!(ledger.create_commit(&second).await.unwrap(), Claimed::Ours);
+    assert_eq!(ledger.create_commit(&first).await.unwrap(), Claimed::Theirs(second));
+}
+
+#[tokio::test]
+async fn a_file_of_other_bytes_in_the_way_stops_the_batch_and_is_not_overwritten() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
+    let ledger = lake.ledger();
+    let commit = batch::execute(&ledger, &plan, &SystemClock, 1).await.unwrap();
+    let file = lake.path(&commit.files[0].key.to_string());
+    fs::write(&file, "not mine").unwrap();
+    let error = batch::execute(&ledger, &plan, &SystemClock, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("bronze/events/"), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), b"not mine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consumers_of_one_stream_commit_every_record_once() {
+    let lake = Arc::new(FolderLake::new().await);
+    for index in 0..60 {
+        lake.land(&format!("{index:02}.json"), format!("[{{\"id\": {index}}}]"));
+    }
+    let mut rivals = Vec::new();
+    for _ in 0..5 {
+        let lake = Arc::clone(&lake);
+        let mut definition = definition(Format::JsonArray);
+        definition.batch.objects_max = 4;
+        rivals.push(tokio::spawn(async move { lake.consume(definition).await }));
+    }
+    for rival in rivals {
+        rival.await.unwrap().unwrap();
+    }
+    let held = lake.holds().await;
+    assert_eq!(ids(&held.rows), (0..60).collect::<Vec<_>>());
+    assert!(verify(&lake.ledger()).await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn a_batch_that_another_consumer_left_is_taken_over_once_it_is_overdue() {
+    let lake = FolderLake::new().await;
+    let settings = RunSettings { once: false, workers: 1 };
+    let pipeline = Pipeline::open(lake.lake.clone(), definition(Format::JsonArray), Arc::new(SystemClock), settings);
+    let pipeline = pipeline.await.unwrap();
+    lake.land("a.json", "[{\"id\": 1}]");
+    // Claimed while the consumer runs, by one that is never heard of again.
+    let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
+    let ledger = lake.ledger();
+    let committed = async {
+        while ledger.commit(plan.batch).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    pipeline.run(committed).await.unwrap();
+    let held = lake.holds().await;
+    assert_eq!((held.commits[0].plan_id, ids(&held.rows)), (plan.plan_id, vec![1]));
+}
+
+#[tokio::test]
+async fn a_damaged_ledger_stops_the_consumer_with_the_files_name() {
+    let lake = FolderLake::new().await;
+    for index in 0..3 {
+        lake.land(&format!("{index}.json"), "[{\"id\": 1}]");
+        lake.consume(definition(Format::JsonArray)).await.unwrap();
+    }
+    let commit = |batch: u64| lake.path(&format!("checkpoints/events/commits/{batch:020}.json"));
+    let whole = fs::read(commit(2)).unwrap();
+    let newer = String::from_utf8(whole.clone()).unwrap().replacen("\"version\":1", "\"version\":9", 1);
+    for damage in [&whole[..whole.len() / 2], b"", newer.as_bytes(), b"{}"] {
+        fs::write(commit(2), damage).unwrap();
+        let error = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("commits/00000000000000000002.json"), "{error}");
+    }
+    fs::remove_file(commit(2)).unwrap();
+    let gap = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
+    assert!(
+        gap.to_string().contains("commits/00000000000000000002.json is missing")
+            || gap.to_string().contains("is missing"),
+        "{gap}"
+    );
+    fs::write(commit(2), whole).unwrap();
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_ledger_is_noticed_and_never_begun_anew() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    fs::remove_dir_all(lake.path("checkpoints/events")).unwrap();
+    let error = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("restore checkpoints/events"), "{error}");
+}
+
+#[tokio::test]
+async fn status_adds_up_and_shows_what_is_pending() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
+    lake.land("b.json", "");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    lake.land("c.json", "[]");
+    lake.land("_SUCCESS", "");
+    let status = status(&lake.ledger(), &SystemClock).await.unwrap();
+    assert_eq!((status.objects_ingested, status.objects_dead_lettered), (1, 1));
+    assert_eq!((status.objects_pending, status.objects_ignored), (1, 1));
+    assert_eq!((status.records_read, status.rows, status.dead_letters), (3, 1, 2));
+    assert!(status.last_commit_at.is_some() && status.lag_seconds >= 0.0);
+}
+
+#[tokio::test]
+async fn verify_names_every_file_that_does_not_agree() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
+    lake.land("b.json", "");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+
+    let held = lake.holds().await;
+    let [bronze, dead_letters] = held.commits[0].files.as_slice() else { panic!("{:?}", held.commits[0].files) };
+    let mut bytes = fs::read(lake.path(&bronze.key.to_string())).unwrap();
+    bytes[10] ^= 1;
+    fs::write(lake.path(&bronze.key.to_string()), bytes).unwrap();
+    fs::remove_file(lake.path(&dead_letters.key.to_string())).unwrap();
+    let copy: Key = held.commits[0].inputs[1].copy.clone().unwrap();
+    fs::remove_file(lake.path(&copy.to_string())).unwrap();
+    fs::remove_file(lake.path("checkpoints/events/plans/00000000000000000001.json")).unwrap();
+
+    let found = verify(&lake.ledger()).await.unwrap();
+    assert!(!found.ok);
+    for (name, word) in [
+        (bronze.key.to_string(), "other bytes"),
+        (dead_letters.key.to_string(), "missing"),
+        (copy.to_string(), "missing"),
+        ("batch 1".to_owned(), "no plan"),
+    ] {
+        assert!(
+            found.violations.iter().any(|text| text.contains(&name) && text.contains(word)),
+            "{name}: {:?}",
+            found.violations
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The producer's truth, held against the lake: every record of 500 batches is in its place, exactly once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    process::{Command, Output},
+};
+
+use lake::{
+    keys::Key,
+    ledger::Ledger,
+    settings::LakeUrls,
+    store::{
+        Lake,
+        s3::{Credentials as S3Credentials, S3Store},
+    },
+};
+use local_s3::{Config, Credentials, Server};
+use producer::truth::{ObjectTruth, RecordFate, Truth};
+use serde_json::{Map, Value};
+
+use crate::lake_in_a_folder::{Contents, contents, events};
+
+/// The place of a record, or of an object as a whole.
+type Place = (String, Option<u64>);
+
+struct Programs {
+    environment: Vec<(&'static str, String)>,
+    folder: tempfile::TempDir,
+}
+
+impl Programs {
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name(program);
+        let output = Command::new(&program)
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}; run `cargo build --workspace` first", program.display()));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// Produces 500 batches and drains them; gives the truth about them.
+    fn produce_and_consume(&self, format: &str) -> Truth {
+        let truth = self.folder.path().join("truth.ndjson");
+        let truth_text = truth.display().to_string();
+        let flags = ["--stream", "events", "--batches", "500", "--batch-size", "20", "--interval", "0s", "--seed", "7"];
+        let chances = ["--corrupt-batches", "0.2", "--invalid-records", "0.2", "--duplicates", "0.05"];
+        let rest = ["--format", format, "--truth", &truth_text];
+        self.run("producer", &[&flags[..], &chances, &rest].concat());
+        let streams = self.folder.path().join("streams");
+        copy_stream(&streams, format);
+        self.run("consumer", &["run", "--stream", "events", "--once", "--streams-dir", &streams.display().to_string()]);
+        self.run("consumer", &["verify", "--stream", "events"]);
+        Truth::read(&truth).unwrap()
+    }
+}
+
+fn copy_stream(to: &Path, format: &str) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../streams");
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::copy(from.join("events.schema.json"), to.join("events.schema.json")).unwrap();
+    std::fs::write(to.join("events.toml"), format!("[source]\nformat = \"{}\"\n", format.replace('-', "_"))).unwrap();
+}
+
+fn place(record: &Map<String, Value>) -> Place {
+    (record["_source_key"].as_str().unwrap().to_owned(), record.get("_record_index").and_then(Value::as_u64))
+}
+
+/// Each record by its place; a place that is held twice is a failure.
+fn by_place(records: Vec<Map<String, Value>>) -> BTreeMap<Place, Map<String, Value>> {
+    let count = records.len();
+    let placed: BTreeMap<_, _> = records.into_iter().map(|record| (place(&record), record)).collect();
+    assert_eq!(placed.len(), count, "a record is in one place twice");
+    placed
+}
+
+fn assert_row(row: &Map<String, Value>, text: &str) {
+    let sent: Map<String, Value> = serde_json::from_str(text).unwrap();
+    for (name, value) in &sent {
+        let held = row.get(name).unwrap_or_else(|| panic!("{name} is missing in {row:?}"));
+        if name == "event_timestamp" {
+            let moment = |value: &Value| chrono::DateTime::parse_from_rfc3339(value.as_str().unwrap()).unwrap();
+            assert_eq!(moment(held), moment(value));
+        } else {
+            assert_eq!(held, value, "{name}");
+        }
+    }
+    let own = row.keys().filter(|name| !name.starts_with('_')).count();
+    assert_eq!(own, sent.len(), "{row:?}");
+}
+
+fn assert_letter(letter: &Map<String, Value>, truth: &producer::truth::DeadLetterTruth, place: &Place) {
+    assert_eq!(letter["_dead_letter_reason"], truth.reason.as_str(), "{place:?}");
+    let code = letter["_error_code"].as_str().unwrap();
+    assert!(truth.codes.iter().any(|accepted| accepted.as_str() == code), "{place:?}: {code}, not {:?}", truth.codes);
+    if let Some(text) = &truth.text {
+        assert_eq!(letter["_raw_record"], text.as_str(), "{place:?}");
+    }
+}
+
+/// Holds the lake to the truth: the same records, each where it belongs, none besides.
+async fn assert_holds(lake: &Lake, truth: &Truth) {
+    assert_eq!((truth.stored.len(), truth.unsure.len()), (500, 0));
+    let Contents { rows, dead_letters, commits } = contents(&Ledger::new(lake.clone(), events())).await;
+    let (mut rows, mut letters) = (by_place(rows), by_place(dead_letters));
+    let inputs: HashMap<&Key, _> =
+        commits.iter().flat_map(|commit| &commit.inputs).map(|input| (&input.key, input)).collect();
+    for object in &truth.stored {
+        let input = inputs[&object.key];
+        assert_eq!(input.outcome, object.outcome, "{}", object.key);
+        assert_eq!((input.records_read, input.rows), (object.records_read, object.rows), "{}", object.key);
+        if let Some(etag) = &object.etag {
+            assert_eq!(&input.etag, etag);
+        }
+        take_records(object, &mut rows, &mut letters);
+        if let Some(copy) = &input.copy {
+            let kept = lake.read(copy).await.unwrap().unwrap();
+            assert_eq!(lake::ids::sha256_hex(&kept), object.sha256, "the copy of {}", object.key);
+        }
+    }
+    assert!(rows.is_empty() && letters.is_empty(), "the lake holds what nobody sent: {rows:?} {letters:?}");
+}
+
+fn take_records(
+    object: &ObjectTruth,
+    rows: &mut BTreeMap<Place, Map<String, Value>>,
+    letters: &mut BTreeMap<Place, Map<String, Value>>,
+) {
+    let key = object.key.to_string();
+    let lost = |place: &Place| panic!("{place:?} is nowhere");
+    if let Some(letter) = &object.dead_letter {
+        let place = (key, None);
+        return assert_letter(&letters.remove(&place).unwrap_or_else(|| lost(&place)), letter, &place);
+    }
+    for record in &object.records {
+        let place = (key.clone(), Some(record.index));
+        match &record.fate {
+            RecordFate::Row(row) => assert_row(&rows.remove(&place).unwrap_or_else(|| lost(&place)), &row.text),
+            RecordFate::DeadLetter(letter) => {
+                assert_letter(&letters.remove(&place).unwrap_or_else(|| lost(&place)), letter, &place);
+            }
+        }
+    }
+}
+
+async fn in_a_folder(format: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}/lake", folder.path().display());
+    let programs = Programs { environment: vec![("LAKE_URL", url.clone())], folder };
+    let truth = programs.produce_and_consume(format);
+    let lake = Lake::open(&LakeUrls::below(&url).unwrap()).await.unwrap();
+    assert_holds(&lake, &truth).await;
+}
+
+#[tokio::test]
+async fn the_lake_in_a_folder_holds_what_the_truth_says_of_json_arrays() {
+    in_a_folder("json-array").await;
+}
+
+#[tokio::test]
+async fn the_lake_in_a_folder_holds_what_the_truth_says_of_ndjson() {
+    in_a_folder("ndjson").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lake_on_s3_holds_what_the_truth_says() {
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path(), Credentials::new("tester", "test-secret")).bucket("lake");
+    let server = Server::start(config).await.unwrap();
+    let environment = vec![
+        ("LAKE_URL", "s3://lake".to_owned()),
+        ("AWS_ENDPOINT_URL", server.endpoint().to_owned()),
+        ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test-secret".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ];
+    let programs = Programs { environment, folder: tempfile::tempdir().unwrap() };
+    let (programs, truth) = tokio::task::spawn_blocking(move || {
+        let truth = programs.produce_and_consume("json-array");
+        (programs, truth)
+    })
+    .await
+    .unwrap();
+    let bucket =
+        S3Store::at("lake", &server.endpoint(), S3Credentials::new("tester", "test-secret", None, None, "test"));
+    assert_holds(&Lake::on_bucket(bucket.unwrap()), &truth).await;
+    drop(programs);
+    server.shutdown().await;
+}
