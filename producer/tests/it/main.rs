@@ -1,5 +1,7 @@
 //! What the producer promises, held to its bytes, its truth and its program.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands, in its helpers too")]
+
 mod batches;
 mod program;
 mod settings;

@@ -56,7 +56,7 @@ fn a_run_without_a_stream_or_a_lake_is_refused() {
 
 #[test]
 fn formats_that_are_not_there_are_refused_with_words() {
-    let told = refused(&["--stream", "events", "--sink", "stdout", "--format", "csv"]);
+    let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--format", "csv"]);
     assert!(told.contains("--format") && told.contains("json-array or ndjson"), "{told}");
 }
 
