@@ -33,12 +33,14 @@ impl Storage {
     /// # Errors
     /// [`Error::Lake`] when no S3 credentials can be had; [`Error::Bug`] when DuckDB refuses what it is told.
     pub async fn open(connection: &Connection, lake: Lake, urls: LakeUrls) -> Result<Self, Error> {
-        let buckets = buckets(&urls);
-        let httpfs = if buckets.is_empty() { None } else { Httpfs::load(connection, buckets).await? };
-        if httpfs.is_none() && !self::buckets(&urls).is_empty() {
+        let on_s3 = |zone| matches!(urls.zone(zone).1, StoreUrl::S3 { .. });
+        let needed = on_s3(ZoneName::Bronze) || on_s3(ZoneName::DeadLetters);
+        let httpfs = if needed { Httpfs::load(connection).await? } else { None };
+        if needed && httpfs.is_none() {
+            let folder = Copies::root();
             eprintln!(
-                "httpfs is not there (scripts/fetch-duckdb.sh gets it): committed files are copied to {}",
-                Copies::root().display()
+                "no httpfs here (scripts/fetch-duckdb.sh gets it): committed files are copied to {}",
+                folder.display()
             );
         }
         let copies = Copies::new(lake.clone());
@@ -78,14 +80,4 @@ impl Storage {
 /// Whether httpfs takes a URL as it is: it reads `*`, `?` and `[` as patterns or parameters.
 fn is_plain(location: &str) -> bool {
     location.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-=~".contains(&byte))
-}
-
-fn buckets(urls: &LakeUrls) -> Vec<String> {
-    let bucket = |zone| match urls.zone(zone).1 {
-        StoreUrl::S3 { bucket, .. } => Some(bucket),
-        StoreUrl::File { .. } | StoreUrl::Memory { .. } => None,
-    };
-    let mut buckets: Vec<String> = [ZoneName::Bronze, ZoneName::DeadLetters].into_iter().filter_map(bucket).collect();
-    buckets.dedup();
-    buckets
 }

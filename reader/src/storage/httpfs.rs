@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::BehaviorVersion;
+use aws_config::{
+    BehaviorVersion, environment::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
+    profile::ProfileFileRegionProvider,
+};
 use aws_credential_types::{Credentials, provider::ProvideCredentials};
 use aws_smithy_http_client::{
     Builder as HttpBuilder,
@@ -16,20 +19,25 @@ use aws_smithy_http_client::{
 use duckdb::Connection;
 use url::Url;
 
-use crate::{
-    error::Error,
-    quote::{identifier, literal},
-};
+use crate::{error::Error, quote::literal};
 
 const FILE: &str = "httpfs.duckdb_extension";
 const REGION_DEFAULT: &str = "us-east-1";
 /// How long before they expire credentials are renewed: longer than most statements run.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 
-/// The extension, loaded, with credentials for these buckets.
+/// What readies the loaded extension. Committed files never change, so what was learned about one stays true; and the
+/// settings that it filled from the environment would show the keys to whoever lists them.
+const SET_UP: &str = "
+SET GLOBAL enable_http_metadata_cache = true;
+SET GLOBAL s3_access_key_id = '';
+SET GLOBAL s3_secret_access_key = '';
+SET GLOBAL s3_session_token = '';
+";
+
+/// The extension, loaded and with credentials.
 #[derive(Debug)]
 pub(super) struct Httpfs {
-    buckets: Vec<String>,
     expires: Option<SystemTime>,
 }
 
@@ -38,16 +46,14 @@ impl Httpfs {
     ///
     /// # Errors
     /// [`Error::Bug`] when it is there and DuckDB refuses it; [`Error::Lake`] without credentials.
-    pub(super) async fn load(connection: &Connection, buckets: Vec<String>) -> Result<Option<Self>, Error> {
+    pub(super) async fn load(connection: &Connection) -> Result<Option<Self>, Error> {
         let Some(file) = places().into_iter().map(|folder| folder.join(FILE)).find(|file| file.is_file()) else {
             return Ok(None);
         };
         let load = format!("LOAD {}", literal(&file.display().to_string()));
         connection.execute_batch(&load).map_err(Error::bug("load httpfs"))?;
-        // Committed files never change, so what was learned about one stays true.
-        let keep = "SET GLOBAL enable_http_metadata_cache = true";
-        connection.execute_batch(keep).map_err(Error::bug("set up httpfs"))?;
-        let mut httpfs = Self { buckets, expires: None };
+        connection.execute_batch(SET_UP).map_err(Error::bug("set up httpfs"))?;
+        let mut httpfs = Self { expires: None };
         httpfs.set_credentials(connection).await?;
         Ok(Some(httpfs))
     }
@@ -63,25 +69,21 @@ impl Httpfs {
     async fn set_credentials(&mut self, connection: &Connection) -> Result<(), Error> {
         let access = Access::from_environment().await?;
         self.expires = access.credentials.expiry();
-        for bucket in &self.buckets {
-            // What DuckDB says of a statement may repeat it, secrets and all.
-            connection.execute_batch(&access.secret(bucket)).map_err(|_| Error::Bug {
-                doing: "give DuckDB the S3 credentials",
-                words: "it refused them".to_owned(),
-            })?;
-        }
-        Ok(())
+        // What DuckDB says of a statement may repeat it, secrets and all.
+        connection
+            .execute_batch(&access.secret())
+            .map_err(|_| Error::Bug { doing: "give DuckDB the S3 credentials", words: "it refused them".to_owned() })
     }
 }
 
-/// The folders that may hold the extension, the one that a person named first.
+/// The folders that may hold the extension: the one that a person named alone, else those that the set-up knows.
 fn places() -> Vec<PathBuf> {
+    if let Some(named) = std::env::var_os("DUCKDB_EXTENSION_DIR") {
+        return vec![PathBuf::from(named)];
+    }
     let program = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
-    let beside = program.as_ref().and_then(|path| path.parent()).into_iter();
-    let beside = beside.flat_map(|folder| [folder.join("../duckdb"), folder.join("../../duckdb")]);
-    let named = std::env::var_os("DUCKDB_EXTENSION_DIR").map(PathBuf::from);
-    let built_with = PathBuf::from(env!("READER_DUCKDB_DIR"));
-    named.into_iter().chain(beside).chain([built_with]).collect()
+    let beside = program.as_ref().and_then(|path| path.parent()).map(|folder| folder.join("../duckdb"));
+    beside.into_iter().chain([PathBuf::from(env!("READER_DUCKDB_DIR"))]).collect()
 }
 
 /// How to reach S3.
@@ -96,13 +98,10 @@ impl Access {
         let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
         // A server at an endpoint of its own has no use for the region of the machine that asks.
-        if endpoint_of(None).is_some() && std::env::var_os("AWS_REGION").is_none() {
-            loader = loader.region(
-                aws_config::meta::region::RegionProviderChain::first_try(
-                    aws_config::profile::ProfileFileRegionProvider::new(),
-                )
-                .or_else(REGION_DEFAULT),
-            );
+        if endpoint_of(None).is_some() {
+            let set = EnvironmentVariableRegionProvider::new();
+            let profile = ProfileFileRegionProvider::new();
+            loader = loader.region(RegionProviderChain::first_try(set).or_else(profile).or_else(REGION_DEFAULT));
         }
         let config = loader.load().await;
         let region = config.region().map_or(REGION_DEFAULT, |region| region.as_ref()).to_owned();
@@ -116,10 +115,9 @@ impl Access {
         Ok(Self { credentials, region, endpoint })
     }
 
-    /// The statement that gives DuckDB the credentials, for one bucket alone.
-    fn secret(&self, bucket: &str) -> String {
+    /// The statement that gives DuckDB the credentials.
+    fn secret(&self) -> String {
         let mut options = vec![
-            format!("SCOPE {}", literal(&format!("s3://{bucket}"))),
             format!("KEY_ID {}", literal(self.credentials.access_key_id())),
             format!("SECRET {}", literal(self.credentials.secret_access_key())),
             format!("REGION {}", literal(&self.region)),
@@ -134,8 +132,7 @@ impl Access {
             options.push("URL_STYLE 'path'".to_owned());
             options.push(format!("USE_SSL {}", endpoint.scheme() == "https"));
         }
-        let name = identifier(&format!("lake {bucket}"));
-        format!("CREATE OR REPLACE TEMPORARY SECRET {name} (TYPE s3, {})", options.join(", "))
+        format!("CREATE OR REPLACE TEMPORARY SECRET lake (TYPE s3, {})", options.join(", "))
     }
 }
 

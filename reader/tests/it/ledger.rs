@@ -1,0 +1,53 @@
+//! The ledger as SQL.
+
+use crate::support::{TestLake, id_and_name};
+
+fn two_batches() -> TestLake {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT unnest([1, 2])"));
+    lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    lake
+}
+
+#[test]
+fn batches_tell_what_was_committed_and_when() {
+    let query = "SELECT stream, batch, committed_at, objects, files, records_read, rows, dead_letters, \
+                 dead_letters_by_reason FROM checkpoints.batches ORDER BY batch";
+    assert_eq!(
+        two_batches().ask(query),
+        "stream,batch,committed_at,objects,files,records_read,rows,dead_letters,dead_letters_by_reason\n\
+         events,1,2026-11-20 08:00:01.5+00,1,2,3,1,2,{invalid_schema=2}\n\
+         events,2,2026-11-20 08:00:01.5+00,1,1,1,1,0,{}\n"
+    );
+}
+
+#[test]
+fn objects_tell_what_became_of_each_input() {
+    assert_eq!(
+        two_batches().ask("FROM checkpoints.objects ORDER BY batch LIMIT 1"),
+        "stream,batch,key,etag,size,outcome,records_read,rows,dead_letters,copy\n\
+         events,1,raw/events/1.json,\"\"\"e\"\"\",10,ingested,3,1,2,\n"
+    );
+}
+
+#[test]
+fn files_tell_where_they_are() {
+    let lake = two_batches();
+    let answer = lake.ask("SELECT zone, rows, location FROM checkpoints.files ORDER BY batch, zone LIMIT 1");
+    let location = format!("{}/bronze/events/ingested_date=2026-11-20/", lake.url);
+    assert!(answer.starts_with(&format!("zone,rows,location\nbronze,1,{location}")), "{answer}");
+}
+
+#[test]
+fn times_are_the_same_in_every_time_zone() {
+    let lake = two_batches();
+    let script = "SET TimeZone = 'America/New_York'; SELECT epoch_us(min(committed_at)) AS t FROM checkpoints.batches";
+    assert_eq!(lake.ask(script), "t\n1795161601500000\n");
+}
+
+#[test]
+fn the_ledger_can_be_read_and_not_written() {
+    let lake = two_batches();
+    let failed = crate::support::ask(&mut lake.session(), "DELETE FROM checkpoints.batches").unwrap_err();
+    assert_eq!(failed.kind(), lake::ErrorKind::Invalid);
+}

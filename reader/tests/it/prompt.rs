@@ -1,0 +1,193 @@
+//! The prompt, through a pseudo-terminal: what a person types, and what appears.
+
+use std::{
+    io::{Read, Write},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+
+use crate::support::{TestLake, id_and_name};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a program asks a terminal to learn where the cursor is.
+const WHERE_IS_THE_CURSOR: &[u8] = b"\x1b[6n";
+
+/// The reader in a terminal.
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
+    screen: Arc<(Mutex<String>, Condvar)>,
+    seen: usize,
+    // Kept open: the terminal hangs up when it is dropped.
+    _pty: Box<dyn portable_pty::MasterPty + Send>,
+}
+
+impl Terminal {
+    fn open(lake: &TestLake) -> Self {
+        let size = PtySize { rows: 50, cols: 200, pixel_width: 0, pixel_height: 0 };
+        let pty = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_reader"));
+        command.env_clear();
+        command.cwd(lake.folder.path());
+        for (name, value) in
+            [("LAKE_URL", lake.url.as_str()), ("TERM", "xterm"), ("HOME", lake.folder.path().to_str().unwrap())]
+        {
+            command.env(name, value);
+        }
+        let child = pty.slave.spawn_command(command).unwrap();
+        let keyboard = Arc::new(Mutex::new(pty.master.take_writer().unwrap()));
+        let screen = Arc::new((Mutex::new(String::new()), Condvar::new()));
+        show(pty.master.try_clone_reader().unwrap(), Arc::clone(&keyboard), Arc::clone(&screen));
+        Self { child, keyboard, screen, seen: 0, _pty: pty.master }
+    }
+
+    fn press(&self, keys: &str) {
+        let mut keyboard = self.keyboard.lock().unwrap();
+        keyboard.write_all(keys.as_bytes()).unwrap();
+        keyboard.flush().unwrap();
+    }
+
+    /// Waits until `wanted` appears after all that was awaited before.
+    fn await_text(&mut self, wanted: &str) {
+        let (screen, changed) = &*self.screen;
+        let seen = self.seen;
+        let waited =
+            changed.wait_timeout_while(screen.lock().unwrap(), PATIENCE, |text| !text[seen..].contains(wanted));
+        let text = waited.unwrap().0;
+        match text[seen..].find(wanted) {
+            Some(at) => self.seen = seen + at + wanted.len(),
+            None => panic!("{wanted:?} does not appear in {:?}", &text[seen..]),
+        }
+    }
+
+    fn exit_code(&mut self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < deadline, "the reader does not leave");
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+    }
+}
+
+/// The text without what steers a terminal: colours and the cursor's moves.
+fn readable(printed: &str) -> String {
+    let mut text = String::new();
+    let mut chars = printed.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' if chars.next() == Some('[') => {
+                chars.find(char::is_ascii_alphabetic);
+            }
+            '\x1b' => {}
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// Keeps what the program prints, and answers it as a terminal does.
+fn show(
+    mut output: Box<dyn Read + Send>,
+    keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
+    screen: Arc<(Mutex<String>, Condvar)>,
+) {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let mut printed = Vec::new();
+        let mut answered = 0;
+        while let Ok(count @ 1..) = output.read(&mut buffer) {
+            printed.extend_from_slice(&buffer[..count]);
+            let asked =
+                printed.windows(WHERE_IS_THE_CURSOR.len()).filter(|window| *window == WHERE_IS_THE_CURSOR).count();
+            for _ in answered..asked {
+                keyboard.lock().unwrap().write_all(b"\x1b[1;1R").unwrap();
+            }
+            answered = asked;
+            *screen.0.lock().unwrap() = readable(&String::from_utf8_lossy(&printed));
+            screen.1.notify_all();
+        }
+    });
+}
+
+#[test]
+fn a_statement_is_answered_and_ctrl_d_leaves() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 41 AS id, 'one' AS name", None);
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("SELECT id + 1 AS answer\r");
+    terminal.await_text("... ");
+    terminal.press("FROM bronze.events;\r");
+    terminal.await_text("│ answer │");
+    terminal.await_text("│     42 │");
+    terminal.await_text("1 row");
+    terminal.await_text("lake> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn an_error_is_told_and_the_prompt_comes_back() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("SELECT nothing;\r");
+    terminal.await_text("error: Binder Error");
+    terminal.await_text("lake> ");
+    terminal.press(".tables\r");
+    terminal.await_text("checkpoints");
+    terminal.await_text("lake> ");
+    terminal.press(".quit\r");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn ctrl_c_stops_a_statement_that_runs() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("SELECT 1 AS started; SELECT count(*) FROM range(1000000000) a, range(1000000000) b;\r");
+    terminal.await_text("1 row");
+    // The key counts from the moment the statement runs; before, it does nothing.
+    let deadline = Instant::now() + PATIENCE;
+    while !terminal.screen.0.lock().unwrap()[terminal.seen..].contains("INTERRUPT") {
+        assert!(Instant::now() < deadline, "the statement is not stopped");
+        terminal.press("\x03");
+        let (screen, changed) = &*terminal.screen;
+        drop(changed.wait_timeout(screen.lock().unwrap(), Duration::from_millis(50)).unwrap());
+    }
+    terminal.await_text("lake> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_history_is_kept_where_nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("SELECT 'to be remembered';\r");
+    terminal.await_text("1 row");
+    terminal.await_text("lake> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.exit_code(), 0);
+
+    let file = lake.folder.path().join(".local/state/sluice/history");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("to be remembered"));
+}

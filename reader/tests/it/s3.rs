@@ -1,0 +1,101 @@
+//! A lake on an S3 server, read through httpfs and, where that is missing, through copies.
+
+use std::{path::Path, process::Command};
+
+use aws_credential_types::Credentials as SdkCredentials;
+use lake::store::s3::{S3Store, to_path};
+use local_s3::{Config, Credentials, Server};
+use object_store::ObjectStoreExt;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::support::{TestLake, id_and_name, text};
+
+const KEY_ID: &str = "test-key-id";
+const SECRET: &str = "te'st-secret";
+
+/// A lake whose ledger and files stand on a server of its own.
+struct Served {
+    lake: TestLake,
+    endpoint: String,
+    _server: Server,
+    _root: TempDir,
+}
+
+fn served(stream: &str) -> Served {
+    let root = TempDir::new().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let config = Config::new(root.path(), Credentials::new(KEY_ID, SECRET)).bucket("lake");
+    let server = runtime.block_on(Server::start(config)).unwrap();
+    let endpoint = server.endpoint();
+    // The lake is written on this disk and moved to the server, so that this process needs no AWS settings.
+    let mut written = TestLake::new();
+    written.commit(stream, &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
+    written.commit(stream, &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    runtime.block_on(copy_to_server(&written.path(""), &endpoint));
+    let lake = TestLake::of(written.folder, "s3://lake/pre/fix".to_owned(), runtime, written.lake);
+    Served { lake, endpoint, _server: server, _root: root }
+}
+
+async fn copy_to_server(folder: &Path, endpoint: &str) {
+    let store = S3Store::at("lake", endpoint, SdkCredentials::new(KEY_ID, SECRET, None, None, "test")).unwrap();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(entries) = folders.pop().map(|folder| std::fs::read_dir(folder).unwrap()) {
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let key = to_path(&format!("pre/fix/{}", path.strip_prefix(folder).unwrap().display()));
+            store.put(&key, std::fs::read(&path).unwrap().into()).await.unwrap();
+        }
+    }
+}
+
+impl Served {
+    fn reader(&self) -> Command {
+        let mut reader = self.lake.reader();
+        reader.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_REGION", "us-east-1");
+        reader.env("AWS_ACCESS_KEY_ID", KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET);
+        reader
+    }
+}
+
+const QUERY: &str =
+    "SELECT id, name, (SELECT count(*) FROM dead_letters.events) AS dead FROM bronze.events ORDER BY id";
+const ANSWER: &str = "id,name,dead\n1,one,1\n2,two,1\n";
+
+#[test]
+fn a_lake_on_s3_is_read_where_it_is() {
+    let served = served("events");
+    let done = served.reader().args(["-c", QUERY]).output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stdout), text(&done.stderr)), (Some(0), ANSWER, ""));
+    assert!(!served.lake.folder.path().join(".cache").exists());
+}
+
+#[test]
+fn without_httpfs_files_are_copied_and_a_line_says_so() {
+    let served = served("events");
+    let done = served.reader().env("DUCKDB_EXTENSION_DIR", "none").args(["-c", QUERY]).output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), ANSWER), "{}", text(&done.stderr));
+    assert_eq!(text(&done.stderr).lines().count(), 1, "{}", text(&done.stderr));
+    assert!(served.lake.folder.path().join(".cache/sluice/files").is_dir());
+}
+
+#[test]
+fn a_name_that_httpfs_would_take_for_a_pattern_is_read_all_the_same() {
+    let served = served("what?[*]");
+    let query = "SELECT count(*) AS n FROM bronze.\"what?[*]\"";
+    let done = served.reader().args(["-c", query]).output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "n\n2\n"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn credentials_do_not_show_in_a_session() {
+    let served = served("events");
+    let query = "FROM duckdb_secrets(); SELECT * FROM duckdb_settings()";
+    let done = served.reader().args(["-c", query]).output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    assert!(!text(&done.stdout).contains(SECRET));
+    assert!(text(&done.stdout).contains("s3://"));
+}

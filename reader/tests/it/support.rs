@@ -1,0 +1,290 @@
+//! Small lakes, written the way a consumer writes them, and ways to ask a reader about them.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+use duckdb::Connection;
+use lake::{
+    clock::Timestamp,
+    columns::{BRONZE_COLUMNS, Column, ColumnType, DEAD_LETTER_COLUMNS},
+    dead_letter::Reason,
+    ids::{BatchId, Fingerprint, Ordinal, StreamName},
+    keys::{DataFile, Key},
+    ledger::{Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, SchemaRecord, Totals},
+    settings::LakeUrls,
+    store::Lake,
+    stream::{Format as StreamFormat, ReadSettings},
+};
+use reader::{
+    Error,
+    output::Format,
+    quote::{identifier, literal},
+    script::statements,
+    session::Session,
+    settings::{Settings, Source},
+    sql_types::sql_type,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+const PLANNED_AT_MICROS: i64 = 1_795_161_600_000_000; // 2026-11-20T08:00:00Z
+
+/// A lake, the folder it and the reader work in, and what was committed to it.
+pub(crate) struct TestLake {
+    pub(crate) folder: TempDir,
+    pub(crate) url: String,
+    pub(crate) runtime: Runtime,
+    pub(crate) lake: Lake,
+    records: BTreeMap<StreamName, SchemaRecord>,
+    batches: BTreeMap<StreamName, u64>,
+}
+
+impl TestLake {
+    /// An empty lake on this disk, in a folder of this name.
+    pub(crate) fn in_folder(name: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = format!("file://{}", folder.path().join(name).display());
+        let runtime = Runtime::new().unwrap();
+        let lake = runtime.block_on(Lake::open(&LakeUrls::below(&url).unwrap())).unwrap();
+        Self::of(folder, url, runtime, lake)
+    }
+
+    pub(crate) fn new() -> Self {
+        Self::in_folder("lake")
+    }
+
+    pub(crate) fn of(folder: TempDir, url: String, runtime: Runtime, lake: Lake) -> Self {
+        Self { folder, url, runtime, lake, records: BTreeMap::new(), batches: BTreeMap::new() }
+    }
+
+    pub(crate) fn ledger(&self, stream: &str) -> Ledger {
+        Ledger::new(self.lake.clone(), stream.parse().unwrap())
+    }
+
+    /// Stores a schema and plans the stream's next batch under it, without committing it.
+    pub(crate) fn plan(&mut self, stream: &str, schema: &Value) -> Plan {
+        let name: StreamName = stream.parse().unwrap();
+        let record = SchemaRecord::derive(&name, schema, self.records.get(&name)).unwrap();
+        let batch = BatchId::new(self.batches.get(&name).copied().unwrap_or(0) + 1).unwrap();
+        let read = ReadSettings {
+            format: StreamFormat::JsonArray,
+            event_time: None,
+            object_bytes_max: 1,
+            record_bytes_max: 1,
+            depth_max: 1,
+            raw_bytes_max: 1,
+        };
+        let plan = Plan {
+            stream: name.clone(),
+            batch,
+            plan_id: Uuid::nil(),
+            planned_at: Timestamp::from_micros(PLANNED_AT_MICROS).unwrap(),
+            schema_id: record.id(),
+            read,
+            tasks: Vec::new(),
+        };
+        let ledger = self.ledger(stream);
+        self.runtime.block_on(ledger.create_schema(&record)).unwrap();
+        self.runtime.block_on(ledger.create_plan(&plan)).unwrap();
+        self.records.insert(name, record);
+        plan
+    }
+
+    /// Commits a batch with the rows of one query and the dead letters of another.
+    pub(crate) fn commit(&mut self, stream: &str, schema: &Value, rows: &str, dead_letters: Option<&str>) {
+        let plan = self.plan(stream, schema);
+        let record = self.records[&plan.stream].clone();
+        let mut files = vec![self.write(&bronze_key(&plan, 0), &stream_and_system(&record), rows)];
+        let dead_columns: Vec<Column> = DEAD_LETTER_COLUMNS.iter().map(|column| column.column()).collect();
+        files.extend(dead_letters.map(|query| self.write(&dead_letters_key(&plan), &dead_columns, query)));
+        let rows = files[0].rows;
+        let dead_letters = files.get(1).map_or(0, |file| file.rows);
+        let input = InputOutcome {
+            key: Key::Raw { stream: plan.stream.clone(), rest: format!("{}.json", plan.batch.number()) },
+            etag: "\"e\"".to_owned(),
+            size: 10,
+            outcome: Outcome::Ingested,
+            records_read: rows + dead_letters,
+            rows,
+            dead_letters,
+            copy: None,
+        };
+        let by_reason = (dead_letters > 0).then_some((Reason::InvalidSchema, dead_letters)).into_iter().collect();
+        let commit = Commit {
+            stream: plan.stream.clone(),
+            batch: plan.batch,
+            plan_id: plan.plan_id,
+            attempt_id: Uuid::nil(),
+            committed_at: Timestamp::from_micros(PLANNED_AT_MICROS + 1_500_000).unwrap(),
+            schema_id: plan.schema_id.clone(),
+            fingerprint: Fingerprint::of(b"test"),
+            inputs: vec![input],
+            files,
+            totals: Totals { records_read: rows + dead_letters, rows, dead_letters, dead_letters_by_reason: by_reason },
+        };
+        self.runtime.block_on(self.ledger(stream).create_commit(&commit)).unwrap();
+        self.batches.insert(plan.stream, plan.batch.number());
+    }
+
+    /// Writes rows for the next batch that no commit names.
+    pub(crate) fn write_orphan(&mut self, stream: &str, rows: &str) {
+        let name: StreamName = stream.parse().unwrap();
+        let record = self.records[&name].clone();
+        let plan = self.plan(stream, &record.json_schema);
+        self.write(&bronze_key(&plan, 7), &stream_and_system(&record), rows);
+    }
+
+    /// Writes a Parquet file of these columns; those that the query lacks get a value of their own.
+    fn write(&self, key: &Key, columns: &[Column], query: &str) -> OutputFile {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&format!("SET TimeZone = 'UTC'; CREATE TABLE given AS {query}")).unwrap();
+        let given: Vec<String> = {
+            let mut names = connection.prepare("SELECT column_name FROM (DESCRIBE given)").unwrap();
+            names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let value = |column: &Column| {
+            let (name, kind) = (identifier(&column.name), sql_type(&column.kind));
+            let value = if given.contains(&column.name) { name.clone() } else { stand_in(column) };
+            format!("CAST({value} AS {kind}) AS {name}")
+        };
+        let select = columns.iter().map(value).collect::<Vec<_>>().join(", ");
+        let file = self.folder.path().join("written.parquet");
+        let to = literal(&file.display().to_string());
+        let ids = field_ids(columns);
+        let copy = format!("COPY (SELECT {select} FROM given) TO {to} (FORMAT parquet, FIELD_IDS {{{ids}}})");
+        connection.execute_batch(&copy).unwrap();
+        let rows = connection.query_row("SELECT count(*) FROM given", [], |row| row.get::<_, i64>(0)).unwrap();
+        let bytes = bytes::Bytes::from(std::fs::read(&file).unwrap());
+        let (size, sha256) = (bytes.len() as u64, lake::ids::sha256_hex(&bytes));
+        self.runtime.block_on(self.lake.create(key, bytes)).unwrap();
+        OutputFile { key: key.clone(), size, sha256, rows: rows as u64, event_time_min: None, event_time_max: None }
+    }
+
+    pub(crate) fn settings(&self, format: Format) -> Settings {
+        Settings {
+            urls: LakeUrls::below(&self.url).unwrap(),
+            streams_dir: self.folder.path().join("streams"),
+            source: Source::Prompt,
+            format,
+        }
+    }
+
+    pub(crate) fn session(&self) -> Session {
+        Session::open(&self.settings(Format::Csv), self.runtime.handle().clone()).unwrap()
+    }
+
+    /// What a new session answers, as CSV.
+    pub(crate) fn ask(&self, script: &str) -> String {
+        ask(&mut self.session(), script).unwrap()
+    }
+
+    /// The program, set up for this lake and for nothing else of this machine.
+    pub(crate) fn reader(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reader"));
+        command.current_dir(self.folder.path()).env_clear().env("LAKE_URL", &self.url);
+        command.env("HOME", self.folder.path()).env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    pub(crate) fn define(&self, stream: &str, schema: &Value) {
+        let folder = self.folder.path().join("streams");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{stream}.toml")), "[source]\nformat = \"ndjson\"\n").unwrap();
+        std::fs::write(folder.join(format!("{stream}.schema.json")), schema.to_string()).unwrap();
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join("lake").join(below)
+    }
+}
+
+/// What a session answers to a script, as CSV.
+pub(crate) fn ask(session: &mut Session, script: &str) -> Result<String, Error> {
+    write_as(session, script, Format::Csv)
+}
+
+pub(crate) fn write_as(session: &mut Session, script: &str, format: Format) -> Result<String, Error> {
+    let mut answer = Vec::new();
+    for statement in statements(script) {
+        session.run(statement, &mut *format.to(&mut answer, usize::MAX))?;
+    }
+    Ok(String::from_utf8(answer).unwrap())
+}
+
+/// Runs a command with this on its stdin.
+pub(crate) fn run_with_stdin(command: &mut Command, stdin: &str) -> Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A JSON Schema with these properties and no others.
+pub(crate) fn closed(properties: Value) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+/// The schema of most tests: an id and a name.
+pub(crate) fn id_and_name() -> Value {
+    closed(json!({ "id": { "type": "integer" }, "name": { "type": "string" } }))
+}
+
+fn stream_and_system(record: &SchemaRecord) -> Vec<Column> {
+    record.columns.iter().cloned().chain(BRONZE_COLUMNS.iter().map(|column| column.column())).collect()
+}
+
+fn data_file(plan: &Plan, task: usize) -> DataFile {
+    DataFile {
+        stream: plan.stream.clone(),
+        ingested_date: plan.planned_at.date(),
+        batch: plan.batch,
+        task: Ordinal::new(task).unwrap(),
+        fingerprint: Fingerprint::of(b"test"),
+    }
+}
+
+fn bronze_key(plan: &Plan, task: usize) -> Key {
+    Key::Bronze(data_file(plan, task))
+}
+
+fn dead_letters_key(plan: &Plan) -> Key {
+    Key::DeadLetters(data_file(plan, 0))
+}
+
+fn stand_in(column: &Column) -> String {
+    match column.kind {
+        ColumnType::Int64 => "0".to_owned(),
+        ColumnType::Timestamp => "'2026-11-20T08:00:00Z'".to_owned(),
+        ColumnType::Boolean => "false".to_owned(),
+        ColumnType::String => literal(&format!("any{}", column.name)),
+        _ => "NULL".to_owned(),
+    }
+}
+
+fn field_ids(columns: &[Column]) -> String {
+    columns
+        .iter()
+        .map(|column| format!("{}: {}", identifier(&column.name), field_id(column)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn field_id(column: &Column) -> String {
+    let inner = match &column.kind {
+        ColumnType::Struct(fields) => field_ids(fields),
+        ColumnType::List(element) => format!("element: {}", field_id(element)),
+        ColumnType::Map { key, value } => format!("key: {}, value: {}", field_id(key), field_id(value)),
+        _ => return column.id.to_string(),
+    };
+    format!("{{__duckdb_field_id: {}, {inner}}}", column.id)
+}

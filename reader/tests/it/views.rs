@@ -1,0 +1,191 @@
+//! What the views show: committed files only, of every generation, under every name.
+
+use lake::ids::StreamName;
+use serde_json::json;
+
+use crate::support::{TestLake, ask, closed, id_and_name};
+
+#[test]
+fn only_files_that_a_commit_names_are_seen() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.write_orphan("events", "SELECT 2 AS id, 'orphan' AS name");
+
+    assert_eq!(lake.ask("SELECT id, name FROM bronze.events"), "id,name\n1,one\n");
+}
+
+#[test]
+fn both_sides_of_a_batch_show_all_their_columns() {
+    let mut lake = TestLake::new();
+    let dead = "SELECT 'invalid_schema' AS _dead_letter_reason, '{\"id\":\"x\"}' AS _raw_record";
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some(dead));
+
+    assert_eq!(
+        lake.ask("FROM bronze.events"),
+        "id,name,_source_key,_source_etag,_record_index,_batch_id,_ingested_at,_schema_id\n\
+         1,one,any_source_key,any_source_etag,0,0,2026-11-20 08:00:00+00,any_schema_id\n"
+    );
+    assert_eq!(
+        lake.ask("SELECT _dead_letter_reason, _raw_record, _raw_bytes FROM dead_letters.events"),
+        "_dead_letter_reason,_raw_record,_raw_bytes\ninvalid_schema,\"{\"\"id\"\":\"\"x\"\"}\",\n"
+    );
+}
+
+#[test]
+fn a_planned_stream_has_views_with_its_columns_before_its_first_commit() {
+    let mut lake = TestLake::new();
+    lake.plan("events", &id_and_name());
+
+    assert!(lake.ask("FROM bronze.events").starts_with("id,name,_source_key,"));
+    assert_eq!(lake.ask("SELECT typeof(any_value(id)) AS t FROM bronze.events"), "t\nBIGINT\n");
+    assert!(lake.ask("FROM dead_letters.events").starts_with("_dead_letter_reason,_error_code,"));
+}
+
+#[test]
+fn a_defined_stream_has_views_before_it_has_a_ledger() {
+    let lake = TestLake::new();
+    lake.define("orders", &closed(json!({ "total": { "type": "number" } })));
+
+    assert!(lake.ask("FROM bronze.orders").starts_with("total,_source_key,"));
+}
+
+#[test]
+fn a_stream_whose_definition_is_wrong_hinders_no_other() {
+    let mut lake = TestLake::new();
+    lake.define("broken", &json!({ "type": "array" }));
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+
+    assert_eq!(lake.ask("SELECT id FROM bronze.events"), "id\n1\n");
+    assert!(lake.ask("FROM bronze.broken").starts_with("_source_key,"));
+}
+
+#[test]
+fn the_next_statement_of_a_session_sees_the_newest_commit() {
+    let mut lake = TestLake::new();
+    let mut session = lake.session();
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM checkpoints.batches").unwrap(), "n\n0\n");
+
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    assert_eq!(ask(&mut session, "SELECT id FROM bronze.events").unwrap(), "id\n1\n");
+
+    lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", Some("SELECT 1"));
+    assert_eq!(ask(&mut session, "SELECT id FROM bronze.events ORDER BY id").unwrap(), "id\n1\n2\n");
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM dead_letters.events").unwrap(), "n\n1\n");
+}
+
+#[test]
+fn between_begin_and_commit_all_statements_see_one_state() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    let mut session = lake.session();
+    ask(&mut session, "BEGIN").unwrap();
+
+    lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM bronze.events").unwrap(), "n\n1\n");
+    assert_eq!(ask(&mut session, "ROLLBACK; SELECT count(*) AS n FROM bronze.events").unwrap(), "n\n2\n");
+}
+
+#[test]
+fn a_transaction_that_failed_does_not_end_the_session() {
+    let mut lake = TestLake::new();
+    let mut session = lake.session();
+    ask(&mut session, "BEGIN").unwrap();
+    ask(&mut session, "SELECT error('x')").unwrap_err();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+
+    ask(&mut session, "SELECT 1").unwrap_err();
+    assert_eq!(ask(&mut session, "ROLLBACK; SELECT id FROM bronze.events").unwrap(), "id\n1\n");
+}
+
+#[test]
+fn generations_of_a_stream_read_as_one_table() {
+    let mut lake = TestLake::new();
+    let first = closed(json!({
+        "amount": { "type": "integer" }, "note": { "type": "string" }, "kind": { "type": "string" },
+        "place": { "type": "object", "properties": { "x": { "type": "integer" } }, "additionalProperties": false },
+        "tags": { "type": "array", "items": { "type": "integer" } },
+        "more": { "type": "object", "additionalProperties": { "type": "integer" } },
+    }));
+    let second = closed(json!({
+        "kind": { "type": "integer" }, "amount": { "type": "number" },
+        "place": { "type": "object", "additionalProperties": false,
+                   "properties": { "y": { "type": "string" }, "x": { "type": "number" } } },
+        "tags": { "type": "array", "items": { "type": "number" } },
+        "more": { "type": "object", "additionalProperties": { "type": "number" } },
+    }));
+    let old =
+        "SELECT 1 AS amount, 'gone' AS note, 'text' AS kind, {'x': 3} AS place, [1] AS tags, MAP {'k': 1} AS more";
+    let new = "SELECT 1.5 AS amount, 7 AS kind, {'y': 'why', 'x': 2.5} AS place, [2.5] AS tags, MAP {'k': 2.5} AS more";
+    lake.commit("events", &first, old, None);
+    lake.commit("events", &second, new, None);
+
+    assert_eq!(
+        lake.ask(
+            "SELECT * EXCLUDE (_source_key, _source_etag, _record_index, _batch_id, _ingested_at, _schema_id) \
+                  FROM bronze.events ORDER BY amount"
+        ),
+        "kind,amount,place,tags,more,note,kind_102\n\
+         ,1.0,\"{'y': NULL, 'x': 3.0}\",[1.0],{k=1.0},gone,text\n\
+         7,1.5,\"{'y': why, 'x': 2.5}\",[2.5],{k=2.5},,\n"
+    );
+}
+
+#[test]
+fn a_new_schema_changes_the_columns_within_a_session() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    let mut session = lake.session();
+    assert_eq!(ask(&mut session, "SELECT * FROM bronze.events LIMIT 0").unwrap().split(',').nth(1), Some("name"));
+
+    let wider = closed(
+        json!({ "id": { "type": "integer" }, "name": { "type": "string" }, "day": { "type": "string", "format": "date" } }),
+    );
+    lake.commit("events", &wider, "SELECT 2 AS id, 'two' AS name, DATE '2026-11-20' AS day", None);
+    assert_eq!(
+        ask(&mut session, "SELECT id, day FROM bronze.events ORDER BY id").unwrap(),
+        "id,day\n1,\n2,2026-11-20\n"
+    );
+}
+
+#[test]
+fn a_strange_name_is_only_a_strange_name() {
+    let mut lake = TestLake::in_folder("l[a]k'e *?");
+    for name in ["x\"; drop table t; --", "it's", "a[b]*?", "SELECT", "héé 'ünï'", "{x}", "a%41b"] {
+        lake.commit(
+            name,
+            &closed(json!({ "a\"'b": { "type": "integer" } })),
+            "SELECT 5 AS \"a\"\"'b\"",
+            Some("SELECT 1"),
+        );
+        let quoted = name.replace('"', "\"\"");
+        let query = format!(
+            "SELECT \"a\"\"'b\" + (SELECT count(*) FROM dead_letters.\"{quoted}\") AS n FROM bronze.\"{quoted}\""
+        );
+        assert_eq!(lake.ask(&query), "n\n6\n", "{name}");
+    }
+}
+
+#[test]
+fn streams_whose_names_differ_in_case_are_told_apart() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'small' AS name", None);
+    lake.commit("EVENTS", &id_and_name(), "SELECT 2 AS id, 'capital' AS name", None);
+
+    assert_eq!(
+        lake.ask("SELECT name FROM bronze.events; SELECT name FROM bronze.events_2"),
+        "name\ncapital\nname\nsmall\n"
+    );
+}
+
+#[test]
+fn a_missing_batch_is_told_as_damage() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    let stream: StreamName = "events".parse().unwrap();
+    let first = lake::keys::Key::Commit { stream, batch: lake::ids::BatchId::FIRST };
+    std::fs::remove_file(lake.path(&first.to_string())).unwrap();
+
+    let failed = ask(&mut lake.session(), "SELECT 1").unwrap_err();
+    assert_eq!(failed.kind(), lake::ErrorKind::Corrupt);
+}
