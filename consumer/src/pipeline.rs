@@ -13,7 +13,6 @@ use std::{
 use lake::{
     clock::Clock,
     ids::BatchId,
-    keys::ZoneName,
     ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord},
     store::Lake,
     stream::StreamDefinition,
@@ -85,10 +84,7 @@ impl Pipeline {
             Error::Lake(lake::Error::Settings(problems))
         };
         Enforcer::compile(&definition.schema).map_err(in_schema)?;
-        for zone in ZoneName::ALL {
-            lake.check_reachable(zone).await?;
-        }
-        lake.probe_conditional_create().await?;
+        lake.check_stores().await?;
         let ledger = Ledger::new(lake, definition.name.clone());
         let position = recover(&ledger).await?;
         let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
@@ -184,7 +180,6 @@ impl Pipeline {
             return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, false)));
         }
         let tasks = take_tasks(&mut self.pending, &self.definition.batch);
-        self.ledger.create_schema(&self.schema).await?;
         let plan = Plan {
             stream: self.definition.name.clone(),
             batch: self.next,
@@ -255,6 +250,7 @@ impl Pipeline {
             let previous = self.ledger.schema(&commit.schema_id).await?;
             self.schema = SchemaRecord::derive(&self.definition.name, &self.definition.schema, Some(&previous))
                 .map_err(Error::Bug)?;
+            self.ledger.create_schema(&self.schema).await?;
         }
         self.known.add(commit);
         self.next = plan.batch.next();

@@ -111,9 +111,9 @@ impl Contents {
 
 pub(crate) async fn contents(ledger: &Ledger) -> Contents {
     let numbers = ledger.commits_after(None).await.unwrap();
+    let commits: Vec<Commit> = ledger.read_commits(numbers).try_collect().await.unwrap();
     let mut contents = Contents::default();
-    contents.commits = ledger.read_commits(numbers).try_collect().await.unwrap();
-    for file in contents.commits.iter().flat_map(|commit| &commit.files) {
+    for file in commits.iter().flat_map(|commit| &commit.files) {
         let bytes = ledger.lake().read(&file.key).await.unwrap().unwrap_or_else(|| panic!("{} is missing", file.key));
         let rows = parquet_rows(bytes);
         assert_eq!(rows.len() as u64, file.rows, "{}", file.key);
@@ -122,6 +122,7 @@ pub(crate) async fn contents(ledger: &Ledger) -> Contents {
             _ => contents.dead_letters.extend(rows),
         }
     }
+    contents.commits = commits;
     contents
 }
 

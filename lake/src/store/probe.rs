@@ -1,5 +1,7 @@
 //! Tests a store before it is trusted: a second create of one key must be refused.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::{PutMode, PutOptions};
@@ -52,10 +54,27 @@ impl Lake {
     /// [`Error::Store`], saying which zone and where.
     pub async fn check_reachable(&self, name: ZoneName) -> Result<(), Error> {
         let zone = self.zone(name);
-        let path = zone.path(name.as_str());
-        match zone.store.list(Some(&path)).next().await {
+        match zone.store.list(Some(&zone.path(name.as_str()))).next().await {
             None | Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(Error::store(format!("list zone {name} at {zone}"))(error)),
         }
+    }
+
+    /// Tests all stores before a consumer relies on them: as [`Lake::probe_conditional_create`] the ledger's, as
+    /// [`Lake::check_reachable`] every other one. Costs no listing where all zones are in one bucket.
+    ///
+    /// # Errors
+    /// As these two.
+    pub async fn check_stores(&self) -> Result<(), Error> {
+        self.probe_conditional_create().await?;
+        let mut asked = vec![&self.zone(ZoneName::Checkpoints).store];
+        for name in ZoneName::ALL {
+            let store = &self.zone(name).store;
+            if !asked.iter().any(|other| Arc::ptr_eq(other, store)) {
+                self.check_reachable(name).await?;
+                asked.push(store);
+            }
+        }
+        Ok(())
     }
 }
