@@ -33,6 +33,15 @@ CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path) REPLACE (
     FROM memory.internal.files;
 ";
 
+/// A commit, and where its files are.
+#[derive(Clone, Debug)]
+pub struct PlacedCommit<'a> {
+    /// What was committed.
+    pub commit: &'a Commit,
+    /// Its files, in its order.
+    pub files: Vec<PlacedFile<'a>>,
+}
+
 /// A file of a commit, and where it is to be read from.
 #[derive(Clone, Debug)]
 pub struct PlacedFile<'a> {
@@ -44,14 +53,16 @@ pub struct PlacedFile<'a> {
     pub path: String,
 }
 
-/// Adds what one commit says. `files` are the commit's, placed.
+/// Adds what these commits say.
 ///
 /// # Errors
 /// [`Error::Bug`]: DuckDB refused the rows.
-pub fn append(connection: &Connection, commit: &Commit, files: &[PlacedFile<'_>]) -> Result<(), Error> {
-    rows(connection, "batches", [batch_row(commit)])?;
-    rows(connection, "objects", commit.inputs.iter().map(|input| object_row(commit, input)))?;
-    rows(connection, "files", files.iter().map(|file| file_row(commit, file)))
+pub fn append(connection: &Connection, commits: &[PlacedCommit<'_>]) -> Result<(), Error> {
+    rows(connection, "batches", commits.iter().map(|placed| batch_row(placed.commit)))?;
+    let objects = commits.iter().flat_map(|placed| placed.commit.inputs.iter().map(|input| (placed.commit, input)));
+    rows(connection, "objects", objects.map(|(commit, input)| object_row(commit, input)))?;
+    let files = commits.iter().flat_map(|placed| placed.files.iter().map(|file| (placed.commit, file)));
+    rows(connection, "files", files.map(|(commit, file)| file_row(commit, file)))
 }
 
 /// The statement that makes the variable `variable` name a stream's files of one zone, in the order of their commits.

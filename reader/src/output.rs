@@ -63,6 +63,19 @@ pub trait Sink {
         false
     }
 
+    /// Whether a text that is drawn over several lines, such as a query plan, goes to [`Sink::drawing`].
+    fn draws(&self) -> bool {
+        false
+    }
+
+    /// Takes such a text.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn drawing(&mut self, _text: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Takes the columns.
     ///
     /// # Errors
@@ -118,6 +131,12 @@ fn visible(text: &str) -> String {
         }
     }
     visible
+}
+
+/// Writes a drawing, line by line.
+fn draw(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    text.lines().try_for_each(|line| writeln!(out, "{}", visible(line)))?;
+    out.flush()
 }
 
 /// Whether a terminal acts on a character instead of showing it: controls, and those that turn the direction of text.

@@ -9,6 +9,7 @@ use duckdb::{
     arrow::{
         array::{Array, AsArray, StructArray},
         datatypes::{DataType, Schema},
+        error::ArrowError,
         util::display::{ArrayFormatter, FormatOptions},
     },
 };
@@ -24,6 +25,8 @@ const QUERIES: [&str; 12] =
     ["SELECT", "FROM", "WITH", "VALUES", "TABLE", "PIVOT", "UNPIVOT", "SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "("];
 /// Statements of these words have an answer even where it is one column named `Count` or `Success`.
 const ANSWERS: [&str; 4] = ["EXPLAIN", "PRAGMA", "CALL", "EXECUTE"];
+/// The column that holds a query's plan, drawn over several lines.
+const PLAN: &str = "explain_value";
 /// DuckDB reports the outcome of a statement without an answer in one column of such a name.
 const OUTCOMES: [&str; 2] = ["Count", "Success"];
 
@@ -34,7 +37,7 @@ const OUTCOMES: [&str; 2] = ["Count", "Success"];
 pub fn run(connection: &Connection, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
     let word = statement.first_word();
     if QUERIES.contains(&word.as_str())
-        && let Some(heads) = heads(connection, statement.text, sink.wants_json())
+        && let Some(heads) = heads(connection, &word, statement.text, sink.wants_json())
     {
         return run_wrapped(connection, statement.text, &heads, sink);
     }
@@ -42,14 +45,15 @@ pub fn run(connection: &Connection, statement: Statement<'_>, sink: &mut dyn Sin
 }
 
 /// The columns of a query's answer; `None` when it is no query or a wrong one: then running it as it is tells why.
-fn heads(connection: &Connection, query: &str, json: bool) -> Option<Vec<Head>> {
-    // The first way keeps columns of one name apart from renaming; SHOW and its like need the second.
-    let ways = [format!("DESCRIBE {query}"), format!("DESCRIBE SELECT * FROM (\n{query}\n)")];
-    ways.iter().find_map(|describe| {
-        let mut prepared = connection.prepare(describe).ok()?;
-        let rows = prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).ok()?;
-        rows.map(|row| row.ok().map(|(name, kind)| head(name, kind, json))).collect()
-    })
+fn heads(connection: &Connection, word: &str, query: &str, json: bool) -> Option<Vec<Head>> {
+    let describe = match word {
+        "SHOW" | "DESCRIBE" | "DESC" | "SUMMARIZE" => format!("DESCRIBE SELECT * FROM (\n{query}\n)"),
+        // Without a query around it, columns of one name keep it.
+        _ => format!("DESCRIBE {query}"),
+    };
+    let mut prepared = connection.prepare(&describe).ok()?;
+    let rows = prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).ok()?;
+    rows.map(|row| row.ok().map(|(name, kind)| head(name, kind, json))).collect()
 }
 
 fn head(name: String, sql_type: String, json: bool) -> Head {
@@ -137,27 +141,37 @@ fn run_as_it_is(connection: &Connection, text: &str, answers: bool, sink: &mut d
 
 fn write_values(prepared: &Prepared<'_>, schema: &Schema, sink: &mut dyn Sink) -> Result<(), Error> {
     let heads: Vec<Head> = schema.fields().iter().map(|field| head_of(field.name(), field.data_type())).collect();
+    let plan = heads.iter().position(|head| head.name == PLAN).filter(|_| sink.draws());
+    if plan.is_none() {
+        sink.begin(&heads)?;
+    }
+    while let Some(batch) = prepared.step().map_err(Error::sql)? {
+        for row in values(&batch).map_err(|error| Error::Sql(format!("this answer can't be shown: {error}")))? {
+            let row: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
+            match plan {
+                Some(plan) => sink.drawing(row[plan].unwrap_or_default())?,
+                None => sink.row(&row)?,
+            }
+        }
+    }
+    match plan {
+        Some(_) => Ok(()),
+        None => Ok(sink.end()?),
+    }
+}
+
+fn values(batch: &StructArray) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
     let options = FormatOptions::new()
         .with_null("NULL")
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
         .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%#z"));
-    let unprintable =
-        |error: duckdb::arrow::error::ArrowError| Error::Sql(format!("this answer can't be shown: {error}"));
-    sink.begin(&heads)?;
-    while let Some(batch) = prepared.step().map_err(Error::sql)? {
-        let columns = batch.columns();
-        let formatters = columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
-        let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(unprintable)?;
-        for index in 0..batch.len() {
-            let texts = columns.iter().zip(&formatters).map(|(column, formatter)| {
-                column.is_valid(index).then(|| formatter.value(index).try_to_string()).transpose()
-            });
-            let texts = texts.collect::<Result<Vec<_>, _>>().map_err(unprintable)?;
-            let row: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
-            sink.row(&row)?;
-        }
-    }
-    Ok(sink.end()?)
+    let columns = batch.columns();
+    let formatters = columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let formatters = formatters.collect::<Result<Vec<_>, _>>()?;
+    let cell = |index: usize, column: usize| {
+        columns[column].is_valid(index).then(|| formatters[column].value(index).try_to_string()).transpose()
+    };
+    (0..batch.len()).map(|index| (0..columns.len()).map(|column| cell(index, column)).collect()).collect()
 }
 
 fn head_of(name: &str, kind: &DataType) -> Head {

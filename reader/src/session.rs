@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::{
     catalog::{Catalog, News},
     error::Error,
-    ledger_tables::{self, PlacedFile},
+    ledger_tables::{self, PlacedCommit, PlacedFile},
     output::Sink,
     query,
     script::Statement,
@@ -25,12 +25,13 @@ use crate::{
 /// How many files are placed at once; matters only where they must be copied.
 const PLACED_AT_ONCE: usize = 16;
 
-/// The settings of every session. DuckDB fetches no extension by itself; times are shown as the lake keeps them.
+/// The settings of every session: DuckDB fetches no extension by itself.
 const SET_UP: &str = "
 SET GLOBAL autoinstall_known_extensions = false;
 SET GLOBAL autoload_known_extensions = false;
-SET GLOBAL TimeZone = 'UTC';
 ";
+/// Times are shown as the lake keeps them. A DuckDB without ICU shows them so anyway, and does not know the setting.
+const SET_TIME_ZONE: &str = "SET GLOBAL TimeZone = 'UTC'";
 
 /// A DuckDB session over a lake.
 pub struct Session {
@@ -61,6 +62,9 @@ impl Session {
     pub fn open(settings: &Settings, runtime: Handle) -> Result<Self, Error> {
         let connection = Connection::open_in_memory().map_err(Error::bug("start DuckDB"))?;
         connection.execute_batch(SET_UP).map_err(Error::bug("set DuckDB up"))?;
+        if !cfg!(feature = "bundled") {
+            connection.execute_batch(SET_TIME_ZONE).map_err(Error::bug("set DuckDB up"))?;
+        }
         connection.execute_batch(ledger_tables::CREATE).map_err(Error::bug("set DuckDB up"))?;
         let lake = runtime.block_on(Lake::open(&settings.urls))?;
         let storage = runtime.block_on(Storage::open(&connection, lake.clone(), settings.urls.clone()))?;
@@ -101,7 +105,7 @@ impl Session {
         }
         let placed = runtime.block_on(self.place_files(&news))?;
         self.execute("BEGIN")?;
-        match self.take_in(&news, placed) {
+        match self.take_in(&news, &placed) {
             Ok(sides) => {
                 self.execute("COMMIT")?;
                 self.sides.extend(sides);
@@ -115,12 +119,12 @@ impl Session {
         }
     }
 
-    /// The files of each commit of each stream, placed.
-    async fn place_files<'a>(&self, news: &'a [News]) -> Result<Vec<Vec<PlacedFile<'a>>>, Error> {
+    /// All commits of all streams, with their files placed.
+    async fn place_files<'a>(&self, news: &'a [News]) -> Result<Vec<PlacedCommit<'a>>, Error> {
         let mut placed = Vec::new();
         for commit in news.iter().flat_map(|news| &news.commits) {
             let files = futures::stream::iter(&commit.files).map(|file| self.place(file)).buffered(PLACED_AT_ONCE);
-            placed.push(files.try_collect().await?);
+            placed.push(PlacedCommit { commit, files: files.try_collect().await? });
         }
         Ok(placed)
     }
@@ -130,31 +134,31 @@ impl Session {
     }
 
     /// Brings the ledger's tables and the views up to date; what the views are then.
-    fn take_in(&self, news: &[News], placed: Vec<Vec<PlacedFile<'_>>>) -> Result<BTreeMap<StreamName, Sides>, Error> {
-        let mut placed = placed.into_iter();
+    fn take_in(&self, news: &[News], placed: &[PlacedCommit<'_>]) -> Result<BTreeMap<StreamName, Sides>, Error> {
+        ledger_tables::append(&self.connection, placed)?;
         let mut changed = BTreeMap::new();
         for news in news {
             let mut sides = self.sides_of(news, &changed);
-            let before = sides.each_ref().map(|side| side.files);
-            for commit in &news.commits {
-                let files = placed.next().unwrap_or_default();
-                for side in &mut sides {
-                    side.files += files.iter().filter(|placed| placed.file.key.zone() == side.zone).count();
-                }
-                ledger_tables::append(&self.connection, commit, &files)?;
-            }
-            for (side, files_before) in sides.iter().zip(before) {
-                if side.files > files_before {
-                    let variable = side.view.variable();
-                    self.execute(&ledger_tables::set_files(&variable, &news.stream, side.zone.as_str()))?;
-                }
-                if news.columns_changed || (side.files > 0) != (files_before > 0) {
-                    self.execute(&side.view.create(side.files > 0))?;
-                }
+            for side in &mut sides {
+                let files = news.commits.iter().flat_map(|commit| &commit.files);
+                let added = files.filter(|file| file.key.zone() == side.zone).count();
+                self.update(side, news, added)?;
             }
             changed.insert(news.stream.clone(), sides);
         }
         Ok(changed)
+    }
+
+    fn update(&self, side: &mut Side, news: &News, added: usize) -> Result<(), Error> {
+        let had_files = side.files > 0;
+        side.files += added;
+        if added > 0 {
+            self.execute(&ledger_tables::set_files(&side.view.variable(), &news.stream, side.zone.as_str()))?;
+        }
+        if news.columns_changed || (side.files > 0) != had_files {
+            self.execute(&side.view.create(side.files > 0))?;
+        }
+        Ok(())
     }
 
     /// The stream's views with the columns that it has now; `changed` are the streams before it.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Cell, Head, Sink, visible};
+use super::{Cell, Head, Sink, draw, visible};
 
 pub(super) struct Boxes<W> {
     out: W,
@@ -32,6 +32,14 @@ impl<W: Write> Boxes<W> {
 }
 
 impl<W: Write> Sink for Boxes<W> {
+    fn draws(&self) -> bool {
+        true
+    }
+
+    fn drawing(&mut self, text: &str) -> io::Result<()> {
+        draw(&mut self.out, text)
+    }
+
     fn begin(&mut self, heads: &[Head]) -> io::Result<()> {
         self.heads = heads.to_vec();
         Ok(())

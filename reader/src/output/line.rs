@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Head, Sink, visible};
+use super::{Head, Sink, draw, visible};
 
 pub(super) struct Line<W> {
     out: W,
@@ -19,6 +19,14 @@ impl<W: Write> Line<W> {
 }
 
 impl<W: Write> Sink for Line<W> {
+    fn draws(&self) -> bool {
+        true
+    }
+
+    fn drawing(&mut self, text: &str) -> io::Result<()> {
+        draw(&mut self.out, text)
+    }
+
     fn begin(&mut self, heads: &[Head]) -> io::Result<()> {
         let names: Vec<String> = heads.iter().map(|head| visible(&head.name)).collect();
         let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);

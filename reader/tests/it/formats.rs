@@ -126,3 +126,9 @@ fn statements_that_are_no_queries_are_answered_too() {
     assert!(written(Format::Csv, "SHOW DATABASES").contains("memory"));
     assert_eq!(written(Format::Csv, "SELECT count(*) AS \"Count\" FROM range(3)"), "Count\n3\n");
 }
+
+#[test]
+fn a_plan_is_drawn_where_people_look_at_it() {
+    let drawn = written(Format::Box, "EXPLAIN SELECT 1");
+    assert!(drawn.starts_with("┌────") && !drawn.contains("\\n") && drawn.lines().count() > 5, "{drawn}");
+}

@@ -39,6 +39,16 @@ fn the_first_statement_that_fails_ends_a_script() {
 }
 
 #[test]
+fn what_is_no_statement_is_not_made_one() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    for wrong in ["bronze.events", "SELECT 1) t, (SELECT 2", "SELECT 1 UNION"] {
+        let done = lake.reader().args(["-c", wrong]).output().unwrap();
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""), "{wrong}");
+    }
+}
+
+#[test]
 fn an_error_at_run_time_points_into_the_users_own_lines() {
     let lake = TestLake::new();
     let done = lake.reader().args(["-c", "SELECT x::INTEGER\nFROM (VALUES ('a')) t(x)"]).output().unwrap();
