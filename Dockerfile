@@ -37,7 +37,7 @@ COPY streams streams
 ENTRYPOINT ["consumer"]
 
 FROM runtime AS reader
-COPY --from=build /duckdb /duckdb
+COPY --from=build /duckdb /usr/local/duckdb
 COPY streams streams
 COPY --from=build /programs/reader /usr/local/bin/
 ENTRYPOINT ["reader"]
