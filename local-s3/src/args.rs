@@ -19,7 +19,7 @@ Durability:
 
 Exit codes:
   0  done (stopped by SIGTERM or Ctrl-C)
-  2  invalid arguments or environment
+  2  invalid arguments, environment or fault plan
   4  the port or the root directory cannot be used
   5  a bug";
 
@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// Bucket to create at start when absent; may be repeated
     #[arg(long = "bucket", value_name = "NAME")]
     pub(crate) buckets: Vec<String>,
+
+    /// Faults to inject, as JSON: for tests of programs that have to live with them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
 
     /// Make every write wait until it is on the disk
     #[arg(long)]

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use crate::Credentials;
+use crate::{Credentials, FaultPlan};
 
 /// The settings of one server.
 ///
@@ -36,6 +36,8 @@ pub struct Config {
     /// Whether a write is on the disk before it is answered, so that it survives a power cut as well
     /// as a killed process. Off by default: it costs an fsync or three per write.
     pub fsync: bool,
+    /// The faults to inject from the first request on; none by default.
+    pub faults: FaultPlan,
 }
 
 impl Config {
@@ -49,6 +51,7 @@ impl Config {
             buckets: Vec::new(),
             credentials,
             fsync: false,
+            faults: FaultPlan::default(),
         }
     }
 
@@ -56,6 +59,13 @@ impl Config {
     #[must_use]
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
         self.buckets.push(name.into());
+        self
+    }
+
+    /// Injects these faults.
+    #[must_use]
+    pub fn faults(mut self, plan: FaultPlan) -> Self {
+        self.faults = plan;
         self
     }
 }

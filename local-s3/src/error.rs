@@ -16,6 +16,12 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
+    /// The fault plan cannot be meant.
+    #[error("the fault plan has mistakes: {}", .problems.join("; "))]
+    FaultPlan {
+        /// Each mistake, with its place in the plan.
+        problems: Vec<String>,
+    },
     /// Something else listens on the port.
     #[error(
         "port {} on {} is taken: stop the program that listens there, or choose another with --port (0 picks a free one)",
@@ -80,7 +86,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::BucketName { .. } => ErrorKind::Invalid,
+            Self::BucketName { .. } | Self::FaultPlan { .. } => ErrorKind::Invalid,
             Self::PortTaken { .. }
             | Self::Listen { .. }
             | Self::RootInUse { .. }

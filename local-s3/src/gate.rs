@@ -2,16 +2,26 @@
 //!
 //! Knows the name of an operation and its answer. Knows nothing of what the operation does.
 //! Invariant: [`Gate::check`] runs after the signature was verified and before anything was read or
-//! written; [`Gate::after`] runs when the effect is committed and the client has heard nothing. A fault
-//! belongs in one of these two places: in the first the request has no effect, in the second it has one
-//! that the client does not learn of.
+//! written; [`Gate::after`] runs when the effect is committed and the client has heard nothing. Which
+//! faults befall a request is decided in the first. A fault that needs no more than the answer is
+//! injected in one of the two: in the first the request has no effect, in the second it has one that
+//! the client does not learn of. What is left, the service finds in the request's [`Passage`] and obeys.
+
+mod moments;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use http::Uri;
+use http::header::IF_NONE_MATCH;
 use s3s::access::{S3Access, S3AccessContext};
+use s3s::path::S3Path;
 use s3s::{HttpError, HttpResponse, S3Result, s3_error};
+use tokio::sync::watch;
+
+use crate::faults::armed::{Facts, Faults, Injection};
+use crate::service::form_decode;
 
 /// How often each operation was called, by its S3 name (`PutObject`, `ListObjectsV2`, …).
 ///
@@ -51,20 +61,44 @@ impl fmt::Display for RequestCounts {
     }
 }
 
-/// Counts requests, and is where faults will come from.
-#[derive(Clone, Debug, Default)]
+/// Counts requests, and decides which faults befall them.
+#[derive(Clone, Debug)]
 pub(crate) struct Gate {
     counts: Arc<Mutex<RequestCounts>>,
+    faults: Arc<Faults>,
+    stopped: watch::Receiver<bool>,
 }
 
-/// Carries a request's operation from [`Gate::check`], the first to know it, to [`Gate::after`].
+/// Carries what [`Gate::check`] found out about a request to the service and to [`Gate::after`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OperationSlot(Arc<OnceLock<String>>);
+pub(crate) struct Passage(Arc<OnceLock<Passed>>);
+
+#[derive(Debug)]
+struct Passed {
+    operation: String,
+    injections: Vec<Injection>,
+}
+
+impl Passage {
+    /// The faults due for the request; none before the gate was passed.
+    pub(crate) fn injections(&self) -> &[Injection] {
+        self.0.get().map_or(&[], |passed| &passed.injections)
+    }
+}
 
 impl Gate {
+    /// A gate without faults; `stopped` ends the delays of those it is given later.
+    pub(crate) fn new(stopped: watch::Receiver<bool>) -> Self {
+        Self { counts: Arc::default(), faults: Arc::default(), stopped }
+    }
+
     /// What was counted so far.
     pub(crate) fn counts(&self) -> RequestCounts {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     fn count(&self, operation: &str) {
@@ -75,18 +109,40 @@ impl Gate {
         }
     }
 
+    fn decide(&self, context: &S3AccessContext<'_>) -> Vec<Injection> {
+        let Some(armed) = self.faults.armed() else { return Vec::new() };
+        let prefix = query_parameter(context.uri(), "prefix");
+        let key = match context.s3_path() {
+            S3Path::Object { key, .. } => Some(&**key),
+            S3Path::Bucket { .. } if context.s3_op().name().starts_with("ListObjects") => {
+                Some(prefix.as_deref().unwrap_or_default())
+            }
+            _ => None,
+        };
+        let conditional = context.headers().contains_key(IF_NONE_MATCH);
+        armed.decide(&Facts { operation: context.s3_op().name(), key, conditional })
+    }
+
     /// The moment after the effect: `answer` is all the client would ever learn of it. An error here
     /// closes the connection instead.
-    pub(crate) fn after(
+    pub(crate) async fn after(
         &self,
-        slot: &OperationSlot,
+        passage: &Passage,
         answer: Result<HttpResponse, HttpError>,
     ) -> Result<HttpResponse, HttpError> {
-        if let (Some(operation), Ok(response)) = (slot.0.get(), &answer) {
-            tracing::debug!(operation, status = response.status().as_u16(), "answered");
+        let response = answer?;
+        if let Some(passed) = passage.0.get() {
+            tracing::debug!(passed.operation, status = response.status().as_u16(), "answered");
         }
-        answer
+        moments::after(passage.injections(), response, &self.stopped).await
     }
+}
+
+/// A parameter of the query, decoded.
+fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
+    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.into_iter().find(|(other, _)| *other == name)?.1;
+    form_decode(value)
 }
 
 #[async_trait::async_trait]
@@ -98,9 +154,9 @@ impl S3Access for Gate {
         }
         let operation = context.s3_op().name().to_owned();
         self.count(&operation);
-        if let Some(slot) = context.extensions_mut().get::<OperationSlot>() {
-            drop(slot.0.set(operation));
-        }
-        Ok(())
+        let injections = self.decide(context);
+        let Some(passage) = context.extensions_mut().get::<Passage>().cloned() else { return Ok(()) };
+        drop(passage.0.set(Passed { operation, injections }));
+        moments::before(passage.injections(), &self.stopped).await
     }
 }

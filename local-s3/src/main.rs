@@ -53,14 +53,15 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> Result<(), Error> {
     // Listened for before the URL is printed: whoever reads it may send a signal at once.
     let stop = stop_signal()?;
+    let faults = config.faults.faults.len();
     let server = Server::start(config).await?;
     // A reader that went away is no reason to stop serving.
     if let Err(error) = writeln!(std::io::stdout(), "{}", server.endpoint()) {
         tracing::warn!(%error, "cannot print the URL");
     }
-    tracing::info!(endpoint = server.endpoint(), "ready");
+    tracing::info!(endpoint = server.endpoint(), faults, "ready");
     stop.await;
-    tracing::info!(requests = %server.requests(), "stopping");
+    tracing::info!(requests = %server.requests(), faults = %server.faults_injected(), "stopping");
     server.shutdown().await;
     Ok(())
 }

@@ -3,25 +3,23 @@
 //! Knows connections and how they end. Knows nothing of what an operation does.
 //! Invariant: after [`Server::shutdown`] the root is closed, and may be opened again at once.
 
+mod connection;
+mod socket;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use s3s::auth::SimpleAuth;
 use s3s::path::check_bucket_name;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{Body, HttpRequest};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::gate::{Gate, OperationSlot, RequestCounts};
+use crate::faults::{FaultCounts, FaultPlan};
+use crate::gate::{Gate, RequestCounts};
 use crate::service::Service;
 use crate::store::committer::Applied;
 use crate::store::records::BucketRecord;
@@ -51,12 +49,13 @@ impl Server {
     /// carries the server.
     ///
     /// # Errors
-    /// - [`crate::ErrorKind::Invalid`]: a bucket name is not valid. Correct it.
+    /// - [`crate::ErrorKind::Invalid`]: a bucket name or the fault plan is not valid. Correct it.
     /// - [`crate::ErrorKind::Unavailable`]: the port or the root cannot be used. Free it, or choose another.
     pub async fn start(config: Config) -> Result<Self, Error> {
         if let Some(name) = config.buckets.iter().find(|name| !check_bucket_name(name)) {
             return Err(Error::BucketName { name: name.clone() });
         }
+        check_faults(&config.faults)?;
         let listener = listen(SocketAddr::new(config.host, config.port)).await?;
         let address = listener
             .local_addr()
@@ -69,8 +68,9 @@ impl Server {
         for bucket in &config.buckets {
             create_bucket(&store, bucket.clone()).await?;
         }
-        let gate = Gate::default();
         let (stop, stopped) = watch::channel(false);
+        let gate = Gate::new(stopped.clone());
+        gate.faults().set(config.faults.clone());
         let weak = Arc::downgrade(&store);
         let serving = tokio::spawn(serve(listener, s3_service(&config, store, gate.clone()), gate.clone(), stopped));
         Ok(Self { address, gate, store: weak, stop, serving: Some(serving), closed: Some(closed) })
@@ -92,6 +92,23 @@ impl Server {
     #[must_use]
     pub fn requests(&self) -> RequestCounts {
         self.gate.counts()
+    }
+
+    /// Puts `plan` in force in place of the one before, for every request that arrives from now on, its
+    /// counters at zero; [`FaultPlan::default`] ends all faults. Requests under way keep what befell them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`]: the plan has mistakes, and the one before stays in force. Correct them.
+    pub fn set_faults(&self, plan: FaultPlan) -> Result<(), Error> {
+        check_faults(&plan)?;
+        self.gate.faults().set(plan);
+        Ok(())
+    }
+
+    /// How often faults happened, by kind, operation and place in the plan.
+    #[must_use]
+    pub fn faults_injected(&self) -> FaultCounts {
+        self.gate.faults().counts()
     }
 
     /// How many index entries listings have looked at since the start: what a listing costs.
@@ -119,6 +136,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+    }
+}
+
+fn check_faults(plan: &FaultPlan) -> Result<(), Error> {
+    match plan.problems() {
+        problems if problems.is_empty() => Ok(()),
+        problems => Err(Error::FaultPlan { problems }),
     }
 }
 
@@ -155,8 +179,7 @@ async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stoppe
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, service.clone(), gate.clone(), &graceful);
-                    connections.spawn(connection);
+                    connections.spawn(connection::serve(stream, service.clone(), gate.clone(), &graceful));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: let some be closed instead of spinning.
@@ -175,48 +198,7 @@ async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stoppe
     connections.shutdown().await;
 }
 
-/// Makes one header of several `Content-Encoding`s, as HTTP allows: the AWS SDK for Rust sends the
-/// object's own and `aws-chunked` apart, signs them joined, and s3s refuses a header that comes twice.
-fn join_content_encoding(headers: &mut HeaderMap) {
-    let codings: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
-    if codings.len() > 1
-        && let Ok(joined) = HeaderValue::from_bytes(&codings.join(b",".as_slice()))
-    {
-        headers.insert(CONTENT_ENCODING, joined);
-    }
-}
-
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     // The sender's end is the server's, which says so before it goes; either way it is over.
     drop(stopped.wait_for(|stopped| *stopped).await);
-}
-
-fn connection(
-    stream: TcpStream,
-    service: S3Service,
-    gate: Gate,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + use<> {
-    // An answer is written in one or two pieces; Nagle's algorithm would hold the second back.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let (service, gate) = (service.clone(), gate.clone());
-        async move {
-            let mut request: HttpRequest = request.map(Body::from);
-            join_content_encoding(request.headers_mut());
-            let slot = OperationSlot::default();
-            request.extensions_mut().insert(slot.clone());
-            let answer = service.call(request).await;
-            gate.after(&slot, answer)
-        }
-    });
-    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
-    let watched = graceful.watch(connection);
-    async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod completions;
 mod conditions;
 mod copies;
 mod digests;
+mod faults;
 mod listings;
 mod objects;
 mod tags;
@@ -22,6 +23,8 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::store::Store;
+
+pub(crate) use self::attributes::form_decode;
 
 /// Longest key S3 allows, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -42,6 +45,8 @@ macro_rules! operations {
                 }
             )*
         }
+
+        const OUTPUTS: &[&str] = &[$(stringify!($output)),*];
     };
 }
 
@@ -74,4 +79,9 @@ operations! {
     get_object_tagging, on_get_tags, GetObjectTaggingInput, GetObjectTaggingOutput;
     put_object_tagging, on_put_tags, PutObjectTaggingInput, PutObjectTaggingOutput;
     delete_object_tagging, on_delete_tags, DeleteObjectTaggingInput, DeleteObjectTaggingOutput;
+}
+
+/// The S3 names of the operations: those of their outputs, without the ending.
+pub(crate) fn operation_names() -> impl Iterator<Item = &'static str> {
+    OUTPUTS.iter().filter_map(|output| output.strip_suffix("Output"))
 }

@@ -3,8 +3,9 @@
 //! Invariant: all that is wrong is reported at once, each with the name of the flag or variable to correct.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use local_s3::{Config, Credentials};
+use local_s3::{Config, Credentials, FaultPlan};
 
 use crate::args::Args;
 
@@ -32,7 +33,20 @@ pub(crate) fn validate(args: Args, variable: impl Fn(&str) -> Option<String>) ->
     config.port = args.port;
     config.buckets = args.buckets;
     config.fsync = args.fsync;
+    if let Some(file) = &args.faults {
+        match read_faults(file) {
+            Ok(plan) => config.faults = plan,
+            Err(mistakes) => {
+                problems.extend(mistakes.into_iter().map(|mistake| format!("--faults {}: {mistake}", file.display())));
+            }
+        }
+    }
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn read_faults(file: &Path) -> Result<FaultPlan, Vec<String>> {
+    let text = std::fs::read_to_string(file).map_err(|error| vec![format!("cannot be read: {error}")])?;
+    FaultPlan::from_json(&text)
 }
 
 fn parse_host(host: &str) -> Result<IpAddr, String> {

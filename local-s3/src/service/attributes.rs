@@ -68,7 +68,7 @@ pub(crate) fn tags_of_header(header: Option<&str>) -> S3Result<BTreeMap<String, 
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name).ok_or_else(invalid)?, decode(value).ok_or_else(invalid)?))
+            Ok((form_decode(name).ok_or_else(invalid)?, form_decode(value).ok_or_else(invalid)?))
         })
         .collect()
 }
@@ -79,7 +79,7 @@ pub(crate) fn tags_of_set(tags: Vec<Tag>) -> BTreeMap<String, String> {
 }
 
 /// Form decoding: percent escapes, and `+` for a space.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn form_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::Service;
 use super::attributes::checksums_of;
 use super::body;
 use super::conditions::Conditions;
 use super::digests::{Claims, multipart_etag};
 use super::objects::replace_object;
 use super::uploads::{UploadName, part_number};
+use super::{Service, faults};
 use crate::store::blobs::PendingBlob;
 use crate::store::records::{Checksums, ObjectRecord, PartRecord};
 use crate::store::{blocking, internal, now_ms};
@@ -31,7 +31,7 @@ impl Service {
         let input = &mut request.input;
         let conditions = Conditions {
             if_match: input.if_match.take(),
-            if_none_match: input.if_none_match.take(),
+            if_none_match: faults::heeded(&request.extensions, input.if_none_match.take()),
             ..Default::default()
         };
         let checksums = claimed_checksums(checksums_of!(input));

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::Service;
 use super::attributes::{attributes_of, tags_of_header};
 use super::conditions::{Conditions, modified};
 use super::objects::{check_key, replace_object};
+use super::{Service, faults};
 use crate::store::records::{Attributes, ObjectRecord};
 use crate::store::{blocking, now_ms};
 
@@ -55,7 +55,7 @@ impl Service {
                 if_unmodified_since: input.copy_source_if_unmodified_since.take(),
             },
             // s3s 0.14 does not parse the destination's conditions, so the headers are read here.
-            conditions: Conditions::of_headers(&request.headers)?,
+            conditions: faults::heeded_of(&request.extensions, Conditions::of_headers(&request.headers)?),
             attributes: new_attributes.then(|| attributes_of!(input)),
             tags: new_tags.then(|| tags_of_header(input.tagging.as_deref())).transpose()?,
             bucket: request.input.bucket,

@@ -6,10 +6,10 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::Service;
 use super::attributes::url_encode;
 use super::conditions::modified;
 use super::objects::signed;
+use super::{Service, faults};
 use crate::store::listing::{Page, PageQuery, Start, common_prefix};
 
 /// S3 gives a page of at most so many, however many are asked for.
@@ -28,10 +28,11 @@ impl Service {
             (None, Some(key)) => Some(Start::AfterKey(key.clone())),
             (None, None) => None,
         };
-        let page = self
+        let mut page = self
             .store
             .page(query(&input.bucket, input.prefix.as_deref(), input.delimiter.as_deref(), start, entries_max))
             .await?;
+        faults::distort(&request.extensions, &mut page);
         let next = page.next.as_ref().map(encode_token);
         let (contents, common_prefixes) = encode.entries(page, input.fetch_owner == Some(true));
         Ok(S3Response::new(ListObjectsV2Output {
@@ -68,7 +69,8 @@ impl Service {
                 Start::AfterKey(marker)
             }
         });
-        let page = self.store.page(query(&input.bucket, Some(&prefix), delimiter, start, entries_max)).await?;
+        let mut page = self.store.page(query(&input.bucket, Some(&prefix), delimiter, start, entries_max)).await?;
+        faults::distort(&request.extensions, &mut page);
         let next = page.next.clone().map(|(Start::AfterKey(at) | Start::AfterPrefix(at))| encode.text(at));
         let (contents, common_prefixes) = encode.entries(page, true);
         Ok(S3Response::new(ListObjectsOutput {

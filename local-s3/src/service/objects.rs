@@ -13,7 +13,7 @@ use super::attributes::{attributes_of, checksums_of, from_http_date, tags_of_hea
 use super::body::{READ_BYTES, receive, send};
 use super::conditions::{Conditions, modified};
 use super::digests::Claims;
-use super::{KEY_BYTES_MAX, Service};
+use super::{KEY_BYTES_MAX, Service, faults};
 use crate::store::blobs::{PendingBlob, read_chunk};
 use crate::store::committer::Applied;
 use crate::store::records::ObjectRecord;
@@ -96,7 +96,7 @@ impl Service {
         let tags = tags_of_header(input.tagging.as_deref())?;
         let conditions = Conditions {
             if_match: input.if_match.take(),
-            if_none_match: input.if_none_match.take(),
+            if_none_match: faults::heeded(&request.extensions, input.if_none_match.take()),
             ..Default::default()
         };
         let claims = Claims { md5: input.content_md5.take(), checksums: checksums_of!(input), ..Default::default() };
@@ -142,6 +142,7 @@ impl Service {
             if_unmodified_since: input.if_unmodified_since.take(),
         };
         let (bucket, key, asked) = (input.bucket, input.key, input.range);
+        self.tamper(&request.extensions, &bucket, &key).await?;
         let store = Arc::clone(&self.store);
         let (record, range, first, file, rest) = blocking(move || {
             let (record, mut file) = store.with_blob((&bucket, &key), |blobs, id| blobs.read(id))?;

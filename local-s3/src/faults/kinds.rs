@@ -1,0 +1,188 @@
+//! The kinds of faults, and which operations each can befall.
+//!
+//! Knows names and shapes. Invariant: names are read from plan files and counted under: add, never
+//! rename, never reuse.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration_text;
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// The answer takes longer: `at_least`, or a draw between that and `at_most`. Of several latencies
+    /// that are due, a request suffers all, and another fault on top.
+    Latency {
+        /// The shortest delay.
+        #[serde(with = "duration_text")]
+        at_least: Duration,
+        /// The longest; absent: always `at_least`.
+        #[serde(default, with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
+        at_most: Option<Duration>,
+        /// Whether the operation waits, or only its answer.
+        #[serde(default)]
+        moment: Moment,
+    },
+    /// No answer until the client gives up. The connection is closed after `at_most`, or when the
+    /// server shuts down.
+    Stall {
+        /// How long; one minute by default.
+        #[serde(default = "one_minute", with = "duration_text")]
+        at_most: Duration,
+        /// Whether the operation takes effect before the silence.
+        #[serde(default)]
+        moment: Moment,
+    },
+    /// An error in place of the answer. With [`Moment::After`] it lies: the operation took effect.
+    Error {
+        /// Which.
+        answer: Answer,
+        /// Whether the operation takes effect before the error.
+        #[serde(default)]
+        moment: Moment,
+    },
+    /// The connection is reset (TCP RST) in place of the answer. With [`Moment::After`] the operation
+    /// took effect, and its answer is lost.
+    Reset {
+        /// Whether the operation takes effect before the reset.
+        #[serde(default)]
+        moment: Moment,
+    },
+    /// A write with `If-None-Match` is answered 409 `ConditionalRequestConflict` and writes nothing.
+    Conflict,
+    /// A GET's body ends early; the ETag is that of the whole object.
+    CutBody {
+        /// How many bytes are sent; absent: a draw. A shorter body is left as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<u64>,
+        /// What `Content-Length` says.
+        #[serde(default)]
+        length: ContentLength,
+    },
+    /// A listing tells one key twice.
+    KeyDoubled {
+        /// Which key; absent: a draw among the keys of the page, or its last with [`DoubledOn::NextPage`].
+        /// A page without it is left as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listed: Option<String>,
+        /// Where its double stands.
+        #[serde(default)]
+        on: DoubledOn,
+    },
+    /// A listing leaves out one key that exists.
+    KeyMissing {
+        /// Which key; absent: a draw among the keys of the page. A page without it is left as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listed: Option<String>,
+    },
+    /// The object of a GET is overwritten just before it is read: other bytes, another ETag, for good.
+    Overwritten {
+        /// The new bytes; absent: the old ones with one bit flipped at a drawn place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        with: Option<String>,
+    },
+    /// The object of a GET is deleted just before it is read, for good.
+    Deleted,
+    /// `If-None-Match` on a write is ignored: the write overwrites and is answered 200.
+    ConditionIgnored,
+    /// A multipart completion is answered 200 with an error in its body. Nothing is created, and the
+    /// upload stays.
+    CompletionFailed,
+}
+
+/// Before or after the operation takes effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Before: nothing was read or written.
+    #[default]
+    Before,
+    /// After: what was written is committed. Befalls successful operations only (but for latency), since
+    /// any other had no effect.
+    After,
+}
+
+/// The error of [`FaultKind::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// 503 `SlowDown`.
+    SlowDown,
+    /// 429 `TooManyRequests`.
+    TooManyRequests,
+    /// 500 `InternalError`.
+    InternalError,
+}
+
+/// The `Content-Length` of a body that is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentLength {
+    /// That of the whole: the connection is closed before so much was sent.
+    #[default]
+    True,
+    /// That of what is sent: the answer looks complete.
+    Lying,
+}
+
+/// Where [`FaultKind::KeyDoubled`] puts the double.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubledOn {
+    /// Behind the first. The page may then hold one entry more than was asked for.
+    #[default]
+    SamePage,
+    /// At the start of the next page, which needs a page of two entries that is not the last.
+    NextPage,
+}
+
+fn one_minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+const CONDITIONAL_WRITES: &[&str] = &["PutObject", "CompleteMultipartUpload", "CopyObject"];
+const LISTINGS: &[&str] = &["ListObjectsV2", "ListObjects"];
+
+impl FaultKind {
+    /// Its name, as plans spell it and [`super::FaultCounts`] counts it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Latency { .. } => "latency",
+            Self::Stall { .. } => "stall",
+            Self::Error { .. } => "error",
+            Self::Reset { .. } => "reset",
+            Self::Conflict => "conflict",
+            Self::CutBody { .. } => "cut_body",
+            Self::KeyDoubled { .. } => "key_doubled",
+            Self::KeyMissing { .. } => "key_missing",
+            Self::Overwritten { .. } => "overwritten",
+            Self::Deleted => "deleted",
+            Self::ConditionIgnored => "condition_ignored",
+            Self::CompletionFailed => "completion_failed",
+        }
+    }
+
+    /// The operations it can befall; `None`: all.
+    pub(super) fn operations(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Latency { .. } | Self::Stall { .. } | Self::Error { .. } | Self::Reset { .. } => None,
+            Self::Conflict | Self::ConditionIgnored => Some(CONDITIONAL_WRITES),
+            Self::CutBody { .. } | Self::Overwritten { .. } | Self::Deleted => Some(&["GetObject"]),
+            Self::KeyDoubled { .. } | Self::KeyMissing { .. } => Some(LISTINGS),
+            Self::CompletionFailed => Some(&["CompleteMultipartUpload"]),
+        }
+    }
+
+    /// Whether it needs a request with `If-None-Match`.
+    pub(super) fn needs_condition(&self) -> bool {
+        matches!(self, Self::Conflict | Self::ConditionIgnored)
+    }
+
+    pub(super) fn is_latency(&self) -> bool {
+        matches!(self, Self::Latency { .. })
+    }
+}
