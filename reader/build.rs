@@ -16,10 +16,12 @@ fn main() {
     }
     let folder = env::var("DUCKDB_LIB_DIR").unwrap_or_default();
     let names = ["libduckdb.so", "libduckdb.dylib", "duckdb.lib", "libduckdb_static.a"];
-    for name in names {
-        println!("cargo::rerun-if-changed={folder}/{name}");
+    let present: Vec<_> = names.iter().map(|name| Path::new(&folder).join(name)).filter(|file| file.exists()).collect();
+    // Only what is there: cargo takes a missing file for a changed one, and would build the reader anew each time.
+    for file in &present {
+        println!("cargo::rerun-if-changed={}", file.display());
     }
-    if !names.iter().any(|name| Path::new(&folder).join(name).exists()) {
+    if present.is_empty() {
         println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR).");
         println!(
             "cargo::error=Run scripts/fetch-duckdb.sh: it fetches the library in seconds, and cargo finds it there."

@@ -170,5 +170,6 @@ fetch() {
 # Programs look for the library beside their target folder too, so that the folder may be moved as a whole.
 target=${CARGO_TARGET_DIR:-}
 if [ $# -eq 0 ] && [ -n "$target" ] && [ ! -e "$target/duckdb" ]; then
-  mkdir -p "$target" && ln -s "$folder" "$target/duckdb" 2>/dev/null || :
+  # A link that a deleted checkout left behind is set anew.
+  mkdir -p "$target" && ln -sfn "$folder" "$target/duckdb" 2>/dev/null || :
 fi
