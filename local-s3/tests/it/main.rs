@@ -6,6 +6,10 @@
 
 mod conditions;
 mod digests;
+mod fault_answers;
+mod fault_plans;
+mod fault_reads;
+mod faults;
 mod keys;
 mod listings;
 mod objects;

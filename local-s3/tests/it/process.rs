@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::objects::blobs;
 use crate::support::{ACCESS_KEY, BUCKET, Fixture, SECRET_KEY, client, config, noise};
 
-fn command(root: &Path) -> Command {
+pub(crate) fn command(root: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-s3"));
     command
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -24,14 +24,20 @@ fn command(root: &Path) -> Command {
 }
 
 /// The program, ready to answer; killed when dropped.
-struct Program {
+pub(crate) struct Program {
     child: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Program {
     fn start(root: &Path) -> Self {
-        let mut child = command(root).args(["--port", "0", "--bucket", BUCKET]).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with(root, &[])
+    }
+
+    pub(crate) fn start_with(root: &Path, arguments: &[&str]) -> Self {
+        let mut command = command(root);
+        let command = command.args(["--port", "0", "--bucket", BUCKET]).args(arguments).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("http://127.0.0.1:"), "{line:?}");
@@ -60,7 +66,7 @@ impl Drop for Program {
     }
 }
 
-fn fails(command: &mut Command) -> (Option<i32>, String) {
+pub(crate) fn fails(command: &mut Command) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(stdout.is_empty());
     (status.code(), String::from_utf8(stderr).unwrap())

@@ -1,12 +1,17 @@
 //! A server on a fresh directory, and a client for it.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_smithy_http_client::Builder;
-use local_s3::{Config, Server};
+use local_s3::{Config, Fault, FaultPlan, Server};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 pub(crate) const ACCESS_KEY: &str = "test-access";
 pub(crate) const SECRET_KEY: &str = "test-secret";
@@ -25,6 +30,50 @@ impl Fixture {
         let server = Server::start(config(&root)).await.unwrap();
         let client = client(&server.endpoint(), SECRET_KEY);
         Self { server, client, root }
+    }
+
+    /// A server that injects these faults.
+    pub(crate) async fn with_faults(faults: impl IntoIterator<Item = Fault>) -> Self {
+        let s3 = Self::start().await;
+        s3.set_faults(faults);
+        s3
+    }
+
+    /// Injects these faults from now on, in place of those before.
+    pub(crate) fn set_faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        let plan = FaultPlan { seed: 1, faults: faults.into_iter().collect() };
+        self.server.set_faults(plan).unwrap();
+    }
+
+    pub(crate) async fn exists(&self, key: &str) -> bool {
+        self.client.head_object().bucket(BUCKET).key(key).send().await.is_ok()
+    }
+
+    /// What the server sends to a plain GET of `key`, and how the connection ends.
+    pub(crate) async fn raw_get(&self, key: &str) -> (String, std::io::Result<()>) {
+        let lifetime = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+        let presigned = self.client.get_object().bucket(BUCKET).key(key).presigned(lifetime).await.unwrap();
+        self.raw("GET", presigned.uri(), "").await
+    }
+
+    /// The same for a plain PUT.
+    pub(crate) async fn raw_put(&self, key: &str, body: &str) -> (String, std::io::Result<()>) {
+        let lifetime = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+        let presigned = self.client.put_object().bucket(BUCKET).key(key).presigned(lifetime).await.unwrap();
+        self.raw("PUT", presigned.uri(), body).await
+    }
+
+    async fn raw(&self, method: &str, uri: &str, body: &str) -> (String, std::io::Result<()>) {
+        let path = uri.strip_prefix(&self.server.endpoint()).unwrap();
+        let (host, length) = (self.server.address(), body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer).await.map(drop);
+        (String::from_utf8(answer).unwrap(), end)
     }
 
     pub(crate) fn put(&self, key: &str, body: &[u8]) -> PutObjectFluentBuilder {
@@ -71,6 +120,11 @@ where
     let error = result.unwrap_err();
     let status = error.raw_response().expect("an answer, not a failed connection").status().as_u16();
     (status, error.code().unwrap_or_default().to_owned())
+}
+
+/// Asserts that no answer came: the connection was closed instead.
+pub(crate) fn unanswered<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, SdkError<E>>) {
+    assert!(matches!(result, Err(SdkError::DispatchFailure(_))), "{result:?}");
 }
 
 /// Bytes that differ at every offset that matters.

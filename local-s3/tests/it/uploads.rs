@@ -8,18 +8,23 @@ use crate::support::{BUCKET, Fixture, noise, refusal};
 
 const PART: usize = 5 << 20;
 
-async fn begin(s3: &Fixture, key: &str) -> String {
+pub(crate) async fn begin(s3: &Fixture, key: &str) -> String {
     let create = s3.client.create_multipart_upload().bucket(BUCKET).key(key).content_type("text/x").metadata("m", "1");
     create.send().await.unwrap().upload_id.unwrap()
 }
 
-async fn part(s3: &Fixture, key: &str, id: &str, number: i32, body: &[u8]) -> CompletedPart {
+pub(crate) async fn part(s3: &Fixture, key: &str, id: &str, number: i32, body: &[u8]) -> CompletedPart {
     let upload = s3.client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(number);
     let uploaded = upload.body(body.to_vec().into()).send().await.unwrap();
     CompletedPart::builder().part_number(number).set_e_tag(uploaded.e_tag).build()
 }
 
-fn complete(s3: &Fixture, key: &str, id: &str, parts: &[CompletedPart]) -> CompleteMultipartUploadFluentBuilder {
+pub(crate) fn complete(
+    s3: &Fixture,
+    key: &str,
+    id: &str,
+    parts: &[CompletedPart],
+) -> CompleteMultipartUploadFluentBuilder {
     let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec())).build();
     s3.client.complete_multipart_upload().bucket(BUCKET).key(key).upload_id(id).multipart_upload(parts)
 }
