@@ -104,6 +104,29 @@ pub enum Key {
         /// The batch that it publishes.
         batch: BatchId,
     },
+    /// Which segments hold all commits up to a batch.
+    Snapshot {
+        /// The stream.
+        stream: StreamName,
+        /// The last batch that it covers.
+        batch: BatchId,
+    },
+    /// Where to look for the newest snapshot first.
+    LatestSnapshot {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The commits of consecutive batches in one object.
+    Segment {
+        /// The stream.
+        stream: StreamName,
+        /// The first batch in it.
+        first: BatchId,
+        /// The last batch in it.
+        last: BatchId,
+        /// What tells it from another one of the same batches.
+        fingerprint: Fingerprint,
+    },
     /// The object by which a store is tested for conditional creates.
     Probe,
 }
@@ -115,7 +138,13 @@ impl Key {
             Self::Raw { .. } => ZoneName::Raw,
             Self::Bronze(_) => ZoneName::Bronze,
             Self::DeadLetters(_) | Self::ObjectCopy { .. } => ZoneName::DeadLetters,
-            Self::Schema { .. } | Self::Plan { .. } | Self::Commit { .. } | Self::Probe => ZoneName::Checkpoints,
+            Self::Schema { .. }
+            | Self::Plan { .. }
+            | Self::Commit { .. }
+            | Self::Snapshot { .. }
+            | Self::LatestSnapshot { .. }
+            | Self::Segment { .. }
+            | Self::Probe => ZoneName::Checkpoints,
         }
     }
 
@@ -143,6 +172,8 @@ pub enum Prefix<'a> {
     Commits(&'a StreamName),
     /// A stream's schemas.
     Schemas(&'a StreamName),
+    /// A stream's snapshots.
+    Snapshots(&'a StreamName),
     /// The ledgers of all streams.
     Checkpoints,
 }
@@ -154,7 +185,9 @@ impl Prefix<'_> {
             Self::Raw(_) => ZoneName::Raw,
             Self::Bronze(_) => ZoneName::Bronze,
             Self::DeadLetters(_) => ZoneName::DeadLetters,
-            Self::Plans(_) | Self::Commits(_) | Self::Schemas(_) | Self::Checkpoints => ZoneName::Checkpoints,
+            Self::Plans(_) | Self::Commits(_) | Self::Schemas(_) | Self::Snapshots(_) | Self::Checkpoints => {
+                ZoneName::Checkpoints
+            }
         }
     }
 }
@@ -167,6 +200,7 @@ impl fmt::Display for Prefix<'_> {
             Self::Plans(stream) => write!(f, "{zone}/{stream}/plans/"),
             Self::Commits(stream) => write!(f, "{zone}/{stream}/commits/"),
             Self::Schemas(stream) => write!(f, "{zone}/{stream}/schemas/"),
+            Self::Snapshots(stream) => write!(f, "{zone}/{stream}/snapshots/"),
             Self::Checkpoints => write!(f, "{zone}/"),
         }
     }
@@ -185,6 +219,11 @@ impl fmt::Display for Key {
             Self::Schema { stream, id } => write!(f, "{zone}/{stream}/schemas/{id}.json"),
             Self::Plan { stream, batch } => write!(f, "{zone}/{stream}/plans/{batch}.json"),
             Self::Commit { stream, batch } => write!(f, "{zone}/{stream}/commits/{batch}.json"),
+            Self::Snapshot { stream, batch } => write!(f, "{zone}/{stream}/snapshots/{batch}.json"),
+            Self::LatestSnapshot { stream } => write!(f, "{zone}/{stream}/snapshots/latest.json"),
+            Self::Segment { stream, first, last, fingerprint } => {
+                write!(f, "{zone}/{stream}/segments/{first}-{last}-{fingerprint}.zst")
+            }
             Self::Probe => write!(f, "{zone}/.conditional-create-probe"),
         }
     }
@@ -216,9 +255,18 @@ impl FromStr for Key {
             ("checkpoints", "schemas") => Ok(Self::Schema { stream, id: json(name)?.parse()? }),
             ("checkpoints", "plans") => Ok(Self::Plan { stream, batch: json(name)?.parse()? }),
             ("checkpoints", "commits") => Ok(Self::Commit { stream, batch: json(name)?.parse()? }),
+            ("checkpoints", "snapshots") if name == "latest.json" => Ok(Self::LatestSnapshot { stream }),
+            ("checkpoints", "snapshots") => Ok(Self::Snapshot { stream, batch: json(name)?.parse()? }),
+            ("checkpoints", "segments") => parse_segment(stream, name).ok_or_else(not_a_key),
             _ => Err(not_a_key()),
         }
     }
+}
+
+fn parse_segment(stream: StreamName, name: &str) -> Option<Key> {
+    let mut parts = name.strip_suffix(".zst")?.splitn(3, '-');
+    let (first, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(Key::Segment { stream, first, last, fingerprint: parts.next()?.parse().ok()? })
 }
 
 fn parse_data_file(stream: StreamName, folder: &str, name: &str) -> Option<DataFile> {

@@ -4,19 +4,23 @@
 //! take over is the consumer's. Invariant: a row exists if and only if a commit names its file.
 
 mod commit;
+mod history;
 mod plan;
 mod schema;
+mod snapshot;
 mod versioned;
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use futures::{TryStreamExt, stream::BoxStream};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use commit::{Commit, InputOutcome, Outcome, OutputFile, Totals};
+pub use history::{FromCommitFile, History};
 pub use plan::{Plan, PlannedObject, PlannedTask};
 pub use schema::SchemaRecord;
+pub use snapshot::{COMMITS_PER_SNAPSHOT, SEGMENT_BYTES_MAX, Segment, Snapshot};
 pub use versioned::{StoredFormat, decode, encode};
 
 use crate::{
@@ -70,17 +74,18 @@ impl Ledger {
         let after_key = after.map(|batch| self.commit_key(batch));
         let numbers = self.numbers(&Prefix::Commits(&self.stream), after_key.as_ref()).await?;
         let numbers = numbers.into_iter().filter(|batch| Some(*batch) > after).collect::<BTreeSet<_>>();
-        let mut expected = after.map_or(BatchId::FIRST, BatchId::next);
-        for batch in &numbers {
-            if *batch != expected {
-                let missing = self.commit_key(expected);
-                let what =
-                    format!("is missing, though batch {} is committed; restore it from a backup", batch.number());
-                return Err(Error::damaged(missing, what));
+        let first = after.map_or(BatchId::FIRST, BatchId::next);
+        let last = numbers.last().map_or(0, |last| last.number());
+        let all = (first.number()..=last).filter_map(BatchId::new).collect::<Vec<_>>();
+        for missing in all.iter().filter(|batch| !numbers.contains(batch)) {
+            let key = self.commit_key(*missing);
+            // A listing may have left out what is there.
+            if self.lake.head(&key).await?.is_none() {
+                let what = format!("is missing, though batch {last} is committed; restore it from a backup");
+                return Err(Error::damaged(key, what));
             }
-            expected = expected.next();
         }
-        Ok(numbers.into_iter().collect())
+        Ok(all)
     }
 
     /// The numbers of all plans after `after`, in order; gaps are the caller's to judge.
@@ -109,11 +114,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::commit`]; a commit that is not there is [`Error::Damaged`].
     pub fn read_commits(&self, batches: Vec<BatchId>) -> BoxStream<'_, Result<Commit, Error>> {
-        let read = move |batch| async move {
-            let commit = self.commit(batch).await?;
-            commit.ok_or_else(|| Error::damaged(self.commit_key(batch), "was listed and is gone; restore it"))
-        };
-        stream::iter(batches).map(read).buffered(READS_AT_ONCE).boxed()
+        self.commit_files(batches)
     }
 
     /// Reads a plan; `None` when the batch was never planned.

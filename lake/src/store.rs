@@ -67,14 +67,16 @@ impl Lake {
 
     /// A lake at the root of one bucket, whatever client it is reached by.
     pub fn on_bucket(bucket: s3::S3Store) -> Self {
-        let url = format!("s3://{}", bucket.bucket());
-        let store: Arc<dyn ObjectStore> = Arc::new(bucket);
-        Self::of_zones(|name| Zone {
-            name,
-            store: Arc::clone(&store),
-            root: name.as_str().to_owned(),
-            url: format!("{url}/{name}"),
-            is_s3: true,
+        Self::on_two_buckets(bucket.clone(), bucket)
+    }
+
+    /// A lake whose raw objects land in a bucket of their own, each zone at its bucket's root.
+    pub fn on_two_buckets(raw: s3::S3Store, rest: s3::S3Store) -> Self {
+        let buckets = [raw, rest].map(|bucket| (format!("s3://{}", bucket.bucket()), Arc::new(bucket)));
+        Self::of_zones(|name| {
+            let (url, store) = &buckets[usize::from(name != ZoneName::Raw)];
+            let store: Arc<dyn ObjectStore> = Arc::<s3::S3Store>::clone(store);
+            Zone { name, store, root: name.as_str().to_owned(), url: format!("{url}/{name}"), is_s3: true }
         })
     }
 

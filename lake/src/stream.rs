@@ -68,6 +68,8 @@ pub struct StreamDefinition {
     pub read: ReadSettings,
     /// How often to look for new objects.
     pub interval: Duration,
+    /// How long an object that sorts before known ones may stay unfound on a large prefix.
+    pub reconcile: Duration,
     /// How long another consumer's batch may stay uncommitted before this one executes it too.
     pub take_over_after: Duration,
     /// How much one batch takes on.
@@ -108,6 +110,7 @@ impl StreamDefinition {
                     name: name.clone(),
                     read,
                     interval: checked.interval,
+                    reconcile: checked.reconcile,
                     take_over_after: checked.take_over_after,
                     batch: checked.batch,
                     schema,
@@ -132,6 +135,7 @@ impl StreamDefinition {
 struct Checked {
     read: ReadSettings,
     interval: Duration,
+    reconcile: Duration,
     take_over_after: Duration,
     batch: BatchSettings,
 }
@@ -161,6 +165,7 @@ impl Checked {
                 raw_bytes_max: table.bytes("limits.raw_bytes", MIB, 0..=64 * MIB),
             },
             interval: table.duration("trigger.interval", Duration::from_secs(1), Duration::from_millis(10)),
+            reconcile: table.duration("source.reconcile", Duration::from_secs(600), Duration::from_secs(1)),
             take_over_after: table.duration("takeover.after", Duration::from_secs(30), Duration::from_millis(100)),
             batch: BatchSettings {
                 objects_max: table.count("batch.objects", 5_000, 1..=Ordinal::LIMIT as u64) as usize,

@@ -51,8 +51,15 @@ pub fn decode<T: StoredFormat + DeserializeOwned>(key: &Key, bytes: &[u8]) -> Re
         );
         return Err(Error::damaged(key, what));
     }
-    // Through a document, so that the head's field can be taken out and every other one must be known.
-    let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).map_err(damaged)?;
-    document.shift_remove("version");
-    serde_json::from_value(serde_json::Value::Object(document)).map_err(damaged)
+    // Every field but the head's must be known. This program writes the head first, so that it is cut off easily; a file
+    // of another writer is taken apart.
+    match bytes.strip_prefix(format!("{{\"version\":{},", T::VERSION).as_bytes()) {
+        Some(rest) => serde_json::from_slice(&[b"{", rest].concat()).map_err(damaged),
+        None => {
+            let mut document: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_slice(bytes).map_err(damaged)?;
+            document.shift_remove("version");
+            serde_json::from_value(serde_json::Value::Object(document)).map_err(damaged)
+        }
+    }
 }

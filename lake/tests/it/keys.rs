@@ -36,6 +36,14 @@ fn keys() -> impl Strategy<Value = Key> {
         (streams(), any::<[u8; 4]>()).prop_map(|(stream, salt)| Key::Schema { stream, id: SchemaId::of(&salt) }),
         batches().prop_map(|(stream, batch)| Key::Plan { stream, batch }),
         batches().prop_map(|(stream, batch)| Key::Commit { stream, batch }),
+        batches().prop_map(|(stream, batch)| Key::Snapshot { stream, batch }),
+        streams().prop_map(|stream| Key::LatestSnapshot { stream }),
+        (batches(), 1_u64.., any::<[u8; 4]>()).prop_map(|((stream, first), last, salt)| Key::Segment {
+            stream,
+            first,
+            last: BatchId::new(last).unwrap(),
+            fingerprint: Fingerprint::of(&salt),
+        }),
         Just(Key::Probe),
     ]
 }

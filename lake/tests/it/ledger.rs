@@ -11,7 +11,7 @@ use lake::{
     keys::{DataFile, Key},
     ledger::{
         Claimed, Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedObject, PlannedTask, SchemaRecord,
-        StoredFormat, Totals, decode, encode,
+        Segment, Snapshot, StoredFormat, Totals, decode, encode,
     },
     store::{Created, Lake},
     stream::{Format, ReadSettings},
@@ -20,7 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use uuid::Uuid;
 
-fn stream() -> StreamName {
+pub(crate) fn stream() -> StreamName {
     "events".parse().unwrap()
 }
 
@@ -65,7 +65,7 @@ fn plan(batch: u64) -> Plan {
     }
 }
 
-fn commit(batch: u64) -> Commit {
+pub(crate) fn commit(batch: u64) -> Commit {
     let input = |name: &str, outcome, rows, dead_letters| InputOutcome {
         key: raw(name),
         etag: format!("\"{name}\""),
@@ -121,6 +121,9 @@ fn commit(batch: u64) -> Commit {
 /// A golden file holds a stored shape for good: it is never edited, only added to by a new version's.
 fn assert_golden<T: StoredFormat + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v{}.json", T::VERSION));
+    if !file.exists() {
+        fs::write(&file, encode(value).unwrap()).unwrap();
+    }
     let stored = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let written = encode(value).unwrap();
     assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(&stored));
@@ -140,6 +143,18 @@ fn a_commit_is_stored_in_the_shape_of_version_1() {
 #[test]
 fn a_schema_is_stored_in_the_shape_of_version_1() {
     assert_golden("schema", &schema());
+}
+
+#[test]
+fn a_snapshot_is_stored_in_the_shape_of_version_1() {
+    let segment = |first, last, size| Segment {
+        first: BatchId::new(first).unwrap(),
+        last: BatchId::new(last).unwrap(),
+        size,
+        sha256: lake::ids::sha256_hex(b"segment"),
+    };
+    let segments = vec![segment(1, 256, 1_000), segment(257, 272, 100)];
+    assert_golden("snapshot", &Snapshot { stream: stream(), batch: BatchId::new(272).unwrap(), segments });
 }
 
 #[test]
@@ -230,7 +245,7 @@ async fn a_foreign_file_among_the_commits_is_damage() {
     assert!(error.to_string().contains("notes.txt"), "{error}");
 }
 
-async fn folder_lake() -> (Lake, tempfile::TempDir) {
+pub(crate) async fn folder_lake() -> (Lake, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let urls = lake::settings::LakeUrls::below(&format!("file://{}", directory.path().display())).unwrap();
     (Lake::open(&urls).await.unwrap(), directory)

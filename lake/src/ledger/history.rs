@@ -1,0 +1,222 @@
+//! History: every commit of a stream in order, the old ones from the newest snapshot and the rest one by one.
+//!
+//! The one way in which programs learn what a stream has done, so that none of them costs more on an old stream than it
+//! must. Invariant: what comes out is each commit once, from batch 1 on, without a gap.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use object_store::ObjectStoreExt;
+
+use super::{
+    Commit, Ledger, READS_AT_ONCE, decode, encode,
+    snapshot::{COMMITS_PER_SNAPSHOT, Latest, Segment, Snapshot, compress, due_for_merge, read_segment},
+};
+use crate::{
+    error::Error,
+    ids::BatchId,
+    keys::{Key, Prefix},
+    store::Created,
+};
+
+/// How many segments are read at once; each takes memory in proportion to what is made of its commits.
+const SEGMENTS_AT_ONCE: usize = 2;
+
+/// What a reader of the history makes of each commit file.
+///
+/// A commit of many inputs is large: a reader that needs a part of it implements this on that part.
+pub trait FromCommitFile: Sized + Send + 'static {
+    /// Reads the file that stands under `key`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] naming the file.
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error>;
+}
+
+impl FromCommitFile for Commit {
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        let commit: Self = decode(key, bytes)?;
+        commit.check_balance().map_err(|what| Error::damaged(key, what))?;
+        Ok(commit)
+    }
+}
+
+/// All that a stream has committed.
+pub struct History<'a, T> {
+    /// The newest snapshot, if there is one.
+    pub snapshot: Option<Snapshot>,
+    /// The last committed batch, if there is one.
+    pub last: Option<BatchId>,
+    /// Every commit, in order.
+    pub commits: BoxStream<'a, Result<T, Error>>,
+}
+
+impl Ledger {
+    /// Every commit of the stream, from the first on.
+    ///
+    /// Costs two listings and a few reads besides those of the segments and of the commits since the newest snapshot.
+    ///
+    /// # Errors
+    /// - [`Error::Damaged`]: a file is missing, unreadable, or not what another says of it; the items may be that too.
+    /// - [`Error::Store`]: the store failed.
+    pub async fn history<T: FromCommitFile>(&self) -> Result<History<'_, T>, Error> {
+        let snapshot = self.newest_snapshot().await?;
+        let covered = snapshot.as_ref().map(|snapshot| snapshot.batch);
+        let tail = self.commits_after(covered).await?;
+        let last = tail.last().copied().or(covered);
+        let segments = snapshot.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
+        let old = stream::iter(segments)
+            .map(|segment| self.segment_commits(segment))
+            .buffered(SEGMENTS_AT_ONCE)
+            .flat_map(|read| match read {
+                Ok(commits) => stream::iter(commits).map(Ok).boxed(),
+                Err(error) => stream::once(async { Err(error) }).boxed(),
+            });
+        Ok(History { snapshot, last, commits: old.chain(self.commit_files(tail)).boxed() })
+    }
+
+    /// Reads these commits, several at a time, in the order given.
+    pub(super) fn commit_files<T: FromCommitFile>(&self, batches: Vec<BatchId>) -> BoxStream<'_, Result<T, Error>> {
+        let read = move |batch| async move {
+            let key = self.commit_key(batch);
+            T::from_commit_file(&key, &self.commit_file(batch).await?)
+        };
+        stream::iter(batches).map(read).buffered(READS_AT_ONCE).boxed()
+    }
+
+    async fn commit_file(&self, batch: BatchId) -> Result<Bytes, Error> {
+        let key = self.commit_key(batch);
+        let bytes = self.lake.read(&key).await?;
+        bytes.ok_or_else(|| Error::damaged(key, "was listed and is gone; restore it from a backup"))
+    }
+
+    async fn segment_commits<T: FromCommitFile>(&self, segment: Segment) -> Result<Vec<T>, Error> {
+        let key = segment.key(&self.stream);
+        let bytes = self.lake.read(&key).await?;
+        let bytes = bytes.ok_or_else(|| Error::damaged(&key, "is missing, though a snapshot names it; restore it"))?;
+        // Decompressing and parsing is work for a core, not for the threads that wait for the store.
+        let read = move || read_segment(&key, &segment, &bytes, |file| T::from_commit_file(&key, file));
+        match tokio::task::spawn_blocking(read).await {
+            Ok(commits) => commits,
+            Err(error) => Err(Error::Bug(format!("reading a segment ended without a result: {error}"))),
+        }
+    }
+
+    /// The newest snapshot; `None` where there is none yet.
+    async fn newest_snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let hint = self.latest().await?;
+        let after = hint.map(|batch| self.snapshot_key(batch));
+        let mut listing = self.lake.list(&Prefix::Snapshots(&self.stream), after.as_ref());
+        let mut newest = hint;
+        while let Some(listed) = listing.try_next().await? {
+            match Key::parse(&listed.key) {
+                Ok(Key::Snapshot { batch, .. }) => newest = newest.max(Some(batch)),
+                Ok(Key::LatestSnapshot { .. }) => {}
+                _ => return Err(Error::damaged(listed.key, "is no file of a ledger; move it elsewhere")),
+            }
+        }
+        let Some(batch) = newest else { return Ok(None) };
+        let key = self.snapshot_key(batch);
+        let snapshot: Option<Snapshot> = self.read(&key).await?;
+        let snapshot =
+            snapshot.ok_or_else(|| Error::damaged(&key, "is missing, though it is the newest; restore it"))?;
+        self.check_owner(&key, &snapshot.stream, snapshot.batch, batch)?;
+        snapshot.check_cover().map_err(|what| Error::damaged(&key, what))?;
+        Ok(Some(snapshot))
+    }
+
+    async fn latest(&self) -> Result<Option<BatchId>, Error> {
+        let key = Key::LatestSnapshot { stream: self.stream.clone() };
+        let Some(bytes) = self.lake.read(&key).await? else { return Ok(None) };
+        match decode::<Latest>(&key, &bytes) {
+            Ok(latest) => Ok(Some(latest.batch)),
+            Err(error) => {
+                tracing::warn!(%error, "the hint to the newest snapshot is of no use; listing all snapshots");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes a snapshot up to `last`, following on `previous`, if enough was committed since; gives the newest then.
+    ///
+    /// Reads each commit since `previous` once. What another consumer wrote meanwhile is taken as it is.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: the store failed; nothing is lost, and the next call makes up for it.
+    /// [`Error::Damaged`]: a commit or segment is not what it should be.
+    pub async fn snapshot_if_due(
+        &self,
+        previous: Option<Arc<Snapshot>>,
+        last: BatchId,
+    ) -> Result<Option<Arc<Snapshot>>, Error> {
+        let covered = previous.as_ref().map_or(0, |snapshot| snapshot.batch.number());
+        let due = (last.number() - covered.min(last.number())) / COMMITS_PER_SNAPSHOT;
+        let mut segments = previous.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
+        for run in 0..due {
+            let first = covered + run * COMMITS_PER_SNAPSHOT + 1;
+            segments.push(self.segment_of(first, first + COMMITS_PER_SNAPSHOT - 1).await?);
+            loop {
+                let merged = due_for_merge(&segments);
+                if merged == 0 {
+                    break;
+                }
+                let parts = segments.split_off(segments.len() - merged);
+                segments.push(self.merge(&parts).await?);
+            }
+        }
+        let Some(last) = segments.last().map(|segment| segment.last).filter(|_| due > 0) else { return Ok(previous) };
+        let snapshot = Snapshot { stream: self.stream.clone(), batch: last, segments };
+        let key = self.snapshot_key(last);
+        let snapshot = match self.lake.create(&key, encode(&snapshot)?).await? {
+            Created::Ours => snapshot,
+            Created::Theirs(bytes) => decode::<Snapshot>(&key, &bytes)?,
+        };
+        self.point_at(last).await?;
+        Ok(Some(Arc::new(snapshot)))
+    }
+
+    async fn segment_of(&self, first: u64, last: u64) -> Result<Segment, Error> {
+        let batches: Vec<BatchId> = (first..=last).filter_map(BatchId::new).collect();
+        let files: Vec<_> = batches.iter().map(|batch| self.commit_file(*batch)).collect();
+        let files: Vec<Bytes> = stream::iter(files).buffered(READS_AT_ONCE).try_collect().await?;
+        match batches.as_slice() {
+            [first, .., last] => self.store_segment(*first, *last, compress(&files)?).await,
+            _ => Err(Error::Bug("a segment of fewer than two commits".to_owned())),
+        }
+    }
+
+    async fn merge(&self, parts: &[Segment]) -> Result<Segment, Error> {
+        let mut bytes = Vec::new();
+        for part in parts {
+            let key = part.key(&self.stream);
+            let read = self.lake.read(&key).await?;
+            let read = read.filter(|read| crate::ids::sha256_hex(read) == part.sha256);
+            let read = read.ok_or_else(|| Error::damaged(key, "is not what its snapshot says; restore it"))?;
+            bytes.extend_from_slice(&read);
+        }
+        match parts {
+            [first, .., last] => self.store_segment(first.first, last.last, bytes).await,
+            _ => Err(Error::Bug("a merge of fewer than two segments".to_owned())),
+        }
+    }
+
+    async fn store_segment(&self, first: BatchId, last: BatchId, bytes: Vec<u8>) -> Result<Segment, Error> {
+        let segment = Segment::of(first, last, &bytes);
+        let key = segment.key(&self.stream);
+        match self.lake.create(&key, bytes.into()).await? {
+            Created::Ours => Ok(segment),
+            Created::Theirs(_) => Err(Error::damaged(key, "has other bytes than its name says; restore it")),
+        }
+    }
+
+    async fn point_at(&self, batch: BatchId) -> Result<(), Error> {
+        let key = Key::LatestSnapshot { stream: self.stream.clone() };
+        let put = self.lake.store(&key).put(&self.lake.path(&key), encode(&Latest { batch })?.into()).await;
+        put.map(drop).map_err(Error::store(format!("write {key}")))
+    }
+
+    fn snapshot_key(&self, batch: BatchId) -> Key {
+        Key::Snapshot { stream: self.stream.clone(), batch }
+    }
+}

@@ -1,0 +1,168 @@
+//! History: what snapshots sum up comes back commit by commit, whatever was written when, and costs little.
+
+use std::{fs, path::Path, sync::Arc};
+
+use futures::TryStreamExt;
+use lake::{
+    ErrorKind,
+    ids::BatchId,
+    ledger::{COMMITS_PER_SNAPSHOT, Claimed, Commit, Ledger, Snapshot},
+    store::{
+        Lake,
+        s3::{Credentials, S3Store},
+    },
+};
+use local_s3::{Config, Server};
+use proptest::prelude::*;
+
+use crate::ledger::{commit, folder_lake, stream};
+
+async fn commit_up_to(ledger: &Ledger, first: u64, last: u64) {
+    for batch in first..=last {
+        assert_eq!(ledger.create_commit(&commit(batch)).await.unwrap(), Claimed::Ours);
+    }
+}
+
+async fn history(ledger: &Ledger) -> Vec<Commit> {
+    ledger.history::<Commit>().await.unwrap().commits.try_collect().await.unwrap()
+}
+
+fn batch(number: u64) -> BatchId {
+    BatchId::new(number).unwrap()
+}
+
+/// Bytes of all files below a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let sizes = entries.map(|entry| entry.unwrap()).map(|entry| match entry.file_type().unwrap().is_dir() {
+        true => bytes_in(&entry.path()),
+        false => entry.metadata().unwrap().len(),
+    });
+    sizes.sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whenever_snapshots_are_written_every_commit_comes_back_once_in_order(
+        steps in prop::collection::vec((0..40_u64, any::<bool>()), 1..8),
+    ) {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let ledger = Ledger::new(Lake::in_memory(), stream());
+            let (mut last, mut snapshot) = (0, None);
+            for (more, forgets) in steps {
+                commit_up_to(&ledger, last + 1, last + more).await;
+                last += more;
+                // A consumer that has just started knows no snapshot but what the ledger says.
+                if forgets {
+                    snapshot = ledger.history::<Commit>().await.unwrap().snapshot.map(Arc::new);
+                }
+                if let Some(last) = BatchId::new(last) {
+                    snapshot = ledger.snapshot_if_due(snapshot, last).await.unwrap();
+                }
+                let commits = history(&ledger).await;
+                let numbers: Vec<u64> = commits.iter().map(|commit| commit.batch.number()).collect();
+                assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
+                assert!(commits.iter().all(|found| *found == commit(found.batch.number())));
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn snapshots_cost_less_than_the_commits_they_sum_up_and_stay_few() {
+    let (lake, folder) = folder_lake().await;
+    let ledger = Ledger::new(lake, stream());
+    let mut snapshot: Option<Arc<Snapshot>> = None;
+    for number in 1..=2_000 {
+        commit_up_to(&ledger, number, number).await;
+        snapshot = ledger.snapshot_if_due(snapshot, batch(number)).await.unwrap();
+    }
+    let below = |name: &str| bytes_in(&folder.path().join("checkpoints/events").join(name));
+    let (commits, written) = (below("commits"), below("snapshots") + below("segments"));
+    assert!(written < commits, "{written} bytes of snapshots and segments for {commits} bytes of commits");
+    let snapshot = snapshot.unwrap();
+    assert_eq!(snapshot.batch, batch(2_000));
+    // 7 × 256 + 13 × 16.
+    assert_eq!(snapshot.segments.len(), 20, "{:?}", snapshot.segments);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_on_an_old_stream_costs_two_listings_and_few_reads() {
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path(), local_s3::Credentials::new("tester", "test-secret")).bucket("lake");
+    let server = Server::start(config).await.unwrap();
+    let credentials = Credentials::new("tester", "test-secret", None, None, "test");
+    let ledger = Ledger::new(Lake::on_bucket(S3Store::at("lake", &server.endpoint(), credentials).unwrap()), stream());
+    let mut snapshot = None;
+    for number in 1..=1_100 {
+        commit_up_to(&ledger, number, number).await;
+        snapshot = ledger.snapshot_if_due(snapshot, batch(number)).await.unwrap();
+    }
+    let before = server.requests();
+    assert_eq!(history(&ledger).await.len(), 1_100);
+    let cost = server.requests().since(&before);
+    assert_eq!(cost.get("ListObjectsV2"), 2, "of snapshots and of commits: {cost}");
+    // The hint, the snapshot, 4 segments of 256 commits and 4 of 16, and the 12 commits since.
+    assert_eq!(cost.get("GetObject"), 2 + 4 + 4 + 12, "{cost}");
+    server.shutdown().await;
+}
+
+async fn with_snapshot() -> (Ledger, tempfile::TempDir, Arc<Snapshot>) {
+    let (lake, folder) = folder_lake().await;
+    let ledger = Ledger::new(lake, stream());
+    commit_up_to(&ledger, 1, COMMITS_PER_SNAPSHOT + 3).await;
+    let snapshot = ledger.snapshot_if_due(None, batch(COMMITS_PER_SNAPSHOT + 3)).await.unwrap().unwrap();
+    (ledger, folder, snapshot)
+}
+
+#[tokio::test]
+async fn a_damaged_or_missing_segment_or_snapshot_is_named() {
+    let (ledger, folder, snapshot) = with_snapshot().await;
+    let segment = snapshot.segments[0].key(&stream()).to_string();
+    let stored = format!("checkpoints/events/snapshots/{}.json", snapshot.batch);
+    for name in [segment, stored] {
+        let path = folder.path().join(&name);
+        let whole = fs::read(&path).unwrap();
+        for damage in [Some(&whole[..whole.len() - 2]), Some(b"".as_slice()), None] {
+            match damage {
+                Some(bytes) => fs::write(&path, bytes).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            let read = async { ledger.history::<Commit>().await?.commits.try_collect::<Vec<_>>().await };
+            let error = read.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains(&name), "{name}: {error}");
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(history(&ledger).await.len() as u64, COMMITS_PER_SNAPSHOT + 3);
+}
+
+#[tokio::test]
+async fn a_stale_missing_or_damaged_hint_only_costs_a_longer_listing() {
+    let (ledger, folder, snapshot) = with_snapshot().await;
+    let hint = folder.path().join("checkpoints/events/snapshots/latest.json");
+    let stale = fs::read(&hint).unwrap();
+    let last = COMMITS_PER_SNAPSHOT * 3;
+    commit_up_to(&ledger, COMMITS_PER_SNAPSHOT + 4, last).await;
+    let newest = ledger.snapshot_if_due(Some(snapshot), batch(last)).await.unwrap().unwrap();
+    for hinted in [Some(stale.as_slice()), Some(b"{}"), Some(b"\xff"), None] {
+        match hinted {
+            Some(bytes) => fs::write(&hint, bytes).unwrap(),
+            None => fs::remove_file(&hint).unwrap(),
+        }
+        let history = ledger.history::<Commit>().await.unwrap();
+        assert_eq!(history.snapshot.as_ref(), Some(&*newest));
+    }
+}
+
+#[tokio::test]
+async fn commits_that_a_snapshot_covers_need_not_be_kept() {
+    let (ledger, folder, _snapshot) = with_snapshot().await;
+    for number in 1..=COMMITS_PER_SNAPSHOT {
+        fs::remove_file(folder.path().join(format!("checkpoints/events/commits/{number:020}.json"))).unwrap();
+    }
+    assert_eq!(history(&ledger).await.len() as u64, COMMITS_PER_SNAPSHOT + 3);
+}
