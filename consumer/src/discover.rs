@@ -3,16 +3,22 @@
 //! An input's identity is its key and its ETag, never a time: a late object with a smaller key is found, and an
 //! overwritten one is a new input. Invariant: nothing listed is passed over but what is known or a marker.
 
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use futures::TryStreamExt;
 use lake::{
     Error,
-    ids::StreamName,
+    ids::{SchemaId, StreamName},
     keys::{Key, Prefix},
-    ledger::{Commit, Outcome, PlannedObject},
+    ledger::{Commit, FromCommitFile, Outcome, PlannedObject, StoredFormat},
     store::{Lake, Listed},
 };
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 /// The most new objects that one listing keeps in memory; the rest is found by the next listing.
 const FOUND_MAX: usize = 100_000;
@@ -21,12 +27,61 @@ const FOUND_MAX: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct KnownInputs(HashSet<u128>);
 
+/// What a commit says of its inputs, in as little memory as is needed to know them again.
+#[derive(Debug)]
+pub struct CommittedInputs {
+    ids: Vec<u128>,
+    /// The schema that its records were held to.
+    pub schema_id: SchemaId,
+}
+
+impl FromCommitFile for CommittedInputs {
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct File<'a> {
+            version: u32,
+            schema_id: SchemaId,
+            #[serde(borrow)]
+            inputs: Vec<Input<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct Input<'a> {
+            #[serde(borrow)]
+            key: Cow<'a, str>,
+            #[serde(borrow)]
+            etag: Cow<'a, str>,
+            outcome: Outcome,
+        }
+        match serde_json::from_slice::<File<'_>>(bytes) {
+            Ok(file) if file.version == Commit::VERSION => {
+                let read = file.inputs.iter().filter(|input| is_read(input.outcome));
+                let ids = read.map(|input| input_id(&input.key, &input.etag)).collect();
+                Ok(Self { ids, schema_id: file.schema_id })
+            }
+            // The slow way says exactly what is wrong.
+            _ => Commit::from_commit_file(key, bytes).map(|commit| Self::of(&commit)),
+        }
+    }
+}
+
+impl CommittedInputs {
+    /// What this commit says of its inputs.
+    pub fn of(commit: &Commit) -> Self {
+        let read = commit.inputs.iter().filter(|input| is_read(input.outcome));
+        let ids = read.map(|input| input_id(&input.key.to_string(), &input.etag)).collect();
+        Self { ids, schema_id: commit.schema_id.clone() }
+    }
+}
+
+/// What was missing or changed was never read, and stays unknown.
+fn is_read(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Ingested | Outcome::DeadLettered)
+}
+
 impl KnownInputs {
-    /// Accounts for what a commit has read. What was missing or changed was never read, and stays unknown.
-    pub fn add(&mut self, commit: &Commit) {
-        let read =
-            commit.inputs.iter().filter(|input| matches!(input.outcome, Outcome::Ingested | Outcome::DeadLettered));
-        self.0.extend(read.map(|input| input_id(&input.key.to_string(), &input.etag)));
+    /// Accounts for what a commit has read.
+    pub fn add(&mut self, inputs: &CommittedInputs) {
+        self.0.extend(&inputs.ids);
     }
 
     /// Whether a commit has read this version of this object.
@@ -45,10 +100,12 @@ impl KnownInputs {
     }
 }
 
-/// A version of an object in 128 bits of its SHA-256: two inputs never share one by chance.
+/// A version of an object in 128 bits of its SHA-256: no two inputs share one, by chance or by design.
 fn input_id(key: &str, etag: &str) -> u128 {
-    let hex = lake::ids::sha256_hex(format!("{key}\0{etag}").as_bytes());
-    u128::from_str_radix(&hex[..32], 16).unwrap_or_default()
+    let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(etag).finalize();
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    u128::from_be_bytes(first)
 }
 
 /// What a listing found.
@@ -60,17 +117,76 @@ pub struct Discovered {
     pub ignored: u64,
     /// When the oldest of the new objects last changed, by the store's clock.
     pub oldest: Option<chrono::DateTime<chrono::Utc>>,
+    /// Whether the listing came to its end; if not, there is more to be found.
+    pub complete: bool,
+    /// How many objects were listed.
+    listed: u64,
+    /// The largest key that was listed.
+    last: Option<String>,
 }
 
-/// Lists a stream's raw objects and keeps those that are not known.
+/// When to list all of a prefix, and when only what sorts after the keys already seen.
+///
+/// Names that sort by time are found by the short listing, at one request a look. All others wait for a full listing,
+/// which is made as often as it costs no more than about a request a second, and at least every `reconcile`: at once
+/// on a prefix of a thousand objects, every minute on one of sixty thousand. No clock but the process's own is asked.
+#[derive(Debug)]
+pub struct Discovery {
+    reconcile: Duration,
+    cursor: Option<Key>,
+    full_due: Instant,
+}
+
+/// What a full listing may cost: a page of a thousand keys for each second since the last one.
+const PAGE_KEYS: u64 = 1_000;
+
+impl Discovery {
+    /// Begins with a full listing.
+    pub fn new(reconcile: Duration) -> Self {
+        Self { reconcile, cursor: None, full_due: Instant::now() }
+    }
+
+    /// Looks for objects that are not known.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails; the next look is the same again.
+    pub async fn look(&mut self, lake: &Lake, stream: &StreamName, known: &KnownInputs) -> Result<Discovered, Error> {
+        let began = Instant::now();
+        let full = self.cursor.is_none() || began >= self.full_due;
+        let after = if full { None } else { self.cursor.as_ref() };
+        let discovered = discover(lake, stream, known, after).await?;
+        if !discovered.complete {
+            // The rest of it is still to be found.
+            self.cursor = None;
+        } else if full {
+            let pages = discovered.listed.div_ceil(PAGE_KEYS).saturating_sub(1);
+            self.full_due = began + Duration::from_secs(pages).min(self.reconcile);
+            self.cursor = discovered.last.as_deref().map(raw_key).transpose()?;
+        } else if let Some(last) = &discovered.last {
+            self.cursor = Some(raw_key(last)?);
+        }
+        Ok(discovered)
+    }
+}
+
+/// Lists a stream's raw objects, all or those whose keys sort after `after`, and keeps those that are not known.
 ///
 /// # Errors
 /// [`Error::Store`] when the store fails.
-pub async fn discover(lake: &Lake, stream: &StreamName, known: &KnownInputs) -> Result<Discovered, Error> {
-    let mut listing = lake.list(&Prefix::Raw(stream), None);
-    let mut discovered = Discovered::default();
+pub async fn discover(
+    lake: &Lake,
+    stream: &StreamName,
+    known: &KnownInputs,
+    after: Option<&Key>,
+) -> Result<Discovered, Error> {
+    let mut listing = lake.list(&Prefix::Raw(stream), after);
+    let mut discovered = Discovered { complete: true, ..Discovered::default() };
     let mut seen = HashSet::new();
     while let Some(listed) = listing.try_next().await? {
+        discovered.listed += 1;
+        if discovered.last.as_ref().is_none_or(|last| *last < listed.key) {
+            discovered.last = Some(listed.key.clone());
+        }
         if is_marker(&listed) {
             discovered.ignored += 1;
             continue;
@@ -79,15 +195,20 @@ pub async fn discover(lake: &Lake, stream: &StreamName, known: &KnownInputs) -> 
         if known.contains(&listed.key, &listed.etag) || !seen.insert(input_id(&listed.key, &listed.etag)) {
             continue;
         }
-        let key = Key::parse(&listed.key).map_err(|error| Error::Bug(error.to_string()))?;
+        let key = raw_key(&listed.key)?;
         discovered.oldest = Some(discovered.oldest.map_or(listed.last_modified, |old| old.min(listed.last_modified)));
         discovered.objects.push(PlannedObject { key, etag: listed.etag, size: listed.size });
         if discovered.objects.len() >= FOUND_MAX {
+            discovered.complete = false;
             break;
         }
     }
     discovered.objects.sort_by_cached_key(|object| object.key.to_string());
     Ok(discovered)
+}
+
+fn raw_key(text: &str) -> Result<Key, Error> {
+    Key::parse(text).map_err(|error| Error::Bug(error.to_string()))
 }
 
 /// Whether an object only says something about others: an empty "folder", or what Spark, Hadoop and Databricks leave.

@@ -11,9 +11,10 @@ use std::{
 };
 
 use lake::{
+    ErrorKind,
     clock::Clock,
     ids::BatchId,
-    ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord},
+    ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
     store::Lake,
     stream::StreamDefinition,
 };
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     batch,
-    discover::{self, KnownInputs},
+    discover::{CommittedInputs, Discovery, KnownInputs},
     enforce::Enforcer,
     error::Error,
     plan::take_tasks,
@@ -63,6 +64,9 @@ pub struct Pipeline {
     uncommitted: Option<Plan>,
     known: KnownInputs,
     pending: VecDeque<PlannedObject>,
+    snapshot: Option<Arc<Snapshot>>,
+    discovery: Discovery,
+    all_found: bool,
 }
 
 impl Pipeline {
@@ -98,6 +102,7 @@ impl Pipeline {
             schema = %schema.id(),
             "ready"
         );
+        let discovery = Discovery::new(definition.reconcile);
         Ok(Self {
             ledger,
             definition,
@@ -108,6 +113,9 @@ impl Pipeline {
             uncommitted: position.uncommitted,
             known: position.known,
             pending: VecDeque::new(),
+            snapshot: position.snapshot,
+            discovery,
+            all_found: false,
         })
     }
 
@@ -133,6 +141,7 @@ impl Pipeline {
             };
             let pause = match stepped {
                 Ok(Step::Idle) if self.settings.once => return Ok(()),
+                Ok(Step::Committed) if self.settings.once && self.is_drained() => return Ok(()),
                 Ok(_) => {
                     patience.restore();
                     let at_once = self.settings.once || !self.pending.is_empty();
@@ -145,6 +154,11 @@ impl Pipeline {
                 () = &mut stop => return Ok(()),
             }
         }
+    }
+
+    /// Whether all that the last listing found is committed, and the listing was a whole one.
+    fn is_drained(&self) -> bool {
+        self.all_found && self.pending.is_empty() && self.uncommitted.is_none()
     }
 
     /// Brings the stream one batch forward, if there is anything to do.
@@ -172,7 +186,8 @@ impl Pipeline {
     /// Discovers and plans the next batch: the plan that stands there in the end, and whether it is ours.
     async fn plan_next(&mut self) -> Result<Option<(Plan, bool)>, Error> {
         if self.pending.is_empty() {
-            let discovered = discover::discover(self.ledger.lake(), &self.definition.name, &self.known).await?;
+            let discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
+            self.all_found = discovered.complete;
             self.pending = discovered.objects.into();
         }
         if self.pending.is_empty() {
@@ -194,6 +209,7 @@ impl Pipeline {
             Ok(Claimed::Theirs(theirs)) => {
                 // What is pending may be in their plan: look again after their batch.
                 self.pending.clear();
+                self.all_found = false;
                 Ok(Some((theirs, false)))
             }
             Err(error) => {
@@ -252,9 +268,21 @@ impl Pipeline {
                 .map_err(Error::Bug)?;
             self.ledger.create_schema(&self.schema).await?;
         }
-        self.known.add(commit);
+        self.known.add(&CommittedInputs::of(commit));
         self.next = plan.batch.next();
         self.uncommitted = None;
+        self.write_snapshot(plan.batch).await
+    }
+
+    /// Sums the ledger up from time to time. What the store fails to take is made up for after a later batch.
+    async fn write_snapshot(&mut self, last: BatchId) -> Result<(), Error> {
+        match self.ledger.snapshot_if_due(self.snapshot.clone(), last).await {
+            Ok(snapshot) => self.snapshot = snapshot,
+            Err(error) if error.kind() == ErrorKind::Retry => {
+                warn!(error = %lake::error::describe(&error), "no snapshot could be written; the next batch tries again");
+            }
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! Invariant: a ledger that contradicts itself is refused; nothing ever starts from zero by itself.
 
+use std::sync::Arc;
+
 use futures::TryStreamExt;
 use lake::{
     Error,
     ids::BatchId,
     keys::Prefix,
-    ledger::{Ledger, Plan, SchemaRecord},
+    ledger::{Ledger, Plan, SchemaRecord, Snapshot},
 };
 
-use crate::discover::KnownInputs;
+use crate::discover::{CommittedInputs, KnownInputs};
 
 /// Where a stream stands.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Position {
     pub known: KnownInputs,
     /// The schema of the newest plan or commit; `None` for a new stream.
     pub schema: Option<SchemaRecord>,
+    /// The newest snapshot, if there is one.
+    pub snapshot: Option<Arc<Snapshot>>,
 }
 
 /// Reads where the stream stands.
@@ -31,15 +35,15 @@ pub struct Position {
 /// - [`Error::Damaged`]: a file of the ledger is missing, unreadable or of an unknown version. A person must look.
 /// - [`Error::Store`]: the store failed.
 pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
-    let committed = ledger.commits_after(None).await?;
-    let last = committed.last().copied();
+    let mut history = ledger.history::<CommittedInputs>().await?;
+    let last = history.last;
     let mut known = KnownInputs::default();
     let mut schema_id = None;
-    let mut commits = ledger.read_commits(committed);
-    while let Some(commit) = commits.try_next().await? {
+    while let Some(commit) = history.commits.try_next().await? {
         known.add(&commit);
         schema_id = Some(commit.schema_id);
     }
+    let snapshot = history.snapshot.map(Arc::new);
     let next = last.map_or(BatchId::FIRST, BatchId::next);
     let uncommitted = uncommitted_plan(ledger, last, next).await?;
     if let Some(plan) = &uncommitted {
@@ -52,7 +56,7 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         Some(id) => Some(ledger.schema(&id).await?),
         None => None,
     };
-    Ok(Position { next, uncommitted, known, schema })
+    Ok(Position { next, uncommitted, known, schema, snapshot })
 }
 
 async fn uncommitted_plan(ledger: &Ledger, last: Option<BatchId>, next: BatchId) -> Result<Option<Plan>, Error> {

@@ -7,12 +7,12 @@ use lake::{
     Error,
     clock::{Clock, Timestamp},
     dead_letter::Reason,
-    ids::StreamName,
-    ledger::{Ledger, Outcome, Totals},
+    ids::{BatchId, StreamName},
+    ledger::{Commit, Ledger, Outcome, Totals},
 };
 use serde::Serialize;
 
-use crate::discover::{KnownInputs, discover};
+use crate::discover::{CommittedInputs, KnownInputs, discover};
 
 /// How far a stream is. Its JSON form is what scripts read: add fields, never rename them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,22 +52,21 @@ pub struct Status {
 /// # Errors
 /// Kind `Corrupt` when the ledger is damaged, `Retry` when a store can't be reached.
 pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error> {
-    let committed = ledger.commits_after(None).await?;
-    let batches_committed = committed.len() as u64;
+    let mut history = ledger.history::<Commit>().await?;
+    let batches_committed = history.last.map_or(0, BatchId::number);
     let mut known = KnownInputs::default();
     let mut totals = Totals::default();
     let mut outcomes: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut last_commit_at = None;
-    let mut commits = ledger.read_commits(committed);
-    while let Some(commit) = commits.try_next().await? {
-        known.add(&commit);
+    while let Some(commit) = history.commits.try_next().await? {
+        known.add(&CommittedInputs::of(&commit));
         totals.add(&commit.totals);
         for input in &commit.inputs {
             *outcomes.entry(input.outcome.as_str()).or_default() += 1;
         }
         last_commit_at = Some(commit.committed_at);
     }
-    let discovered = discover(ledger.lake(), ledger.stream(), &known).await?;
+    let discovered = discover(ledger.lake(), ledger.stream(), &known, None).await?;
     let waiting = discovered.oldest.map(|oldest| (clock.now().datetime() - oldest).num_milliseconds().max(0));
     let count = |outcome: Outcome| outcomes.get(outcome.as_str()).copied().unwrap_or(0);
     Ok(Status {

@@ -78,8 +78,11 @@ impl Catalog {
     async fn news_of(&self, stream: StreamName) -> Result<News, Error> {
         let ledger = Ledger::new(self.lake.clone(), stream.clone());
         let known = self.known.get(&stream);
-        let batches = ledger.commits_after(known.and_then(|known| known.last_batch)).await?;
-        let commits: Vec<Commit> = ledger.read_commits(batches).try_collect().await?;
+        let commits: Vec<Commit> = match known.and_then(|known| known.last_batch) {
+            Some(last) => ledger.read_commits(ledger.commits_after(Some(last)).await?).try_collect().await?,
+            // Most of a long history lies in snapshots.
+            None => ledger.history().await?.commits.try_collect().await?,
+        };
         let known_record = known.and_then(|known| known.record.as_ref());
         let record = match commits.last() {
             Some(commit) => Some(schema(&ledger, &commit.schema_id, known_record).await?),

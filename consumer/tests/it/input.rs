@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeSet, fs};
 
+use consumer::status::status;
 use lake::{
+    clock::SystemClock,
     ledger::Outcome,
     stream::{BatchSettings, Format},
 };
 use serde_json::{Value, json};
 
-use crate::lake_in_a_folder::{FolderLake, definition, with_schema};
+use crate::{
+    lake_in_a_folder::{FolderLake, definition, with_schema},
+    lake_on_s3::S3Lake,
+};
 
 fn fault(reason: &str, code: &str, path: &str) -> (String, String, String) {
     (reason.to_owned(), code.to_owned(), path.to_owned())
@@ -104,6 +109,37 @@ async fn a_strange_name_is_only_a_name() {
     let sources: BTreeSet<_> = held.rows.iter().filter_map(|row| row.get("_source_key")?.as_str()).collect();
     let expected: BTreeSet<_> = names.iter().map(|name| format!("raw/events/{name}")).collect();
     assert_eq!(sources, expected.iter().map(String::as_str).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_that_s3_can_hold_is_read_and_shown_as_it_is() {
+    let lake = S3Lake::new().await;
+    let longest = "x".repeat(1_024 - "raw/events/".len());
+    let names = [
+        "a b.json",
+        "q\"uo'te",
+        "per%2Fcent",
+        "ünï-日本",
+        "a//b",
+        "a/../b",
+        "./c",
+        "%~d",
+        "tab\tline\n",
+        "e/",
+        &longest,
+    ];
+    for name in names {
+        lake.land(name, "[{\"id\": 1}]").await;
+    }
+    lake.land("folder/", "").await;
+    lake.land("folder/_SUCCESS", "").await;
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let held = lake.holds().await;
+    let sources: BTreeSet<_> = held.rows.iter().filter_map(|row| row.get("_source_key")?.as_str()).collect();
+    let expected: BTreeSet<_> = names.iter().map(|name| format!("raw/events/{name}")).collect();
+    assert_eq!(sources, expected.iter().map(String::as_str).collect());
+    let status = status(&lake.ledger(), &SystemClock).await.unwrap();
+    assert_eq!((status.objects_pending, status.objects_ignored), (0, 2));
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ pub(crate) fn with_schema(format: Format, schema: Value) -> StreamDefinition {
             raw_bytes_max: 1 << 20,
         },
         interval: std::time::Duration::from_millis(10),
+        reconcile: std::time::Duration::from_secs(600),
         take_over_after: std::time::Duration::from_millis(300),
         batch: BatchSettings { objects_max: 1_000, bytes_max: 1 << 30, task_bytes: 1 << 20 },
         schema,

@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails its test by panicking, too")]
 
 mod cli;
+mod cost;
 mod decode;
 mod enforce;
+mod hostile_store;
 mod input;
 mod lake_in_a_folder;
+mod lake_on_s3;
+mod processes;
 mod protocol;
 mod rows;
 mod truth;

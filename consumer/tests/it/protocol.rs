@@ -26,7 +26,7 @@ async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Pla
     let schema = SchemaRecord::derive(&events(), &definition.schema, None).unwrap();
     ledger.create_schema(&schema).await.unwrap();
     let known = discover::KnownInputs::default();
-    let found = discover::discover(&lake.lake, &events(), &known).await.unwrap();
+    let found = discover::discover(&lake.lake, &events(), &known, None).await.unwrap();
     let plan = Plan {
         stream: events(),
         batch: lake::ids::BatchId::FIRST,
@@ -108,6 +108,23 @@ async fn an_object_that_is_gone_or_overwritten_is_recorded_and_the_batch_goes_on
     let outcomes: Vec<_> = held.commits[0].inputs.iter().map(|input| input.outcome).collect();
     assert_eq!(outcomes, [Outcome::Missing, Outcome::Ingested, Outcome::Changed]);
     assert_eq!(ids(&held.rows), [1, 222], "the new version is an input of its own");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_loses_and_doubles_nothing() {
+    let lake = FolderLake::new().await;
+    let hours = [1, -1, 0, -300_000, 300_000];
+    for (id, hours) in hours.into_iter().enumerate() {
+        lake.land(&format!("{}.json", 9 - id), format!("[{{\"id\": {id}}}]"));
+        let moment = Timestamp::from_micros(1_795_000_000_000_000 + hours * 3_600_000_000).unwrap();
+        let settings = RunSettings { once: true, workers: 1 };
+        let clock = Arc::new(ManualClock::new(moment));
+        let pipeline = Pipeline::open(lake.lake.clone(), definition(Format::JsonArray), clock, settings).await.unwrap();
+        pipeline.run(std::future::pending()).await.unwrap();
+    }
+    let held = lake.holds().await;
+    assert_eq!((held.commits.len(), ids(&held.rows)), (5, vec![0, 1, 2, 3, 4]));
+    assert!(verify(&lake.ledger()).await.unwrap().ok);
 }
 
 #[tokio::test]

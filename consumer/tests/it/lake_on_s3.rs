@@ -1,0 +1,94 @@
+//! A lake on a local-s3 server in this process, whose faults a test decides and whose requests it counts.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use consumer::{
+    Error,
+    pipeline::{Pipeline, RunSettings},
+};
+use lake::{
+    clock::SystemClock,
+    keys::Key,
+    ledger::Ledger,
+    store::{
+        Created, Lake,
+        s3::{Credentials, S3Store},
+    },
+    stream::StreamDefinition,
+};
+use local_s3::{Config, Fault, FaultPlan, Server};
+
+use crate::lake_in_a_folder::{Contents, contents, events};
+
+pub(crate) struct S3Lake {
+    pub(crate) server: Server,
+    pub(crate) lake: Lake,
+    _root: tempfile::TempDir,
+}
+
+pub(crate) async fn server() -> (Server, tempfile::TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path(), local_s3::Credentials::new("tester", "test-secret")).bucket("lake");
+    (Server::start(config).await.unwrap(), root)
+}
+
+pub(crate) fn bucket(server: &Server) -> S3Store {
+    S3Store::at("lake", &server.endpoint(), Credentials::new("tester", "test-secret", None, None, "test")).unwrap()
+}
+
+impl S3Lake {
+    pub(crate) async fn new() -> Self {
+        let (server, root) = server().await;
+        Self { lake: Lake::on_bucket(bucket(&server)), server, _root: root }
+    }
+
+    pub(crate) fn faults(&self, seed: u64, faults: impl IntoIterator<Item = Fault>) {
+        let plan = faults.into_iter().fold(FaultPlan::new(seed), FaultPlan::fault);
+        self.server.set_faults(plan).unwrap();
+    }
+
+    pub(crate) async fn land(&self, rest: &str, body: &str) {
+        land(&self.lake, rest, body).await;
+    }
+
+    /// Lands objects of one record each, with the ids 0 to `count`, under names from `name`.
+    pub(crate) async fn land_ids(&self, count: usize, name: impl Fn(usize) -> String) {
+        for id in 0..count {
+            self.land(&name(id), &format!("[{{\"id\": {id}}}]")).await;
+        }
+    }
+
+    pub(crate) async fn consume(&self, definition: StreamDefinition) -> Result<(), Error> {
+        drain(&self.lake, definition).await
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::new(self.lake.clone(), events())
+    }
+
+    pub(crate) async fn holds(&self) -> Contents {
+        contents(&self.ledger()).await
+    }
+}
+
+/// Lands an object under `raw/events/`.
+pub(crate) async fn land(lake: &Lake, rest: &str, body: &str) {
+    let key = Key::Raw { stream: events(), rest: rest.to_owned() };
+    assert_eq!(lake.create(&key, Bytes::copy_from_slice(body.as_bytes())).await.unwrap(), Created::Ours, "{rest:?}");
+}
+
+/// Drains what has landed.
+pub(crate) async fn drain(lake: &Lake, definition: StreamDefinition) -> Result<(), Error> {
+    let settings = RunSettings { once: true, workers: 2 };
+    let pipeline = Pipeline::open(lake.clone(), definition, Arc::new(SystemClock), settings).await?;
+    pipeline.run(std::future::pending()).await
+}
+
+/// The ids of the rows, each of which must be there once.
+pub(crate) fn ids(contents: &Contents) -> BTreeSet<i64> {
+    let ids: Vec<i64> = contents.rows.iter().filter_map(|row| row.get("id")?.as_i64()).collect();
+    let distinct: BTreeSet<i64> = ids.iter().copied().collect();
+    assert_eq!(distinct.len(), ids.len(), "a row is there twice");
+    distinct
+}

@@ -1,0 +1,124 @@
+//! The real program, killed and frozen at its worst moments: the next one goes on, and nothing is lost or doubled.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use lake::ids::BatchId;
+use local_s3::{Fault, FaultKind, Moment};
+
+use crate::{
+    lake_in_a_folder::FolderLake,
+    lake_on_s3::{S3Lake, ids},
+};
+
+/// A folder that defines `events`, with these settings besides the format.
+fn streams(settings: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = format!("[source]\nformat = \"json_array\"\n{settings}");
+    fs::write(folder.path().join("events.toml"), toml).unwrap();
+    let schema = r#"{"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}"#;
+    fs::write(folder.path().join("events.schema.json"), schema).unwrap();
+    folder
+}
+
+fn consumer(streams: &Path, environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consumer"));
+    command.args(["run", "--stream", "events", "--streams-dir"]).arg(streams).env_clear().current_dir(streams);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").arg(name).arg(child.id().to_string()).status().unwrap();
+    assert!(sent.success(), "{name}");
+}
+
+/// Ends a consumer as an operator would.
+fn stop(mut child: Child) -> ExitStatus {
+    signal(&child, "-TERM");
+    child.wait().unwrap()
+}
+
+/// The next of a row of numbers that looks random and is the same each time (Knuth's MMIX generator).
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+/// Fails when a start forgets what the commits say was read.
+#[tokio::test]
+async fn killed_again_and_again_the_consumer_commits_every_record_once() {
+    let kills: u64 = std::env::var("CHAOS_KILLS").map_or(10, |text| text.parse().unwrap());
+    let mut seed: u64 = std::env::var("CHAOS_SEED").map_or(7, |text| text.parse().unwrap());
+    let lake = FolderLake::new().await;
+    let objects = 30 * kills as i64;
+    for id in 0..objects {
+        let bad = if id % 5 == 0 { ", {\"id\": \"x\"}" } else { "" };
+        lake.land(&format!("{id}.json"), format!("[{{\"id\": {id}}}{bad}]"));
+        if id % 7 == 0 {
+            lake.land(&format!("{id}-cut.json"), "[{\"id\": ");
+        }
+    }
+    let streams = streams("[batch]\nobjects = 3\n");
+    let environment = [("LAKE_URL", format!("file://{}", lake.folder.path().display()))];
+    for _ in 0..kills {
+        let mut child = consumer(streams.path(), &environment).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(next(&mut seed) % 150)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let ended = consumer(streams.path(), &environment).arg("--once").status().unwrap();
+    assert!(ended.success());
+    let held = lake.holds().await;
+    assert_eq!(ids(&held), (0..objects).collect());
+    let cut = (0..objects).filter(|id| id % 7 == 0).count();
+    let invalid = (0..objects).filter(|id| id % 5 == 0).count();
+    let of = |reason: &str| held.faults().iter().filter(|(found, ..)| found == reason).count();
+    assert_eq!((of("corrupted_batch"), of("invalid_schema")), (cut, invalid));
+    assert_eq!(consumer::verify::verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+}
+
+/// Fails when the commit is not conditional: the frozen consumer's would replace the other's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_frozen_in_its_commit_wakes_up_to_find_it_done() {
+    let lake = S3Lake::new().await;
+    lake.land_ids(5, |id| format!("{id}.json")).await;
+    let streams = streams("[takeover]\nafter = \"200ms\"\n[trigger]\ninterval = \"20ms\"\n");
+    let environment = [
+        ("LAKE_URL", "s3://lake".to_owned()),
+        ("AWS_ENDPOINT_URL", lake.server.endpoint()),
+        ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test-secret".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ];
+    let latency = FaultKind::Latency { at_least: Duration::from_secs(2), at_most: None, moment: Moment::Before };
+    lake.faults(1, [Fault::new(latency).on("PutObject").prefix("checkpoints/events/commits/").limit(1)]);
+    let frozen = consumer(streams.path(), &environment).spawn().unwrap();
+    while lake.server.faults_injected().total() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    signal(&frozen, "-STOP");
+    let second = consumer(streams.path(), &environment).spawn().unwrap();
+    let ledger = lake.ledger();
+    let committed = async |batch| {
+        while ledger.commit(BatchId::new(batch).unwrap()).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    committed(1).await;
+    let theirs = ledger.commit(BatchId::FIRST).await.unwrap();
+    signal(&frozen, "-CONT");
+    lake.land("later.json", "[{\"id\": 5}]").await;
+    committed(2).await;
+    // The late answer has come by the time the frozen consumer has finished its batch.
+    assert!(stop(frozen).success());
+    assert!(stop(second).success());
+    assert_eq!(ledger.commit(BatchId::FIRST).await.unwrap(), theirs);
+    let held = lake.holds().await;
+    assert_eq!((held.commits.len(), ids(&held)), (2, (0..6).collect()));
+}
