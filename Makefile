@@ -1,6 +1,6 @@
 # Every target says in one line what it does; `make` alone lists them. The work is done by scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help start stop clean logs status verify minio duckdb build test lint diagrams
+.PHONY: help start stop clean logs status verify minio duckdb build test chaos lint diagrams
 
 RUN := scripts/run.sh
 
@@ -37,6 +37,10 @@ build: ## Build all release programs into cargo's target folder
 test: ## Run all tests; needs no Docker
 	@scripts/fetch-duckdb.sh
 	cargo test --workspace
+
+chaos: ## Kill a consumer again and again over one stream (KILLS=200)
+	@scripts/fetch-duckdb.sh
+	CHAOS_KILLS=$(or $(KILLS),200) cargo test -p consumer --test it -- --nocapture processes::killed
 
 lint: ## Check formatting, lints, rustdoc, dependencies and scripts
 	@scripts/fetch-duckdb.sh
