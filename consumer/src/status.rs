@@ -8,7 +8,8 @@ use lake::{
     clock::{Clock, Timestamp},
     dead_letter::Reason,
     ids::{BatchId, StreamName},
-    ledger::{Commit, Ledger, Outcome, Totals},
+    keys::Key,
+    ledger::{Commit, FromCommitFile, Ledger, Outcome, Totals},
 };
 use serde::Serialize;
 
@@ -47,24 +48,48 @@ pub struct Status {
     pub lag_seconds: f64,
 }
 
+/// What a status needs of one commit: a stream may have had millions of inputs, so each takes 16 bytes here.
+struct Summary {
+    inputs: CommittedInputs,
+    outcomes: BTreeMap<&'static str, u64>,
+    totals: Totals,
+    committed_at: Timestamp,
+}
+
+impl FromCommitFile for Summary {
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        let commit = Commit::from_commit_file(key, bytes)?;
+        let mut outcomes = BTreeMap::new();
+        for input in &commit.inputs {
+            *outcomes.entry(input.outcome.as_str()).or_default() += 1;
+        }
+        Ok(Self {
+            inputs: CommittedInputs::of(&commit),
+            outcomes,
+            totals: commit.totals,
+            committed_at: commit.committed_at,
+        })
+    }
+}
+
 /// Finds out how far a stream is. Changes nothing.
 ///
 /// # Errors
 /// Kind `Corrupt` when the ledger is damaged, `Retry` when a store can't be reached.
 pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error> {
-    let mut history = ledger.history::<Commit>().await?;
+    let mut history = ledger.history::<Summary>().await?;
     let batches_committed = history.last.map_or(0, BatchId::number);
     let mut known = KnownInputs::default();
     let mut totals = Totals::default();
     let mut outcomes: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut last_commit_at = None;
-    while let Some(commit) = history.commits.try_next().await? {
-        known.add(&CommittedInputs::of(&commit));
-        totals.add(&commit.totals);
-        for input in &commit.inputs {
-            *outcomes.entry(input.outcome.as_str()).or_default() += 1;
+    while let Some(summary) = history.commits.try_next().await? {
+        known.add(&summary.inputs);
+        totals.add(&summary.totals);
+        for (outcome, count) in summary.outcomes {
+            *outcomes.entry(outcome).or_default() += count;
         }
-        last_commit_at = Some(commit.committed_at);
+        last_commit_at = Some(summary.committed_at);
     }
     let discovered = discover(ledger.lake(), ledger.stream(), &known, None).await?;
     let waiting = discovered.oldest.map(|oldest| (clock.now().datetime() - oldest).num_milliseconds().max(0));
