@@ -6,6 +6,8 @@ use std::io;
 
 use lake::ErrorKind;
 
+use crate::views::View;
+
 /// Why a statement or the program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,6 +39,16 @@ pub enum Error {
     /// The terminal could not be used.
     #[error("cannot use the terminal")]
     Terminal(#[source] io::Error),
+    /// A file that a commit names can't be opened.
+    #[error(
+        "cannot open the committed files of {view}: {words}\n`consumer verify` names every file that is missing or damaged"
+    )]
+    Unreadable {
+        /// The view over them.
+        view: String,
+        /// DuckDB's words.
+        words: String,
+    },
     /// DuckDB refused what this program itself asked of it.
     #[error("this is a bug: cannot {doing}: {words}")]
     Bug {
@@ -55,6 +67,7 @@ impl Error {
             Self::Sql(_) | Self::Script { .. } | Self::Copy { .. } | Self::Output(_) | Self::Terminal(_) => {
                 ErrorKind::Invalid
             }
+            Self::Unreadable { .. } => ErrorKind::Corrupt,
             Self::Bug { .. } => ErrorKind::Bug,
         }
     }
@@ -67,6 +80,13 @@ impl Error {
     /// An error of a statement that a person wrote.
     pub(crate) fn sql(error: duckdb::Error) -> Self {
         Self::Sql(words(&error))
+    }
+
+    /// A view whose files can't be opened.
+    pub(crate) fn unreadable(view: &View) -> impl FnOnce(duckdb::Error) -> Self {
+        let view = format!("{}.{}", view.schema, view.name);
+        // The first line tells the file; the others show SQL that nobody typed.
+        move |error| Self::Unreadable { view, words: words(&error).lines().next().unwrap_or_default().to_owned() }
     }
 
     /// An error of a statement that this program wrote.

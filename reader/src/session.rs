@@ -156,7 +156,8 @@ impl Session {
             self.execute(&ledger_tables::set_files(&side.view.variable(), &news.stream, side.zone.as_str()))?;
         }
         if news.columns_changed || (side.files > 0) != had_files {
-            self.execute(&side.view.create(side.files > 0))?;
+            let created = self.connection.execute_batch(&side.view.create(side.files > 0));
+            created.map_err(Error::unreadable(&side.view))?;
         }
         Ok(())
     }

@@ -80,6 +80,17 @@ fn a_damaged_ledger_is_told_with_exit_code_3() {
 }
 
 #[test]
+fn a_missing_committed_file_is_told_by_name_with_exit_code_3() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    std::fs::remove_dir_all(lake.path("bronze")).unwrap();
+    let done = lake.reader().args(["-c", "FROM bronze.events"]).output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""));
+    let told = text(&done.stderr);
+    assert!(told.contains("bronze.events") && told.contains(".parquet") && told.contains("consumer verify"), "{told}");
+}
+
+#[test]
 fn a_store_that_does_not_answer_is_told_with_exit_code_4() {
     let lake = TestLake::new();
     let mut reader = lake.reader();
