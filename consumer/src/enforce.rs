@@ -3,7 +3,7 @@
 //! The `jsonschema` crate is the judge. Knows values and schemas, and nothing of columns, formats or stores.
 
 use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
-use lake::dead_letter::{ErrorCode, Fault, Reason};
+use lake::dead_letter::{ErrorCode, Fault, Reason, pointer_step};
 use serde_json::Value;
 
 /// The version of what is accepted, refused, and said about it: raise it whenever any record could come out otherwise.
@@ -97,13 +97,13 @@ fn fault(kind: &ValidationErrorKind, found: &Value, path: &str) -> Fault {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let names = unexpected.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
             let message = format!("the schema does not allow {names}");
-            let first = unexpected.first().map(|name| name.replace('~', "~0").replace('/', "~1"));
-            let path = format!("{path}/{}", first.unwrap_or_default());
+            let first = unexpected.first().map_or("", String::as_str);
+            let path = format!("{path}{}", pointer_step(first));
             Fault::new(Reason::ExtraFields, ErrorCode::ExtraField, message).at(path)
         }
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            let path = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let path = format!("{path}{}", pointer_step(name));
             invalid(ErrorCode::MissingField, format!("the required field {name:?} is missing")).at(path)
         }
         Kind::Type { kind } => {

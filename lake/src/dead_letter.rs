@@ -126,6 +126,11 @@ pub struct Fault {
     pub message: String,
 }
 
+/// One step of a JSON Pointer (RFC 6901) to the field `name`: a slash, then the name with its `~` and `/` escaped.
+pub fn pointer_step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 /// The longest stored message, in characters; a hostile record could make one as long as itself.
 const MESSAGE_CHARS_MAX: usize = 500;
 

@@ -3,7 +3,7 @@
 //! Own code, since general parsers let the last of two equal keys win, and some read certain objects as numbers.
 //! Invariant: what comes out says the same as what went in, or nothing comes out.
 
-use lake::dead_letter::{ErrorCode, Fault, Reason};
+use lake::dead_letter::{ErrorCode, Fault, Reason, pointer_step};
 use serde_json::{Map, Number, Value};
 
 /// Reads a text as one JSON value and nothing after it.
@@ -244,7 +244,7 @@ impl Parser<'_> {
 
     fn pointer(&self) -> String {
         let steps = self.path.iter().map(|step| match step {
-            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Step::Key(key) => pointer_step(key),
             Step::Index(index) => format!("/{index}"),
         });
         steps.collect()

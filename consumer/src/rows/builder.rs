@@ -14,7 +14,7 @@ use arrow::{
 };
 use lake::{
     columns::{Column, ColumnType, EXTRA_COLUMN},
-    dead_letter::{ErrorCode, Fault, Reason},
+    dead_letter::{ErrorCode, Fault, Reason, pointer_step},
 };
 use serde_json::{Map, Value};
 
@@ -295,7 +295,6 @@ fn unrepresentable(message: &str) -> Fault {
 
 /// The fault, found one step further down.
 fn below(name: &str, fault: Fault) -> Fault {
-    let step = name.replace('~', "~0").replace('/', "~1");
-    let path = format!("/{step}{}", fault.path.as_deref().unwrap_or_default());
+    let path = format!("{}{}", pointer_step(name), fault.path.as_deref().unwrap_or_default());
     fault.at(path)
 }
