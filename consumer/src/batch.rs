@@ -3,26 +3,31 @@
 //! A function of the plan and the stores alone, so that any process that can reach them can execute it. Takes no
 //! decision about whether the batch is still wanted. Invariant: the commit names the files of this execution only.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::{
     clock::Clock,
     dead_letter::Reason,
     ids::{Fingerprint, Ordinal},
-    keys::Key,
+    keys::{Key, ZoneName},
     ledger::{Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedTask, SchemaRecord, Totals},
     store::Lake,
 };
 use uuid::Uuid;
 
 use crate::{
+    attempts::Attempt,
     enforce::Enforcer,
     error::Error,
+    failpoint,
     fetch::fetch_task,
     rows::BatchOrigin,
     store_output::{data_file, store_copy, store_file},
-    task::{self, Fetched, TaskContext},
+    task::{self, Execution, Fetched, ObjectResult, TaskContext, TaskOutput},
 };
 
 /// Executes a plan under the schema and settings it was made with, and tells the commit that publishes it.
@@ -31,18 +36,28 @@ use crate::{
 ///
 /// # Errors
 /// Kind `Retry`: a store failed; execute again. Kind `Corrupt`: the ledger or a file contradicts the plan.
-pub async fn execute(ledger: &Ledger, plan: &Plan, clock: &dyn Clock, workers: usize) -> Result<Commit, Error> {
+/// [`Error::Hung`]: an object took too long, which is noted; the process must end, since a thread still works on it.
+pub async fn execute(
+    ledger: &Ledger,
+    plan: &Plan,
+    clock: &dyn Clock,
+    workers: usize,
+    attempt: &Attempt,
+) -> Result<Commit, Error> {
     let record = ledger.schema(&plan.schema_id).await?;
-    let context = Arc::new(context(plan, record)?);
+    let batch = Batch { ledger, plan, clock, attempt, context: Arc::new(context(plan, record)?) };
     let mut first_input = 0;
     let mut tasks = Vec::with_capacity(plan.tasks.len());
     for (number, task) in plan.tasks.iter().enumerate() {
         let number = Ordinal::new(number).ok_or_else(|| Error::Bug("the plan has too many tasks".to_owned()))?;
-        tasks.push(run_task(ledger.lake(), plan, Arc::clone(&context), number, first_input, task));
+        tasks.push(batch.task(number, first_input, task));
         first_input += task.objects.len();
     }
     // One more than there are cores, so that one task's transfers overlap with the others' work.
-    let results: Vec<TaskResult> = stream::iter(tasks).buffered(workers + 1).try_collect().await?;
+    let at_once = if attempt.is_careful() { 1 } else { workers + 1 };
+    let results: Vec<TaskResult> = stream::iter(tasks).buffered(at_once).try_collect().await?;
+    attempt.take_in_hand(ledger, first_input, None).await?;
+    failpoint::reach("write:done", &"");
     Ok(assemble(plan, results, clock))
 }
 
@@ -59,52 +74,138 @@ struct TaskResult {
     totals: Totals,
 }
 
-async fn run_task(
-    lake: &Lake,
-    plan: &Plan,
+/// All that the tasks of one execution share.
+struct Batch<'a> {
+    ledger: &'a Ledger,
+    plan: &'a Plan,
+    clock: &'a dyn Clock,
+    attempt: &'a Attempt,
     context: Arc<TaskContext>,
-    number: Ordinal,
-    first_input: usize,
-    task: &PlannedTask,
-) -> Result<TaskResult, Error> {
-    let fetched = Arc::new(fetch_task(lake, task, &plan.read).await?);
-    let output = {
-        let (task, fetched) = (task.clone(), Arc::clone(&fetched));
-        let work = tokio::task::spawn_blocking(move || task::execute(&context, &task, &fetched));
-        work.await.map_err(|error| Error::Bug(format!("a task ended without a result: {error}")))??
-    };
-    let name = data_file(plan, number, task::fingerprint(&fetched));
-    let bronze = store_optional(lake, Key::Bronze(name.clone()), output.bronze);
-    let dead_letters = store_optional(lake, Key::DeadLetters(name), output.dead_letters);
-    let (bronze, dead_letters) = tokio::try_join!(bronze, dead_letters)?;
+}
 
-    let mut inputs = Vec::with_capacity(task.objects.len());
-    for (at, (object, result)) in task.objects.iter().zip(output.objects).enumerate() {
-        let copy = match result.outcome {
-            Outcome::DeadLettered => Some(copy_key(plan, first_input + at)?),
-            _ => None,
+impl Batch<'_> {
+    async fn task(&self, number: Ordinal, first_input: usize, task: &PlannedTask) -> Result<TaskResult, Error> {
+        let lake = self.ledger.lake();
+        let is_poisoned = |at| self.attempt.is_poisoned(first_input + at);
+        let fetched = Arc::new(fetch_task(lake, task, &self.plan.read, is_poisoned).await?);
+        failpoint::reach("fetch:done", &"");
+        let output = match self.attempt.is_careful() {
+            true => self.read_carefully(first_input, task, &fetched).await?,
+            false => self.read(first_input, task, &fetched).await?,
         };
-        if let Some(copy) = &copy {
-            store_copy(lake, copy.clone(), object, fetched.get(at).unwrap_or(&Fetched::Missing)).await?;
-        }
-        inputs.push(InputOutcome {
-            key: object.key.clone(),
-            etag: object.etag.clone(),
-            size: object.size,
-            outcome: result.outcome,
-            records_read: result.rows + result.dead_letters,
-            rows: result.rows,
-            dead_letters: result.dead_letters,
-            copy,
-        });
+        failpoint::reach("decode:done", &"");
+        let name = data_file(self.plan, number, task::fingerprint(&fetched));
+        let bronze = store_optional(lake, Key::Bronze(name.clone()), output.bronze);
+        let dead_letters = store_optional(lake, Key::DeadLetters(name), output.dead_letters);
+        let (bronze, dead_letters) = tokio::try_join!(bronze, dead_letters)?;
+        let inputs = self.inputs(first_input, task, &fetched, output.objects).await?;
+        let totals = Totals {
+            records_read: inputs.iter().map(|input| input.records_read).sum(),
+            rows: inputs.iter().map(|input| input.rows).sum(),
+            dead_letters: inputs.iter().map(|input| input.dead_letters).sum(),
+            dead_letters_by_reason: output.by_reason,
+        };
+        Ok(TaskResult { inputs, files: bronze.into_iter().chain(dead_letters).collect(), totals })
     }
-    let totals = Totals {
-        records_read: inputs.iter().map(|input| input.records_read).sum(),
-        rows: inputs.iter().map(|input| input.rows).sum(),
-        dead_letters: inputs.iter().map(|input| input.dead_letters).sum(),
-        dead_letters_by_reason: output.by_reason,
-    };
-    Ok(TaskResult { inputs, files: bronze.into_iter().chain(dead_letters).collect(), totals })
+
+    /// Reads all objects of a task in one go.
+    async fn read(
+        &self,
+        first_input: usize,
+        task: &PlannedTask,
+        fetched: &Arc<Vec<Fetched>>,
+    ) -> Result<TaskOutput, Error> {
+        let (context, fetched) = (Arc::clone(&self.context), Arc::clone(fetched));
+        let objects = task.objects.clone();
+        let at = Arc::new(AtomicUsize::new(0));
+        let progress = Arc::clone(&at);
+        let work = move || {
+            let mut execution = Execution::new(context);
+            for (index, (object, fetched)) in objects.iter().zip(fetched.iter()).enumerate() {
+                progress.store(index, Ordering::Relaxed);
+                execution.object(object, fetched)?;
+            }
+            execution.finish()
+        };
+        self.watched(first_input, task, &at, work).await
+    }
+
+    /// Reads the objects of a task one at a time, each noted in the ledger before.
+    async fn read_carefully(
+        &self,
+        first_input: usize,
+        task: &PlannedTask,
+        fetched: &Arc<Vec<Fetched>>,
+    ) -> Result<TaskOutput, Error> {
+        let mut execution = Execution::new(Arc::clone(&self.context));
+        for (index, object) in task.objects.iter().enumerate() {
+            self.attempt.take_in_hand(self.ledger, first_input + index, Some(&object.key)).await?;
+            let (object, fetched) = (object.clone(), Arc::clone(fetched));
+            let work = move || execution.object(&object, &fetched[index]).map(|()| execution);
+            execution = self.watched(first_input, task, &AtomicUsize::new(index), work).await?;
+        }
+        let last = AtomicUsize::new(task.objects.len().saturating_sub(1));
+        self.watched(first_input, task, &last, move || execution.finish()).await
+    }
+
+    /// Works on a thread of its own for as long as the object `at` keeps changing.
+    async fn watched<T: Send + 'static>(
+        &self,
+        first_input: usize,
+        task: &PlannedTask,
+        at: &AtomicUsize,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let work = tokio::task::spawn_blocking(work);
+        tokio::pin!(work);
+        let mut before = None;
+        loop {
+            if let Ok(ended) = tokio::time::timeout(self.attempt.object_time, &mut work).await {
+                return ended.map_err(|error| Error::Bug(format!("a task ended without a result: {error}")))?;
+            }
+            let now = at.load(Ordering::Relaxed);
+            if before.replace(now) == Some(now)
+                && let Some(object) = task.objects.get(now)
+            {
+                self.attempt.note_hang(self.ledger, self.clock, first_input + now, &object.key).await?;
+                return Err(Error::Hung { key: object.key.to_string(), limit: self.attempt.object_time });
+            }
+        }
+    }
+
+    /// What became of each object of a task, once those that can't be read are kept.
+    async fn inputs(
+        &self,
+        first_input: usize,
+        task: &PlannedTask,
+        fetched: &[Fetched],
+        results: Vec<ObjectResult>,
+    ) -> Result<Vec<InputOutcome>, Error> {
+        let mut inputs = Vec::with_capacity(task.objects.len());
+        for (at, (object, result)) in task.objects.iter().zip(results).enumerate() {
+            let copy = match result.outcome {
+                Outcome::DeadLettered => Some(copy_key(self.plan, first_input + at)?),
+                _ => None,
+            };
+            if let Some(copy) = &copy {
+                let fetched = fetched.get(at).unwrap_or(&Fetched::Missing);
+                store_copy(self.ledger.lake(), copy.clone(), object, fetched).await?;
+                failpoint::reach("write:copy", &object.key);
+            }
+            inputs.push(InputOutcome {
+                key: object.key.clone(),
+                etag: object.etag.clone(),
+                size: object.size,
+                outcome: result.outcome,
+                records_read: result.rows + result.dead_letters,
+                rows: result.rows,
+                dead_letters: result.dead_letters,
+                content: result.content,
+                copy,
+            });
+        }
+        Ok(inputs)
+    }
 }
 
 async fn store_optional(
@@ -113,7 +214,14 @@ async fn store_optional(
     file: Option<crate::parquet_file::WrittenFile>,
 ) -> Result<Option<OutputFile>, Error> {
     match file {
-        Some(file) => store_file(lake, key, file).await.map(Some),
+        Some(file) => {
+            let stored = store_file(lake, key, file).await?;
+            failpoint::reach(
+                if stored.key.zone() == ZoneName::Bronze { "write:bronze" } else { "write:dead_letters" },
+                &"",
+            );
+            Ok(Some(stored))
+        }
         None => Ok(None),
     }
 }

@@ -1,38 +1,60 @@
 //! Discovery: which objects have landed that no commit accounts for.
 //!
 //! An input's identity is its key and its ETag, never a time: a late object with a smaller key is found, and an
-//! overwritten one is a new input. Invariant: nothing listed is passed over but what is known or a marker.
+//! overwritten one is a new input unless it holds again what it held before, which its task finds out. Invariant: nothing listed is passed over but what is known or a marker.
 
 use std::{
     borrow::Cow,
-    collections::HashSet,
-    time::{Duration, Instant},
+    collections::{HashMap, HashSet},
+    time::Duration,
 };
 
 use futures::TryStreamExt;
 use lake::{
     Error,
-    ids::{SchemaId, StreamName},
+    ids::{ContentId, SchemaId, StreamName},
     keys::{Key, Prefix},
     ledger::{Commit, FromCommitFile, Outcome, PlannedObject, StoredFormat},
     store::{Lake, Listed},
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::after_commit::DoneWith;
 
 /// The most new objects that one listing keeps in memory; the rest is found by the next listing.
 const FOUND_MAX: usize = 100_000;
 
-/// The inputs that commits account for, as hashes of key and ETag.
+/// How many earlier contents of an object a plan names: the newest ones. An object that has held more than these, and
+/// holds one of the older again under a new ETag, is read again.
+const EARLIER_MAX: usize = 64;
+
+/// The inputs that commits account for, as hashes: a stream may have millions.
 #[derive(Debug, Default)]
-pub struct KnownInputs(HashSet<u128>);
+pub struct KnownInputs {
+    /// Of key and ETag.
+    versions: HashSet<u128>,
+    /// By key, what the newest version that was read held.
+    newest: HashMap<u128, ContentId>,
+    /// By key, what the versions before held, the oldest first; few objects are ever overwritten.
+    before: HashMap<u128, Vec<ContentId>>,
+}
 
 /// What a commit says of its inputs, in as little memory as is needed to know them again.
 #[derive(Debug)]
 pub struct CommittedInputs {
-    ids: Vec<u128>,
+    inputs: Vec<CommittedInput>,
     /// The schema that its records were held to.
     pub schema_id: SchemaId,
+}
+
+/// One version that a commit accounts for, as hashes.
+#[derive(Debug)]
+struct CommittedInput {
+    version: u128,
+    key: u128,
+    content: Option<ContentId>,
 }
 
 impl FromCommitFile for CommittedInputs {
@@ -51,12 +73,13 @@ impl FromCommitFile for CommittedInputs {
             #[serde(borrow)]
             etag: Cow<'a, str>,
             outcome: Outcome,
+            content: Option<ContentId>,
         }
         match serde_json::from_slice::<File<'_>>(bytes) {
             Ok(file) if file.version == Commit::VERSION => {
-                let read = file.inputs.iter().filter(|input| is_read(input.outcome));
-                let ids = read.map(|input| input_id(&input.key, &input.etag)).collect();
-                Ok(Self { ids, schema_id: file.schema_id })
+                let read = file.inputs.iter().filter(|input| input.outcome.is_final());
+                let inputs = read.map(|input| CommittedInput::of(&input.key, &input.etag, input.content)).collect();
+                Ok(Self { inputs, schema_id: file.schema_id })
             }
             // The slow way says exactly what is wrong.
             _ => Commit::from_commit_file(key, bytes).map(|commit| Self::of(&commit)),
@@ -67,42 +90,66 @@ impl FromCommitFile for CommittedInputs {
 impl CommittedInputs {
     /// What this commit says of its inputs.
     pub fn of(commit: &Commit) -> Self {
-        let read = commit.inputs.iter().filter(|input| is_read(input.outcome));
-        let ids = read.map(|input| input_id(&input.key.to_string(), &input.etag)).collect();
-        Self { ids, schema_id: commit.schema_id.clone() }
+        let read = commit.inputs.iter().filter(|input| input.outcome.is_final());
+        let inputs = read.map(|input| CommittedInput::of(&input.key.to_string(), &input.etag, input.content)).collect();
+        Self { inputs, schema_id: commit.schema_id.clone() }
     }
 }
 
-/// What was missing or changed was never read, and stays unknown.
-fn is_read(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Ingested | Outcome::DeadLettered)
+impl CommittedInput {
+    fn of(key: &str, etag: &str, content: Option<ContentId>) -> Self {
+        Self { version: input_id(key, etag), key: short_hash(&[key]), content }
+    }
 }
 
 impl KnownInputs {
     /// Accounts for what a commit has read.
     pub fn add(&mut self, inputs: &CommittedInputs) {
-        self.0.extend(&inputs.ids);
+        for input in &inputs.inputs {
+            self.versions.insert(input.version);
+            let Some(content) = input.content else { continue };
+            if let Some(before) = self.newest.insert(input.key, content)
+                && before != content
+            {
+                self.before.entry(input.key).or_default().push(before);
+            }
+        }
     }
 
     /// Whether a commit has read this version of this object.
     pub fn contains(&self, key: &str, etag: &str) -> bool {
-        self.0.contains(&input_id(key, etag))
+        self.versions.contains(&input_id(key, etag))
+    }
+
+    /// What versions of this object held that a commit has read, the newest last.
+    fn earlier(&self, key: &str) -> Vec<ContentId> {
+        let key = short_hash(&[key]);
+        let Some(newest) = self.newest.get(&key) else { return Vec::new() };
+        let before = self.before.get(&key).map_or(&[][..], Vec::as_slice);
+        let skipped = (before.len() + 1).saturating_sub(EARLIER_MAX);
+        before.iter().skip(skipped).chain([newest]).copied().collect()
     }
 
     /// How many inputs are known.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.versions.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.versions.is_empty()
     }
 }
 
 /// A version of an object in 128 bits of its SHA-256: no two inputs share one, by chance or by design.
 fn input_id(key: &str, etag: &str) -> u128 {
-    let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(etag).finalize();
+    short_hash(&[key, "\0", etag])
+}
+
+fn short_hash(parts: &[&str]) -> u128 {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let digest = hash.finalize();
     let mut first = [0; 16];
     first.copy_from_slice(&digest[..16]);
     u128::from_be_bytes(first)
@@ -117,12 +164,23 @@ pub struct Discovered {
     pub ignored: u64,
     /// When the oldest of the new objects last changed, by the store's clock.
     pub oldest: Option<chrono::DateTime<chrono::Utc>>,
+    /// Versions that a commit has accounted for and that are still there, where they were asked for.
+    pub done_with: Vec<DoneWith>,
     /// Whether the listing came to its end; if not, there is more to be found.
     pub complete: bool,
     /// How many objects were listed.
     listed: u64,
     /// The largest key that was listed.
     last: Option<String>,
+}
+
+/// What to do with known objects that a listing shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownOnes {
+    /// Pass over them.
+    PassOver,
+    /// Tell them, so that they can be removed.
+    Tell,
 }
 
 /// When to list all of a prefix, and when only what sorts after the keys already seen.
@@ -133,6 +191,7 @@ pub struct Discovered {
 #[derive(Debug)]
 pub struct Discovery {
     reconcile: Duration,
+    known_ones: KnownOnes,
     cursor: Option<Key>,
     full_due: Instant,
 }
@@ -142,8 +201,8 @@ const PAGE_KEYS: u64 = 1_000;
 
 impl Discovery {
     /// Begins with a full listing.
-    pub fn new(reconcile: Duration) -> Self {
-        Self { reconcile, cursor: None, full_due: Instant::now() }
+    pub fn new(reconcile: Duration, known_ones: KnownOnes) -> Self {
+        Self { reconcile, known_ones, cursor: None, full_due: Instant::now() }
     }
 
     /// Looks for objects that are not known.
@@ -154,7 +213,7 @@ impl Discovery {
         let began = Instant::now();
         let full = self.cursor.is_none() || began >= self.full_due;
         let after = if full { None } else { self.cursor.as_ref() };
-        let discovered = discover(lake, stream, known, after).await?;
+        let discovered = discover(lake, stream, known, after, self.known_ones).await?;
         if !discovered.complete {
             // The rest of it is still to be found.
             self.cursor = None;
@@ -178,6 +237,7 @@ pub async fn discover(
     stream: &StreamName,
     known: &KnownInputs,
     after: Option<&Key>,
+    known_ones: KnownOnes,
 ) -> Result<Discovered, Error> {
     let mut listing = lake.list(&Prefix::Raw(stream), after);
     let mut discovered = Discovered { complete: true, ..Discovered::default() };
@@ -191,13 +251,20 @@ pub async fn discover(
             discovered.ignored += 1;
             continue;
         }
+        if known.contains(&listed.key, &listed.etag) {
+            if known_ones == KnownOnes::Tell && discovered.done_with.len() < FOUND_MAX {
+                discovered.done_with.push(DoneWith { key: raw_key(&listed.key)?, etag: listed.etag });
+            }
+            continue;
+        }
         // A listing may show one object twice.
-        if known.contains(&listed.key, &listed.etag) || !seen.insert(input_id(&listed.key, &listed.etag)) {
+        if !seen.insert(input_id(&listed.key, &listed.etag)) {
             continue;
         }
         let key = raw_key(&listed.key)?;
         discovered.oldest = Some(discovered.oldest.map_or(listed.last_modified, |old| old.min(listed.last_modified)));
-        discovered.objects.push(PlannedObject { key, etag: listed.etag, size: listed.size });
+        let earlier = known.earlier(&listed.key);
+        discovered.objects.push(PlannedObject { key, etag: listed.etag, size: listed.size, earlier });
         if discovered.objects.len() >= FOUND_MAX {
             discovered.complete = false;
             break;

@@ -1,7 +1,11 @@
 //! What can go wrong with a consumer, as opposed to a record.
 
+use std::time::Duration;
+
 use lake::{ErrorKind, error::describe};
 use parquet::errors::ParquetError;
+
+use crate::attempts::DEATHS_MAX;
 
 /// An error of this crate; its cause, if any, is its `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,19 @@ pub enum Error {
         expected: u64,
     },
 
+    /// An object was worked on for so long that it is held to hang.
+    #[error(
+        "{key} was worked on for more than {}, the limit of limits.object_time; the next start tries it again, and after \
+         {DEATHS_MAX} such ends it becomes a dead letter",
+        humantime::format_duration(*limit)
+    )]
+    Hung {
+        /// The object.
+        key: String,
+        /// How long an object may take.
+        limit: Duration,
+    },
+
     /// The ledger or a file contradicts what was verified or planned.
     #[error("{0}")]
     Corrupt(String),
@@ -47,7 +64,7 @@ impl Error {
             Self::Fetch { source, .. } => lake::store::kind_of(source),
             Self::ShortBody { .. } => ErrorKind::Retry,
             Self::Corrupt(_) => ErrorKind::Corrupt,
-            Self::Bug(_) => ErrorKind::Bug,
+            Self::Hung { .. } | Self::Bug(_) => ErrorKind::Bug,
         }
     }
 }

@@ -14,17 +14,24 @@ use crate::{error::Error, task::Fetched};
 /// How many of a task's objects are fetched at once: enough to hide a store's latency behind small objects.
 const FETCHES_AT_ONCE: usize = 8;
 
-/// Fetches all objects of a task, in the plan's order.
+/// Fetches all objects of a task, in the plan's order; of those that `is_poisoned` names by place, only looks whether they
+/// are there.
 ///
 /// # Errors
 /// The first object that the store fails to give; the task can be tried again.
-pub async fn fetch_task(lake: &Lake, task: &PlannedTask, read: &ReadSettings) -> Result<Vec<Fetched>, Error> {
+pub async fn fetch_task(
+    lake: &Lake,
+    task: &PlannedTask,
+    read: &ReadSettings,
+    is_poisoned: impl Fn(usize) -> bool,
+) -> Result<Vec<Fetched>, Error> {
+    let fetch = |(at, object)| fetch(lake, object, read, is_poisoned(at));
     // Collected, since the compiler can't see that a mapped stream of borrows may move between threads.
-    let fetches: Vec<_> = task.objects.iter().map(|object| fetch(lake, object, read)).collect();
+    let fetches: Vec<_> = task.objects.iter().enumerate().map(fetch).collect();
     stream::iter(fetches).buffered(FETCHES_AT_ONCE).try_collect().await
 }
 
-async fn fetch(lake: &Lake, object: &PlannedObject, read: &ReadSettings) -> Result<Fetched, Error> {
+async fn fetch(lake: &Lake, object: &PlannedObject, read: &ReadSettings, is_poisoned: bool) -> Result<Fetched, Error> {
     let failed = |source| Error::Fetch { key: object.key.to_string(), source };
     let found = match lake.open_version(&object.key, &object.etag).await {
         Ok(found) => found,
@@ -32,6 +39,9 @@ async fn fetch(lake: &Lake, object: &PlannedObject, read: &ReadSettings) -> Resu
         Err(object_store::Error::Precondition { .. }) => return Ok(Fetched::Changed),
         Err(error) => return Err(failed(error)),
     };
+    if is_poisoned {
+        return Ok(Fetched::Poison);
+    }
     if object.size > read.object_bytes_max {
         return Ok(Fetched::TooLarge);
     }

@@ -9,17 +9,22 @@
 //! | enforce | `enforce` |
 //! | write | `rows`, `dead_letters`, `parquet_file`, `store_output` |
 //! | commit | `batch`, which puts the stages together for one plan |
+//! | what becomes of the objects then | `after_commit` |
+//! | what kills the process | `attempts` |
 //! | all control flow | `pipeline` |
 //!
 //! Invariant: `records read = rows + dead letters`, for every object and every batch, before it is committed.
 
+pub mod after_commit;
 pub mod args;
+pub mod attempts;
 pub mod batch;
 pub mod dead_letters;
 pub mod decode;
 pub mod discover;
 pub mod enforce;
 pub mod error;
+pub mod failpoint;
 pub mod fetch;
 pub mod parquet_file;
 pub mod pipeline;

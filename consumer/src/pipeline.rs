@@ -3,12 +3,7 @@
 //! Takes every decision that needs a clock or another consumer's doings; the stages know neither.
 //! Invariant: whatever ends this process at whatever moment, the next one goes on from the ledger.
 
-use std::{
-    collections::VecDeque,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
 use lake::{
     ErrorKind,
@@ -16,16 +11,20 @@ use lake::{
     ids::BatchId,
     ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
     store::Lake,
-    stream::StreamDefinition,
+    stream::{AfterCommit, StreamDefinition},
 };
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
+    after_commit::{self, DoneWith, done_with},
+    attempts::Attempt,
     batch,
-    discover::{CommittedInputs, Discovery, KnownInputs},
+    discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes},
     enforce::Enforcer,
     error::Error,
+    failpoint,
     plan::take_tasks,
     recover::recover,
     retry::Patience,
@@ -33,6 +32,9 @@ use crate::{
 
 /// How long a batch in hand may take to finish once the process was asked to stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long nothing is removed from the raw zone after some of it could not be.
+const REMOVAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// How one run goes about its stream.
 #[derive(Debug)]
@@ -52,6 +54,17 @@ enum Step {
     Idle,
 }
 
+/// Whose a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// Made just now, by this process.
+    Ours,
+    /// Made by another consumer, which may be at work on it.
+    Theirs,
+    /// Found without a commit at the start, or left behind by a failure of this process.
+    LeftOver,
+}
+
 /// One stream's consumer.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -62,11 +75,14 @@ pub struct Pipeline {
     settings: RunSettings,
     next: BatchId,
     uncommitted: Option<Plan>,
+    /// How this process executes the plan in hand, once it has begun to.
+    attempt: Option<Attempt>,
     known: KnownInputs,
     pending: VecDeque<PlannedObject>,
     snapshot: Option<Arc<Snapshot>>,
     discovery: Discovery,
     all_found: bool,
+    remove_again_at: Option<Instant>,
 }
 
 impl Pipeline {
@@ -89,6 +105,9 @@ impl Pipeline {
         };
         Enforcer::compile(&definition.schema).map_err(in_schema)?;
         lake.check_stores().await?;
+        if definition.after_commit != AfterCommit::Keep {
+            lake.probe_conditional_delete().await?;
+        }
         let ledger = Ledger::new(lake, definition.name.clone());
         let position = recover(&ledger).await?;
         let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
@@ -102,7 +121,9 @@ impl Pipeline {
             schema = %schema.id(),
             "ready"
         );
-        let discovery = Discovery::new(definition.reconcile);
+        let known_ones =
+            if definition.after_commit == AfterCommit::Keep { KnownOnes::PassOver } else { KnownOnes::Tell };
+        let discovery = Discovery::new(definition.reconcile, known_ones);
         Ok(Self {
             ledger,
             definition,
@@ -111,11 +132,13 @@ impl Pipeline {
             settings,
             next: position.next,
             uncommitted: position.uncommitted,
+            attempt: None,
             known: position.known,
             pending: VecDeque::new(),
             snapshot: position.snapshot,
             discovery,
             all_found: false,
+            remove_again_at: None,
         })
     }
 
@@ -163,10 +186,10 @@ impl Pipeline {
 
     /// Brings the stream one batch forward, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Error> {
-        let (plan, ours) = match self.uncommitted.take() {
+        let (plan, claim) = match self.uncommitted.take() {
             Some(plan) => {
                 info!(batch = plan.batch.number(), "executing a plan that was left uncommitted");
-                (plan, true)
+                (plan, Claim::LeftOver)
             }
             None => match self.plan_next().await? {
                 Some(claimed) => claimed,
@@ -175,26 +198,51 @@ impl Pipeline {
         };
         // Kept until it is committed, so that a failure in between leads back here.
         self.uncommitted = Some(plan.clone());
-        let commit = match if ours { None } else { self.stand_by(&plan).await? } {
+        let theirs = match claim {
+            Claim::Theirs => self.stand_by(&plan).await?,
+            Claim::Ours | Claim::LeftOver => None,
+        };
+        let commit = match theirs {
             Some(commit) => commit,
-            None => self.execute(&plan).await?,
+            None => {
+                let attempt = self.attempt_at(&plan, claim).await?;
+                self.execute(&plan, &attempt).await?
+            }
         };
         self.advance(&plan, &commit).await?;
         Ok(Step::Committed)
     }
 
-    /// Discovers and plans the next batch: the plan that stands there in the end, and whether it is ours.
-    async fn plan_next(&mut self) -> Result<Option<(Plan, bool)>, Error> {
+    /// How to execute a plan: as before where this process has begun to, and else with the caution that it needs.
+    async fn attempt_at(&mut self, plan: &Plan, claim: Claim) -> Result<Attempt, Error> {
+        if let Some(begun) = self.attempt.as_ref().filter(|attempt| attempt.batch() == plan.batch) {
+            return Ok(begun.clone());
+        }
+        let object_time = self.definition.object_time;
+        let attempt = match claim {
+            Claim::Ours => Attempt::first(plan.batch, object_time),
+            Claim::Theirs | Claim::LeftOver => {
+                Attempt::again(&self.ledger, plan, self.clock.as_ref(), object_time).await?
+            }
+        };
+        Ok(self.attempt.insert(attempt).clone())
+    }
+
+    /// Discovers and plans the next batch: the plan that stands there in the end, and whose it is.
+    async fn plan_next(&mut self) -> Result<Option<(Plan, Claim)>, Error> {
         if self.pending.is_empty() {
             let discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
             self.all_found = discovered.complete;
             self.pending = discovered.objects.into();
+            self.remove(discovered.done_with).await;
+            failpoint::reach("discover:listed", &"");
         }
         if self.pending.is_empty() {
             // Another consumer may have taken all there was.
-            return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, false)));
+            return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, Claim::Theirs)));
         }
         let tasks = take_tasks(&mut self.pending, &self.definition.batch);
+        failpoint::reach("plan:taken", &"");
         let plan = Plan {
             stream: self.definition.name.clone(),
             batch: self.next,
@@ -205,12 +253,15 @@ impl Pipeline {
             tasks,
         };
         match self.ledger.create_plan(&plan).await {
-            Ok(Claimed::Ours) => Ok(Some((plan, true))),
+            Ok(Claimed::Ours) => {
+                failpoint::reach("plan:created", &"");
+                Ok(Some((plan, Claim::Ours)))
+            }
             Ok(Claimed::Theirs(theirs)) => {
                 // What is pending may be in their plan: look again after their batch.
                 self.pending.clear();
                 self.all_found = false;
-                Ok(Some((theirs, false)))
+                Ok(Some((theirs, Claim::Theirs)))
             }
             Err(error) => {
                 // Whether the plan stands is unknown: what was taken for it must be found again.
@@ -237,10 +288,13 @@ impl Pipeline {
     }
 
     /// Executes a plan and commits it: the commit that stands there in the end.
-    async fn execute(&self, plan: &Plan) -> Result<Commit, Error> {
+    async fn execute(&self, plan: &Plan, attempt: &Attempt) -> Result<Commit, Error> {
         let began = Instant::now();
-        let commit = batch::execute(&self.ledger, plan, self.clock.as_ref(), self.settings.workers).await?;
-        match self.ledger.create_commit(&commit).await? {
+        let commit = batch::execute(&self.ledger, plan, self.clock.as_ref(), self.settings.workers, attempt).await?;
+        failpoint::reach("commit:assembled", &"");
+        let claimed = self.ledger.create_commit(&commit).await?;
+        failpoint::reach("commit:created", &"");
+        match claimed {
             Claimed::Ours => {
                 info!(
                     batch = commit.batch.number(),
@@ -271,13 +325,29 @@ impl Pipeline {
         self.known.add(&CommittedInputs::of(commit));
         self.next = plan.batch.next();
         self.uncommitted = None;
+        self.attempt = None;
+        self.remove(done_with(commit)).await;
         self.write_snapshot(plan.batch).await
+    }
+
+    /// Removes committed objects from the raw zone, where the stream wants that; not so soon again after a failure.
+    async fn remove(&mut self, objects: Vec<DoneWith>) {
+        let now = Instant::now();
+        if self.remove_again_at.is_none_or(|then| now >= then) {
+            let all = after_commit::remove(self.ledger.lake(), self.definition.after_commit, objects).await;
+            self.remove_again_at = (!all).then_some(now + REMOVAL_PAUSE);
+        }
     }
 
     /// Sums the ledger up from time to time. What the store fails to take is made up for after a later batch.
     async fn write_snapshot(&mut self, last: BatchId) -> Result<(), Error> {
-        match self.ledger.snapshot_if_due(self.snapshot.clone(), last).await {
-            Ok(snapshot) => self.snapshot = snapshot,
+        failpoint::reach("snapshot:due", &"");
+        let keep_after = self.definition.ledger_keep.map(|keep| self.clock.now().earlier_by(keep));
+        match self.ledger.snapshot_if_due(self.snapshot.clone(), last, keep_after).await {
+            Ok(snapshot) => {
+                self.snapshot = snapshot;
+                failpoint::reach("snapshot:done", &"");
+            }
             Err(error) if error.kind() == ErrorKind::Retry => {
                 warn!(error = %lake::error::describe(&error), "no snapshot could be written; the next batch tries again");
             }

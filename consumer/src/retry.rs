@@ -1,8 +1,9 @@
 //! Patience with a store that fails: how long to wait, and when to give up.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lake::{ErrorKind, error::describe};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::error::Error;

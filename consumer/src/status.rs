@@ -13,7 +13,7 @@ use lake::{
 };
 use serde::Serialize;
 
-use crate::discover::{CommittedInputs, KnownInputs, discover};
+use crate::discover::{CommittedInputs, KnownInputs, KnownOnes, discover};
 
 /// How far a stream is. Its JSON form is what scripts read: add fields, never rename them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +34,8 @@ pub struct Status {
     pub objects_missing: u64,
     /// Planned objects that were overwritten before they were read.
     pub objects_changed: u64,
+    /// Objects uploaded again with what they held before.
+    pub objects_unchanged: u64,
     /// Records read; a corrupt batch counts as one.
     pub records_read: u64,
     /// Records that became rows.
@@ -91,7 +93,7 @@ pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error>
         }
         last_commit_at = Some(summary.committed_at);
     }
-    let discovered = discover(ledger.lake(), ledger.stream(), &known, None).await?;
+    let discovered = discover(ledger.lake(), ledger.stream(), &known, None, KnownOnes::PassOver).await?;
     let waiting = discovered.oldest.map(|oldest| (clock.now().datetime() - oldest).num_milliseconds().max(0));
     let count = |outcome: Outcome| outcomes.get(outcome.as_str()).copied().unwrap_or(0);
     Ok(Status {
@@ -103,6 +105,7 @@ pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error>
         objects_ignored: discovered.ignored,
         objects_missing: count(Outcome::Missing),
         objects_changed: count(Outcome::Changed),
+        objects_unchanged: count(Outcome::Unchanged),
         records_read: totals.records_read,
         rows: totals.rows,
         dead_letters: totals.dead_letters,
@@ -120,13 +123,14 @@ impl Status {
             format!("stream         {}", self.stream),
             format!("batches        {} committed, the last at {last}", self.batches_committed),
             format!(
-                "objects        {} ingested, {} dead-lettered, {} pending, {} ignored, {} missing, {} changed",
+                "objects        {} ingested, {} dead-lettered, {} pending, {} ignored, {} missing, {} changed, {} unchanged",
                 self.objects_ingested,
                 self.objects_dead_lettered,
                 self.objects_pending,
                 self.objects_ignored,
                 self.objects_missing,
-                self.objects_changed
+                self.objects_changed,
+                self.objects_unchanged
             ),
             format!(
                 "records        {} read = {} rows + {} dead letters",

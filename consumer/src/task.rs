@@ -3,22 +3,24 @@
 //! A pure function of the plan, the schema and the objects' bytes: no clock, no network, so that any process may execute
 //! it, twice even. Invariant: each record of each object read is in exactly one of the two files.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use lake::{
     columns::Column,
-    dead_letter::{Fault, Reason},
-    ids::Fingerprint,
+    dead_letter::{ErrorCode, Fault, Reason},
+    ids::{ContentId, Fingerprint},
     ledger::{Outcome, PlannedObject, PlannedTask},
     stream::ReadSettings,
 };
 
 use crate::{
+    attempts::DEATHS_MAX,
     dead_letters::{DeadLetter, DeadLetterBuilder},
     decode::{self, DecodedRecord},
     enforce::{ENFORCEMENT_VERSION, Enforcer},
     error::Error,
+    failpoint,
     parquet_file::{FileWriter, WRITER_VERSION, WrittenFile},
     rows::{BatchOrigin, Origin, RowBuilder},
 };
@@ -50,6 +52,14 @@ pub enum Fetched {
     Changed,
     /// The planned version, larger than an object may be, and so not read.
     TooLarge,
+    /// The planned version, not read since it ended the processes that did.
+    Poison,
+}
+
+/// What is wrong with an object that can't be read by any process.
+fn poison() -> Fault {
+    let message = format!("{DEATHS_MAX} attempts to read the object ended the process or hung");
+    Fault { reason: Reason::CorruptedBatch, code: ErrorCode::Poison, path: None, message }
 }
 
 /// What became of one object.
@@ -61,6 +71,8 @@ pub struct ObjectResult {
     pub rows: u64,
     /// Its records that did not; one for a corrupt batch.
     pub dead_letters: u64,
+    /// What it held, where it was read whole.
+    pub content: Option<ContentId>,
 }
 
 /// All that a task gives.
@@ -77,12 +89,15 @@ pub struct TaskOutput {
 }
 
 /// What decides the bytes of a task's files besides the plan: the versions of enforcement and writer, and which objects
-/// were no longer there to be read.
+/// were no longer there to be read, or must not be.
 pub fn fingerprint(fetched: &[Fetched]) -> Fingerprint {
-    let mut text = format!("{} {ENFORCEMENT_VERSION} {WRITER_VERSION}", env!("CARGO_PKG_VERSION"));
+    let enforcement = ENFORCEMENT_VERSION + u32::from(failpoint::is_other_version());
+    let mut text = format!("{} {enforcement} {WRITER_VERSION}", env!("CARGO_PKG_VERSION"));
     for (index, fetched) in fetched.iter().enumerate() {
-        if matches!(fetched, Fetched::Missing | Fetched::Changed) {
-            text.push_str(&format!(" without {index}"));
+        match fetched {
+            Fetched::Missing | Fetched::Changed => text.push_str(&format!(" without {index}")),
+            Fetched::Poison => text.push_str(&format!(" poisoned by {index}")),
+            Fetched::Bytes(_) | Fetched::TooLarge => {}
         }
     }
     Fingerprint::of(text.as_bytes())
@@ -92,54 +107,81 @@ pub fn fingerprint(fetched: &[Fetched]) -> Fingerprint {
 ///
 /// # Errors
 /// [`Error::Bug`] only: whatever is wrong with a record or an object becomes a dead letter.
-pub fn execute(context: &TaskContext, task: &PlannedTask, fetched: &[Fetched]) -> Result<TaskOutput, Error> {
-    let mut execution = Execution::new(context);
-    let mut objects = Vec::with_capacity(task.objects.len());
+pub fn execute(context: &Arc<TaskContext>, task: &PlannedTask, fetched: &[Fetched]) -> Result<TaskOutput, Error> {
+    let mut execution = Execution::new(Arc::clone(context));
     for (object, fetched) in task.objects.iter().zip(fetched) {
-        objects.push(execution.object(object, fetched)?);
+        execution.object(object, fetched)?;
     }
-    let Execution { mut rows, mut letters, mut bronze, mut dead_letters, .. } = execution;
-    bronze.write(&rows.take())?;
-    dead_letters.write(&letters.take())?;
-    let by_reason = letters.by_reason().clone();
-    Ok(TaskOutput { bronze: bronze.finish()?, dead_letters: dead_letters.finish()?, objects, by_reason })
+    execution.finish()
 }
 
-struct Execution<'a> {
-    context: &'a TaskContext,
+/// A task in execution, object by object in the plan's order.
+pub struct Execution {
+    context: Arc<TaskContext>,
     rows: RowBuilder,
     letters: DeadLetterBuilder,
     bronze: FileWriter,
     dead_letters: FileWriter,
+    objects: Vec<ObjectResult>,
 }
 
-impl<'a> Execution<'a> {
-    fn new(context: &'a TaskContext) -> Self {
+impl Execution {
+    /// An execution that has read no object yet.
+    pub fn new(context: Arc<TaskContext>) -> Self {
         let rows = RowBuilder::new(&context.columns, context.origin.clone());
         let letters = DeadLetterBuilder::new(context.origin.clone(), context.read.raw_bytes_max);
         let bronze = FileWriter::new(rows.schema(), context.read.event_time.as_deref());
         let dead_letters = FileWriter::new(letters.schema(), None);
-        Self { context, rows, letters, bronze, dead_letters }
+        Self { context, rows, letters, bronze, dead_letters, objects: Vec::new() }
     }
 
-    fn object(&mut self, object: &PlannedObject, fetched: &Fetched) -> Result<ObjectResult, Error> {
-        let unread = |outcome| Ok(ObjectResult { outcome, rows: 0, dead_letters: 0 });
-        match fetched {
+    /// Reads the next object.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] only.
+    pub fn object(&mut self, object: &PlannedObject, fetched: &Fetched) -> Result<(), Error> {
+        let unread = |outcome| ObjectResult { outcome, rows: 0, dead_letters: 0, content: None };
+        let result = match fetched {
             Fetched::Missing => unread(Outcome::Missing),
             Fetched::Changed => unread(Outcome::Changed),
             Fetched::TooLarge => {
                 let fault = decode::too_large_object(object.size, self.context.read.object_bytes_max);
-                Ok(self.corrupt_object(object, &[], &fault))
+                self.corrupt_object(object, &[], &fault)
             }
-            Fetched::Bytes(bytes) => self.readable_object(object, bytes),
-        }
+            Fetched::Poison => self.corrupt_object(object, &[], &poison()),
+            Fetched::Bytes(bytes) => {
+                failpoint::reach("decode:object", &object.key);
+                let content = Some(ContentId::of(bytes));
+                let unchanged = object.earlier.iter().any(|earlier| Some(*earlier) == content);
+                let result = if unchanged { unread(Outcome::Unchanged) } else { self.readable_object(object, bytes)? };
+                ObjectResult { content, ..result }
+            }
+        };
+        self.objects.push(result);
+        Ok(())
+    }
+
+    /// The files and outcomes of all objects read.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] only.
+    pub fn finish(mut self) -> Result<TaskOutput, Error> {
+        self.bronze.write(&self.rows.take())?;
+        self.dead_letters.write(&self.letters.take())?;
+        Ok(TaskOutput {
+            bronze: self.bronze.finish()?,
+            dead_letters: self.dead_letters.finish()?,
+            objects: self.objects,
+            by_reason: self.letters.by_reason().clone(),
+        })
     }
 
     fn readable_object(&mut self, object: &PlannedObject, bytes: &[u8]) -> Result<ObjectResult, Error> {
         let key = object.key.to_string();
-        let mut result = ObjectResult { outcome: Outcome::Ingested, rows: 0, dead_letters: 0 };
+        let mut result = ObjectResult { outcome: Outcome::Ingested, rows: 0, dead_letters: 0, content: None };
         let mut failure = None;
-        let decoded = decode::decode(bytes, &self.context.read, &mut |record| {
+        let context = Arc::clone(&self.context);
+        let decoded = decode::decode(bytes, &context.read, &mut |record| {
             if failure.is_none() {
                 failure = self.record(&key, &object.etag, record, &mut result).err();
             }
@@ -162,6 +204,7 @@ impl<'a> Execution<'a> {
     ) -> Result<(), Error> {
         let DecodedRecord { index, offset, raw, value } = record;
         let judged = value.and_then(|value| {
+            failpoint::judge_as_other_version(&value)?;
             self.context.enforcer.enforce(&value)?;
             self.rows.append(&value, Origin { key, etag, index }, raw.len())
         });
@@ -180,7 +223,7 @@ impl<'a> Execution<'a> {
         let key = object.key.to_string();
         let (etag, length) = (object.etag.as_str(), object.size);
         self.letters.append(&DeadLetter { fault, raw, key: &key, etag, index: None, offset: 0, length });
-        ObjectResult { outcome: Outcome::DeadLettered, rows: 0, dead_letters: 1 }
+        ObjectResult { outcome: Outcome::DeadLettered, rows: 0, dead_letters: 1, content: None }
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use lake::{
     error::describe,
     ids::{BatchId, sha256_hex},
     keys::Key,
-    ledger::{Commit, Ledger, Outcome, OutputFile, Totals},
+    ledger::{Commit, Ledger, OutputFile, Totals},
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::Serialize;
@@ -119,7 +119,7 @@ impl Verifier<'_> {
 
     async fn inputs(&mut self, commit: &Commit) -> Result<(), Error> {
         for input in &commit.inputs {
-            if !matches!(input.outcome, Outcome::Ingested | Outcome::DeadLettered) {
+            if !input.outcome.is_final() {
                 continue;
             }
             let id = (input.key.clone(), input.etag.clone());

@@ -35,6 +35,13 @@ impl Timestamp {
         self.0.format("%Y-%m-%d").to_string()
     }
 
+    /// The moment this long before; the earliest there is where that would be earlier still.
+    #[must_use]
+    pub fn earlier_by(self, duration: std::time::Duration) -> Self {
+        let duration = chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX);
+        Self(self.0.checked_sub_signed(duration).unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+
     /// The same moment for callers that compute with chrono.
     pub fn datetime(self) -> DateTime<Utc> {
         self.0

@@ -84,6 +84,8 @@ pub enum ErrorCode {
     BadValue,
     /// The value is valid, and its column can't hold it unchanged.
     Unrepresentable,
+    /// The object ended or hung each process that read it.
+    Poison,
 }
 
 impl ErrorCode {
@@ -109,6 +111,7 @@ impl ErrorCode {
             Self::BadPattern => "bad_pattern",
             Self::BadValue => "bad_value",
             Self::Unrepresentable => "unrepresentable",
+            Self::Poison => "poison",
         }
     }
 }

@@ -60,6 +60,17 @@ pub enum Error {
         url: String,
     },
 
+    /// The store deleted another version of an object than it was told to, so that an object overwritten at that moment
+    /// would be lost.
+    #[error(
+        "the store of zone raw at {url} ignores the condition of a delete (If-Match), so an object that is overwritten \
+         while it is removed would be lost; set source.after_commit to \"keep\", or use a store that honours it"
+    )]
+    ConditionalDeleteIgnored {
+        /// Where the zone is.
+        url: String,
+    },
+
     /// A stored file of the ledger contradicts its format or another file.
     #[error("the ledger is damaged: {key}: {what}")]
     Damaged {
@@ -78,7 +89,9 @@ impl Error {
     /// What to do about the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Settings(_) | Self::ConditionalCreateIgnored { .. } => ErrorKind::Invalid,
+            Self::Settings(_) | Self::ConditionalCreateIgnored { .. } | Self::ConditionalDeleteIgnored { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Store { source, .. } => crate::store::kind_of(source),
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Bug(_) => ErrorKind::Bug,

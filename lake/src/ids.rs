@@ -40,6 +40,11 @@ impl StreamName {
     }
 }
 
+impl StreamName {
+    /// No stream's name: the folder beside the streams in the raw zone that archived objects are moved to.
+    pub const RESERVED: &str = "_archive";
+}
+
 impl FromStr for StreamName {
     type Err = IdError;
 
@@ -49,10 +54,11 @@ impl FromStr for StreamName {
             || text == "."
             || text == ".."
             || text.starts_with("%~")
+            || text == Self::RESERVED
             || text.chars().any(|c| c == '/' || c.is_control());
         if unusable {
             return refuse(
-                "a stream's name (1 to 150 bytes, no \"/\", no control characters, not \".\" or \"..\")",
+                "a stream's name (1 to 150 bytes, no \"/\", no control characters, not \".\", \"..\" or \"_archive\")",
                 text,
             );
         }
@@ -227,6 +233,56 @@ hex_id!(
     8,
     "a fingerprint of 8 hex digits"
 );
+
+hex_id!(
+    /// A version of an object as 16 hex digits that follow from its ETag.
+    VersionId,
+    16,
+    "a version id of 16 hex digits"
+);
+
+/// What an object held, as the first 128 bits of its BLAKE3 hash: no two contents share one, by chance or by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentId(u128);
+
+impl ContentId {
+    /// The id of exactly these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut first = [0; 16];
+        first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+        Self(u128::from_be_bytes(first))
+    }
+}
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for ContentId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let hex = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match u128::from_str_radix(text, 16) {
+            Ok(id) if hex => Ok(Self(id)),
+            _ => refuse("a content id of 32 hex digits", text),
+        }
+    }
+}
+
+impl Serialize for ContentId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 /// The SHA-256 of `bytes` in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BatchId, Fingerprint, IdError, Ordinal, SchemaId, StreamName};
+use crate::ids::{BatchId, Fingerprint, IdError, Ordinal, SchemaId, StreamName, VersionId};
 
 /// A part of the lake that can be stored at a place of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +70,15 @@ pub enum Key {
         /// The rest of the key, just as it is.
         rest: String,
     },
+    /// A batch object that was moved aside once a commit had named it: `raw/_archive/<stream>/…/<version>-<name>`.
+    Archived {
+        /// The stream that it landed in.
+        stream: StreamName,
+        /// Which version of the object it is.
+        version: VersionId,
+        /// The rest of the key that it landed under.
+        rest: String,
+    },
     /// Rows of one task.
     Bronze(DataFile),
     /// Dead letters of one task.
@@ -104,6 +113,26 @@ pub enum Key {
         /// The batch that it publishes.
         batch: BatchId,
     },
+    /// Another execution of a plan, after one that was cut off.
+    Attempt {
+        /// The planned stream.
+        stream: StreamName,
+        /// The batch that is executed.
+        batch: BatchId,
+        /// Its place among the batch's attempts.
+        attempt: Ordinal,
+    },
+    /// The object that an attempt had in hand.
+    InHand {
+        /// The planned stream.
+        stream: StreamName,
+        /// The batch that is executed.
+        batch: BatchId,
+        /// The attempt.
+        attempt: Ordinal,
+        /// The object's place among the batch's inputs.
+        input: Ordinal,
+    },
     /// Which segments hold all commits up to a batch.
     Snapshot {
         /// The stream.
@@ -129,18 +158,22 @@ pub enum Key {
     },
     /// The object by which a store is tested for conditional creates.
     Probe,
+    /// The object by which a store is tested for conditional deletes.
+    DeleteProbe,
 }
 
 impl Key {
     /// The zone that the key lies in.
     pub fn zone(&self) -> ZoneName {
         match self {
-            Self::Raw { .. } => ZoneName::Raw,
+            Self::Raw { .. } | Self::Archived { .. } | Self::DeleteProbe => ZoneName::Raw,
             Self::Bronze(_) => ZoneName::Bronze,
             Self::DeadLetters(_) | Self::ObjectCopy { .. } => ZoneName::DeadLetters,
             Self::Schema { .. }
             | Self::Plan { .. }
             | Self::Commit { .. }
+            | Self::Attempt { .. }
+            | Self::InHand { .. }
             | Self::Snapshot { .. }
             | Self::LatestSnapshot { .. }
             | Self::Segment { .. }
@@ -170,10 +203,16 @@ pub enum Prefix<'a> {
     Plans(&'a StreamName),
     /// A stream's commits.
     Commits(&'a StreamName),
+    /// A batch's attempts, and what they had in hand.
+    Attempts(&'a StreamName, BatchId),
+    /// Those of all batches.
+    AllAttempts(&'a StreamName),
     /// A stream's schemas.
     Schemas(&'a StreamName),
     /// A stream's snapshots.
     Snapshots(&'a StreamName),
+    /// A stream's segments.
+    Segments(&'a StreamName),
     /// The ledgers of all streams.
     Checkpoints,
 }
@@ -185,9 +224,14 @@ impl Prefix<'_> {
             Self::Raw(_) => ZoneName::Raw,
             Self::Bronze(_) => ZoneName::Bronze,
             Self::DeadLetters(_) => ZoneName::DeadLetters,
-            Self::Plans(_) | Self::Commits(_) | Self::Schemas(_) | Self::Snapshots(_) | Self::Checkpoints => {
-                ZoneName::Checkpoints
-            }
+            Self::Plans(_)
+            | Self::Commits(_)
+            | Self::Attempts(..)
+            | Self::AllAttempts(_)
+            | Self::Schemas(_)
+            | Self::Snapshots(_)
+            | Self::Segments(_)
+            | Self::Checkpoints => ZoneName::Checkpoints,
         }
     }
 }
@@ -199,8 +243,11 @@ impl fmt::Display for Prefix<'_> {
             Self::Raw(stream) | Self::Bronze(stream) | Self::DeadLetters(stream) => write!(f, "{zone}/{stream}/"),
             Self::Plans(stream) => write!(f, "{zone}/{stream}/plans/"),
             Self::Commits(stream) => write!(f, "{zone}/{stream}/commits/"),
+            Self::Attempts(stream, batch) => write!(f, "{zone}/{stream}/attempts/{batch}/"),
+            Self::AllAttempts(stream) => write!(f, "{zone}/{stream}/attempts/"),
             Self::Schemas(stream) => write!(f, "{zone}/{stream}/schemas/"),
             Self::Snapshots(stream) => write!(f, "{zone}/{stream}/snapshots/"),
+            Self::Segments(stream) => write!(f, "{zone}/{stream}/segments/"),
             Self::Checkpoints => write!(f, "{zone}/"),
         }
     }
@@ -211,6 +258,10 @@ impl fmt::Display for Key {
         let zone = self.zone();
         match self {
             Self::Raw { stream, rest } => write!(f, "{zone}/{stream}/{rest}"),
+            Self::Archived { stream, version, rest } => {
+                let (folder, name) = split_name(rest);
+                write!(f, "{zone}/{}/{stream}/{folder}{version}-{name}", StreamName::RESERVED)
+            }
             Self::Bronze(file) | Self::DeadLetters(file) => {
                 let DataFile { stream, ingested_date, batch, task, fingerprint } = file;
                 write!(f, "{zone}/{stream}/ingested_date={ingested_date}/{batch}-{task}-{fingerprint}.parquet")
@@ -219,12 +270,17 @@ impl fmt::Display for Key {
             Self::Schema { stream, id } => write!(f, "{zone}/{stream}/schemas/{id}.json"),
             Self::Plan { stream, batch } => write!(f, "{zone}/{stream}/plans/{batch}.json"),
             Self::Commit { stream, batch } => write!(f, "{zone}/{stream}/commits/{batch}.json"),
+            Self::Attempt { stream, batch, attempt } => write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}.json"),
+            Self::InHand { stream, batch, attempt, input } => {
+                write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}-{input}.json")
+            }
             Self::Snapshot { stream, batch } => write!(f, "{zone}/{stream}/snapshots/{batch}.json"),
             Self::LatestSnapshot { stream } => write!(f, "{zone}/{stream}/snapshots/latest.json"),
             Self::Segment { stream, first, last, fingerprint } => {
                 write!(f, "{zone}/{stream}/segments/{first}-{last}-{fingerprint}.zst")
             }
             Self::Probe => write!(f, "{zone}/.conditional-create-probe"),
+            Self::DeleteProbe => write!(f, "{zone}/{}/.conditional-delete-probe", StreamName::RESERVED),
         }
     }
 }
@@ -233,12 +289,17 @@ impl FromStr for Key {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text == Self::Probe.to_string() {
-            return Ok(Self::Probe);
+        for probe in [Self::Probe, Self::DeleteProbe] {
+            if text == probe.to_string() {
+                return Ok(probe);
+            }
         }
         let not_a_key = || IdError::new("a key of this layout", text);
         let (zone, rest) = text.split_once('/').ok_or_else(not_a_key)?;
         let (stream, rest) = rest.split_once('/').ok_or_else(not_a_key)?;
+        if zone == ZoneName::Raw.as_str() && stream == StreamName::RESERVED {
+            return parse_archived(rest).ok_or_else(not_a_key);
+        }
         let stream: StreamName = stream.parse()?;
         if zone == ZoneName::Raw.as_str() {
             return Ok(Self::Raw { stream, rest: rest.to_owned() });
@@ -257,9 +318,36 @@ impl FromStr for Key {
             ("checkpoints", "commits") => Ok(Self::Commit { stream, batch: json(name)?.parse()? }),
             ("checkpoints", "snapshots") if name == "latest.json" => Ok(Self::LatestSnapshot { stream }),
             ("checkpoints", "snapshots") => Ok(Self::Snapshot { stream, batch: json(name)?.parse()? }),
+            ("checkpoints", "attempts") => {
+                let (batch, name) = name.split_once('/').ok_or_else(not_a_key)?;
+                parse_attempt(stream, batch.parse()?, &json(name)?)
+            }
             ("checkpoints", "segments") => parse_segment(stream, name).ok_or_else(not_a_key),
             _ => Err(not_a_key()),
         }
+    }
+}
+
+/// A key's last segment, and all before it.
+fn split_name(rest: &str) -> (&str, &str) {
+    rest.split_at(rest.rfind('/').map_or(0, |slash| slash + 1))
+}
+
+fn parse_archived(text: &str) -> Option<Key> {
+    let (stream, rest) = text.split_once('/')?;
+    let (folder, name) = split_name(rest);
+    let (version, name) = name.split_once('-')?;
+    Some(Key::Archived {
+        stream: stream.parse().ok()?,
+        version: version.parse().ok()?,
+        rest: format!("{folder}{name}"),
+    })
+}
+
+fn parse_attempt(stream: StreamName, batch: BatchId, name: &str) -> Result<Key, IdError> {
+    match name.split_once('-') {
+        None => Ok(Key::Attempt { stream, batch, attempt: name.parse()? }),
+        Some((attempt, input)) => Ok(Key::InHand { stream, batch, attempt: attempt.parse()?, input: input.parse()? }),
     }
 }
 

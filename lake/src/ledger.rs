@@ -3,9 +3,11 @@
 //! Knows storage and the stored formats. Knows nothing of records, and takes no decision: what to plan and when to
 //! take over is the consumer's. Invariant: a row exists if and only if a commit names its file.
 
+mod attempt;
 mod commit;
 mod history;
 mod plan;
+mod retention;
 mod schema;
 mod snapshot;
 mod versioned;
@@ -16,6 +18,7 @@ use bytes::Bytes;
 use futures::{TryStreamExt, stream::BoxStream};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use attempt::{Attempt, AttemptMade};
 pub use commit::{Commit, InputOutcome, Outcome, OutputFile, Totals};
 pub use history::{FromCommitFile, History};
 pub use plan::{Plan, PlannedObject, PlannedTask};

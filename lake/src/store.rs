@@ -8,6 +8,7 @@ pub mod s3;
 mod create;
 mod open;
 mod probe;
+mod versions;
 
 use std::{fmt, sync::Arc};
 
@@ -16,6 +17,8 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 pub use create::Created;
+pub use versions::Removed;
+use versions::{Unconditional, Versions};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -28,6 +31,7 @@ use crate::{
 pub struct Zone {
     name: ZoneName,
     store: Arc<dyn ObjectStore>,
+    versions: Arc<dyn Versions>,
     root: String,
     url: String,
     is_s3: bool,
@@ -59,6 +63,7 @@ impl Lake {
         Self::of_zones(|name| Zone {
             name,
             store: Arc::clone(&store),
+            versions: Arc::new(Unconditional(Arc::clone(&store))),
             root: name.as_str().to_owned(),
             url: format!("memory:///{name}"),
             is_s3: false,
@@ -75,8 +80,14 @@ impl Lake {
         let buckets = [raw, rest].map(|bucket| (format!("s3://{}", bucket.bucket()), Arc::new(bucket)));
         Self::of_zones(|name| {
             let (url, store) = &buckets[usize::from(name != ZoneName::Raw)];
-            let store: Arc<dyn ObjectStore> = Arc::<s3::S3Store>::clone(store);
-            Zone { name, store, root: name.as_str().to_owned(), url: format!("{url}/{name}"), is_s3: true }
+            Zone {
+                name,
+                store: Arc::<s3::S3Store>::clone(store),
+                versions: Arc::<s3::S3Store>::clone(store),
+                root: name.as_str().to_owned(),
+                url: format!("{url}/{name}"),
+                is_s3: true,
+            }
         })
     }
 
@@ -137,6 +148,25 @@ impl Lake {
             None => zone.store.list(Some(&path)),
         };
         listing.map_ok(move |meta| zone.listed(meta)).map_err(move |error| Error::store(doing.clone())(error)).boxed()
+    }
+
+    /// Deletes these objects, whatever their versions; one that is not there is as good as deleted.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: some may be deleted and some not.
+    pub async fn delete(&self, keys: Vec<Key>) -> Result<(), Error> {
+        for name in ZoneName::ALL {
+            let zone = self.zone(name);
+            let paths: Vec<_> = keys.iter().filter(|key| key.zone() == name).map(|key| Ok(self.path(key))).collect();
+            let mut deleted = zone.store.delete_stream(futures::stream::iter(paths).boxed());
+            while let Some(outcome) = deleted.next().await {
+                match outcome {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(Error::store(format!("delete objects of {zone}"))(error)),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The streams that have a ledger in this lake, by name. A folder whose name can't be a stream's is passed over.

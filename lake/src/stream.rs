@@ -59,6 +59,18 @@ pub struct BatchSettings {
     pub task_bytes: u64,
 }
 
+/// What is done with an object once a commit has named it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterCommit {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// It is moved to `raw/_archive/`.
+    Archive,
+    /// It is deleted.
+    Delete,
+}
+
 /// All that is said about a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamDefinition {
@@ -70,8 +82,14 @@ pub struct StreamDefinition {
     pub interval: Duration,
     /// How long an object that sorts before known ones may stay unfound on a large prefix.
     pub reconcile: Duration,
+    /// What is done with objects that a commit has named.
+    pub after_commit: AfterCommit,
+    /// How long plans and commits are kept besides what segments hold of them; `None`: for good.
+    pub ledger_keep: Option<Duration>,
     /// How long another consumer's batch may stay uncommitted before this one executes it too.
     pub take_over_after: Duration,
+    /// How long one object may be worked on before it is held to hang.
+    pub object_time: Duration,
     /// How much one batch takes on.
     pub batch: BatchSettings,
     /// Its JSON Schema.
@@ -111,7 +129,10 @@ impl StreamDefinition {
                     read,
                     interval: checked.interval,
                     reconcile: checked.reconcile,
+                    after_commit: checked.after_commit,
+                    ledger_keep: checked.ledger_keep,
                     take_over_after: checked.take_over_after,
+                    object_time: checked.object_time,
                     batch: checked.batch,
                     schema,
                     schema_file,
@@ -136,7 +157,10 @@ struct Checked {
     read: ReadSettings,
     interval: Duration,
     reconcile: Duration,
+    after_commit: AfterCommit,
+    ledger_keep: Option<Duration>,
     take_over_after: Duration,
+    object_time: Duration,
     batch: BatchSettings,
 }
 
@@ -154,7 +178,20 @@ impl Checked {
                 Format::JsonArray
             }
         };
+        let after_commit = match table.text("source.after_commit").as_deref() {
+            None | Some("keep") => AfterCommit::Keep,
+            Some("archive") => AfterCommit::Archive,
+            Some("delete") => AfterCommit::Delete,
+            Some(other) => {
+                table.wrong(
+                    "source.after_commit",
+                    format!("{other:?} is not one of \"keep\", \"archive\" and \"delete\""),
+                );
+                AfterCommit::Keep
+            }
+        };
         const MIB: u64 = 1 << 20;
+        const DAY: Duration = Duration::from_secs(86_400);
         let checked = Self {
             read: ReadSettings {
                 format,
@@ -164,11 +201,22 @@ impl Checked {
                 depth_max: table.count("limits.depth", 100, 1..=120),
                 raw_bytes_max: table.bytes("limits.raw_bytes", MIB, 0..=64 * MIB),
             },
-            interval: table.duration("trigger.interval", Duration::from_secs(1), Duration::from_millis(10)),
-            reconcile: table.duration("source.reconcile", Duration::from_secs(600), Duration::from_secs(1)),
-            take_over_after: table.duration("takeover.after", Duration::from_secs(30), Duration::from_millis(100)),
+            interval: table.duration("trigger.interval", Duration::from_secs(1), Duration::from_millis(10)..=DAY),
+            after_commit,
+            ledger_keep: table.optional_duration("ledger.keep", DAY..=36_500 * DAY),
+            reconcile: table.duration("source.reconcile", Duration::from_secs(600), Duration::from_secs(1)..=DAY),
+            take_over_after: table.duration(
+                "takeover.after",
+                Duration::from_secs(30),
+                Duration::from_millis(100)..=DAY,
+            ),
+            object_time: table.duration(
+                "limits.object_time",
+                Duration::from_secs(600),
+                Duration::from_millis(100)..=DAY,
+            ),
             batch: BatchSettings {
-                objects_max: table.count("batch.objects", 5_000, 1..=Ordinal::LIMIT as u64) as usize,
+                objects_max: table.count("batch.objects", 5_000, 1..=Ordinal::LIMIT as u64 - 1) as usize,
                 bytes_max: table.bytes("batch.bytes", 256 * MIB, 1..=u64::MAX),
                 task_bytes: table.bytes("batch.task_bytes", 16 * MIB, 1..=u64::MAX),
             },

@@ -16,7 +16,7 @@ use lake::{
     ledger::{Commit, Ledger},
     settings::LakeUrls,
     store::Lake,
-    stream::{BatchSettings, Format, ReadSettings, StreamDefinition},
+    stream::{AfterCommit, BatchSettings, Format, ReadSettings, StreamDefinition},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -83,7 +83,10 @@ pub(crate) fn with_schema(format: Format, schema: Value) -> StreamDefinition {
         },
         interval: std::time::Duration::from_millis(10),
         reconcile: std::time::Duration::from_secs(600),
+        after_commit: AfterCommit::Keep,
+        ledger_keep: None,
         take_over_after: std::time::Duration::from_millis(300),
+        object_time: std::time::Duration::from_secs(600),
         batch: BatchSettings { objects_max: 1_000, bytes_max: 1 << 30, task_bytes: 1 << 20 },
         schema,
         schema_file: "events.schema.json".into(),

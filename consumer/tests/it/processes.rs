@@ -1,11 +1,6 @@
 //! The real program, killed and frozen at its worst moments: the next one goes on, and nothing is lost or doubled.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use lake::ids::BatchId;
 use local_s3::{Fault, FaultKind, Moment};
@@ -13,36 +8,8 @@ use local_s3::{Fault, FaultKind, Moment};
 use crate::{
     lake_in_a_folder::FolderLake,
     lake_on_s3::{S3Lake, ids},
+    program::{consumer, signal, stop, streams},
 };
-
-/// A folder that defines `events`, with these settings besides the format.
-fn streams(settings: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let toml = format!("[source]\nformat = \"json_array\"\n{settings}");
-    fs::write(folder.path().join("events.toml"), toml).unwrap();
-    let schema = r#"{"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}"#;
-    fs::write(folder.path().join("events.schema.json"), schema).unwrap();
-    folder
-}
-
-fn consumer(streams: &Path, environment: &[(&str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_consumer"));
-    command.args(["run", "--stream", "events", "--streams-dir"]).arg(streams).env_clear().current_dir(streams);
-    command.envs(environment.iter().map(|(name, value)| (name, value)));
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").arg(name).arg(child.id().to_string()).status().unwrap();
-    assert!(sent.success(), "{name}");
-}
-
-/// Ends a consumer as an operator would.
-fn stop(mut child: Child) -> ExitStatus {
-    signal(&child, "-TERM");
-    child.wait().unwrap()
-}
 
 /// The next of a row of numbers that looks random and is the same each time (Knuth's MMIX generator).
 fn next(state: &mut u64) -> u64 {

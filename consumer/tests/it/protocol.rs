@@ -3,6 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use consumer::{
+    attempts::Attempt,
     batch, discover,
     pipeline::{Pipeline, RunSettings},
     status::status,
@@ -26,7 +27,7 @@ async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Pla
     let schema = SchemaRecord::derive(&events(), &definition.schema, None).unwrap();
     ledger.create_schema(&schema).await.unwrap();
     let known = discover::KnownInputs::default();
-    let found = discover::discover(&lake.lake, &events(), &known, None).await.unwrap();
+    let found = discover::discover(&lake.lake, &events(), &known, None, discover::KnownOnes::PassOver).await.unwrap();
     let plan = Plan {
         stream: events(),
         batch: lake::ids::BatchId::FIRST,
@@ -38,6 +39,11 @@ async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Pla
     };
     assert_eq!(ledger.create_plan(&plan).await.unwrap(), Claimed::Ours);
     plan
+}
+
+/// An execution by the process that made the plan.
+fn by_its_planner() -> Attempt {
+    Attempt::first(lake::ids::BatchId::FIRST, Duration::from_secs(600))
 }
 
 fn ids(rows: &[serde_json::Map<String, serde_json::Value>]) -> Vec<i64> {
@@ -135,8 +141,8 @@ async fn two_executions_of_one_plan_write_the_same_files_and_one_commit() {
     let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
     let ledger = lake.ledger();
     let early = ManualClock::new(Timestamp::from_micros(0).unwrap());
-    let first = batch::execute(&ledger, &plan, &early, 1).await.unwrap();
-    let second = batch::execute(&ledger, &plan, &SystemClock, 2).await.unwrap();
+    let first = batch::execute(&ledger, &plan, &early, 1, &by_its_planner()).await.unwrap();
+    let second = batch::execute(&ledger, &plan, &SystemClock, 2, &by_its_planner()).await.unwrap();
     assert_eq!((&first.files, &first.inputs, &first.totals), (&second.files, &second.inputs, &second.totals));
     assert_eq!(ledger.create_commit(&second).await.unwrap(), Claimed::Ours);
     assert_eq!(ledger.create_commit(&first).await.unwrap(), Claimed::Theirs(second));
@@ -148,10 +154,10 @@ async fn a_file_of_other_bytes_in_the_way_stops_the_batch_and_is_not_overwritten
     lake.land("a.json", "[{\"id\": 1}]");
     let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
     let ledger = lake.ledger();
-    let commit = batch::execute(&ledger, &plan, &SystemClock, 1).await.unwrap();
+    let commit = batch::execute(&ledger, &plan, &SystemClock, 1, &by_its_planner()).await.unwrap();
     let file = lake.path(&commit.files[0].key.to_string());
     fs::write(&file, "not mine").unwrap();
-    let error = batch::execute(&ledger, &plan, &SystemClock, 1).await.unwrap_err();
+    let error = batch::execute(&ledger, &plan, &SystemClock, 1, &by_its_planner()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("bronze/events/"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"not mine");

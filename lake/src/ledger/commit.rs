@@ -11,7 +11,7 @@ use super::StoredFormat;
 use crate::{
     clock::Timestamp,
     dead_letter::Reason,
-    ids::{BatchId, Fingerprint, SchemaId, StreamName},
+    ids::{BatchId, ContentId, Fingerprint, SchemaId, StreamName},
     keys::{Key, ZoneName},
 };
 
@@ -59,6 +59,9 @@ pub struct InputOutcome {
     pub rows: u64,
     /// Those that did not.
     pub dead_letters: u64,
+    /// What it held, where it was read whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentId>,
     /// Where a corrupt batch is kept, byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<Key>,
@@ -76,9 +79,16 @@ pub enum Outcome {
     Missing,
     /// It was overwritten before it could be read; the new version is an input of its own.
     Changed,
+    /// It holds what an earlier version of it held: the same bytes were uploaded again, and were not read again.
+    Unchanged,
 }
 
 impl Outcome {
+    /// Whether the commit accounts for this version for good; else it is found and planned again.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Ingested | Self::DeadLettered | Self::Unchanged)
+    }
+
     /// The stored word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,6 +96,7 @@ impl Outcome {
             Self::DeadLettered => "dead_lettered",
             Self::Missing => "missing",
             Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     snapshot::{COMMITS_PER_SNAPSHOT, Latest, Segment, Snapshot, compress, due_for_merge, read_segment},
 };
 use crate::{
+    clock::Timestamp,
     error::Error,
     ids::BatchId,
     keys::{Key, Prefix},
@@ -140,7 +141,8 @@ impl Ledger {
 
     /// Writes a snapshot up to `last`, following on `previous`, if enough was committed since; gives the newest then.
     ///
-    /// Reads each commit since `previous` once. What another consumer wrote meanwhile is taken as it is.
+    /// Reads each commit since `previous` once. What another consumer wrote meanwhile is taken as it is. Deletes plans and
+    /// commits that `previous` covers and that were committed before `keep_after`, where it is given.
     ///
     /// # Errors
     /// [`Error::Store`]: the store failed; nothing is lost, and the next call makes up for it.
@@ -149,6 +151,7 @@ impl Ledger {
         &self,
         previous: Option<Arc<Snapshot>>,
         last: BatchId,
+        keep_after: Option<Timestamp>,
     ) -> Result<Option<Arc<Snapshot>>, Error> {
         let covered = previous.as_ref().map_or(0, |snapshot| snapshot.batch.number());
         let due = (last.number() - covered.min(last.number())) / COMMITS_PER_SNAPSHOT;
@@ -166,13 +169,19 @@ impl Ledger {
             }
         }
         let Some(last) = segments.last().map(|segment| segment.last).filter(|_| due > 0) else { return Ok(previous) };
-        let snapshot = Snapshot { stream: self.stream.clone(), batch: last, segments };
+        let before = previous.as_ref().and_then(|snapshot| snapshot.retired);
+        let retired = match &previous {
+            Some(previous) => self.retired_by(previous, keep_after).await?,
+            None => None,
+        };
+        let snapshot = Snapshot { stream: self.stream.clone(), batch: last, segments, retired };
         let key = self.snapshot_key(last);
         let snapshot = match self.lake.create(&key, encode(&snapshot)?).await? {
             Created::Ours => snapshot,
             Created::Theirs(bytes) => decode::<Snapshot>(&key, &bytes)?,
         };
         self.point_at(last).await?;
+        self.delete_retired(&snapshot, before).await?;
         Ok(Some(Arc::new(snapshot)))
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::StoredFormat;
 use crate::{
     clock::Timestamp,
-    ids::{BatchId, SchemaId, StreamName},
+    ids::{BatchId, ContentId, SchemaId, StreamName},
     keys::Key,
     stream::ReadSettings,
 };
@@ -52,6 +52,9 @@ pub struct PlannedObject {
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
+    /// What earlier versions of it held, as far as they were read: with the same again, there is nothing new to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<ContentId>,
 }
 
 impl Plan {

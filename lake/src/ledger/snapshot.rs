@@ -40,6 +40,9 @@ pub struct Snapshot {
     pub batch: BatchId,
     /// The segments that hold the covered commits, in order, without a gap.
     pub segments: Vec<Segment>,
+    /// The last batch whose own plan and commit may be missing, since they were older than the user wants to keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<BatchId>,
 }
 
 /// The commits of consecutive batches in one object.

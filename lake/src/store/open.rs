@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory};
 
-use super::{Lake, Zone, s3::S3Store};
+use super::{Lake, Unconditional, Versions, Zone, s3::S3Store};
 use crate::{
     error::Error,
     keys::ZoneName,
@@ -44,29 +44,39 @@ impl Lake {
 /// The stores opened so far, by what tells them apart.
 #[derive(Default)]
 struct Opened {
-    buckets: HashMap<String, Arc<dyn ObjectStore>>,
+    buckets: HashMap<String, Arc<S3Store>>,
     memory: Option<Arc<dyn ObjectStore>>,
+}
+
+/// A store, and what it can do to versions.
+type Both = (Arc<dyn ObjectStore>, Arc<dyn Versions>);
+
+fn unconditional(store: Arc<dyn ObjectStore>) -> Both {
+    (Arc::clone(&store), Arc::new(Unconditional(store)))
 }
 
 impl Opened {
     async fn open(&mut self, name: ZoneName, url: &StoreUrl) -> Result<Zone, String> {
-        let (store, root): (Arc<dyn ObjectStore>, String) = match url {
-            StoreUrl::S3 { bucket, prefix } => (self.bucket(bucket).await?, prefix.clone()),
+        let ((store, versions), root): (Both, String) = match url {
+            StoreUrl::S3 { bucket, prefix } => {
+                let bucket = self.bucket(bucket).await?;
+                ((Arc::<S3Store>::clone(&bucket), bucket), prefix.clone())
+            }
             StoreUrl::Memory { prefix } => {
                 let memory = self.memory.get_or_insert_with(|| Arc::new(InMemory::new()));
-                (Arc::clone(memory), prefix.clone())
+                (unconditional(Arc::clone(memory)), prefix.clone())
             }
-            StoreUrl::File { path } => (folder(path)?, String::new()),
+            StoreUrl::File { path } => (unconditional(folder(path)?), String::new()),
         };
-        Ok(Zone { name, store, root, url: url.to_string(), is_s3: matches!(url, StoreUrl::S3 { .. }) })
+        Ok(Zone { name, store, versions, root, url: url.to_string(), is_s3: matches!(url, StoreUrl::S3 { .. }) })
     }
 
-    async fn bucket(&mut self, bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    async fn bucket(&mut self, bucket: &str) -> Result<Arc<S3Store>, String> {
         if let Some(store) = self.buckets.get(bucket) {
             return Ok(Arc::clone(store));
         }
         let store = S3Store::connect(bucket).await.map_err(|error| crate::error::describe(&error))?;
-        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        let store = Arc::new(store);
         self.buckets.insert(bucket.to_owned(), Arc::clone(&store));
         Ok(store)
     }

@@ -105,6 +105,17 @@ impl fmt::Debug for Bucket {
 }
 
 #[async_trait]
+impl super::Versions for S3Store {
+    async fn delete_version(&self, location: &Path, etag: &str) -> Result<()> {
+        self.bucket.delete_version(location, etag).await
+    }
+
+    async fn copy_version(&self, location: &Path, etag: &str, to: &Path) -> Result<()> {
+        self.bucket.copy(location, to, Some(etag)).await
+    }
+}
+
+#[async_trait]
 impl ObjectStore for S3Store {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.bucket.put(location, payload.into(), options).await

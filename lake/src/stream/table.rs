@@ -69,17 +69,27 @@ impl Table {
         }
     }
 
-    pub(super) fn duration(&mut self, key: &'static str, default: Duration, least: Duration) -> Duration {
-        let Some(value) = self.take(key) else { return default };
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        self.optional_duration(key, range).unwrap_or(default)
+    }
+
+    pub(super) fn optional_duration(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let value = self.take(key)?;
         let parsed = value.as_str().and_then(|text| humantime::parse_duration(text).ok());
-        match parsed.filter(|duration| (least..=Duration::from_secs(86_400)).contains(duration)) {
-            Some(duration) => duration,
-            None => {
-                let least = humantime::format_duration(least);
-                self.wrong(key, format!("must be a duration such as \"1s\", from {least} to 1day, not {value}"));
-                default
-            }
+        let parsed = parsed.filter(|duration| range.contains(duration));
+        if parsed.is_none() {
+            let [least, most] = [range.start(), range.end()].map(|bound| humantime::format_duration(*bound));
+            self.wrong(
+                key,
+                format!("must be a duration such as \"1s\" or \"30days\", from {least} to {most}, not {value}"),
+            );
         }
+        parsed
     }
 
     /// Every mistake, unknown keys included.

@@ -15,7 +15,7 @@ use lake::{
 use local_s3::{Config, Server};
 use proptest::prelude::*;
 
-use crate::ledger::{commit, folder_lake, stream};
+use crate::ledger::{commit, folder_lake, moment, stream};
 
 async fn commit_up_to(ledger: &Ledger, first: u64, last: u64) {
     for batch in first..=last {
@@ -59,7 +59,7 @@ proptest! {
                     snapshot = ledger.history::<Commit>().await.unwrap().snapshot.map(Arc::new);
                 }
                 if let Some(last) = BatchId::new(last) {
-                    snapshot = ledger.snapshot_if_due(snapshot, last).await.unwrap();
+                    snapshot = ledger.snapshot_if_due(snapshot, last, None).await.unwrap();
                 }
                 let commits = history(&ledger).await;
                 let numbers: Vec<u64> = commits.iter().map(|commit| commit.batch.number()).collect();
@@ -77,7 +77,7 @@ async fn snapshots_cost_less_than_the_commits_they_sum_up_and_stay_few() {
     let mut snapshot: Option<Arc<Snapshot>> = None;
     for number in 1..=2_000 {
         commit_up_to(&ledger, number, number).await;
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number)).await.unwrap();
+        snapshot = ledger.snapshot_if_due(snapshot, batch(number), None).await.unwrap();
     }
     let below = |name: &str| bytes_in(&folder.path().join("checkpoints/events").join(name));
     let (commits, written) = (below("commits"), below("snapshots") + below("segments"));
@@ -98,7 +98,7 @@ async fn a_start_on_an_old_stream_costs_two_listings_and_few_reads() {
     let mut snapshot = None;
     for number in 1..=1_100 {
         commit_up_to(&ledger, number, number).await;
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number)).await.unwrap();
+        snapshot = ledger.snapshot_if_due(snapshot, batch(number), None).await.unwrap();
     }
     let before = server.requests();
     assert_eq!(history(&ledger).await.len(), 1_100);
@@ -113,7 +113,7 @@ async fn with_snapshot() -> (Ledger, tempfile::TempDir, Arc<Snapshot>) {
     let (lake, folder) = folder_lake().await;
     let ledger = Ledger::new(lake, stream());
     commit_up_to(&ledger, 1, COMMITS_PER_SNAPSHOT + 3).await;
-    let snapshot = ledger.snapshot_if_due(None, batch(COMMITS_PER_SNAPSHOT + 3)).await.unwrap().unwrap();
+    let snapshot = ledger.snapshot_if_due(None, batch(COMMITS_PER_SNAPSHOT + 3), None).await.unwrap().unwrap();
     (ledger, folder, snapshot)
 }
 
@@ -147,7 +147,7 @@ async fn a_stale_missing_or_damaged_hint_only_costs_a_longer_listing() {
     let stale = fs::read(&hint).unwrap();
     let last = COMMITS_PER_SNAPSHOT * 3;
     commit_up_to(&ledger, COMMITS_PER_SNAPSHOT + 4, last).await;
-    let newest = ledger.snapshot_if_due(Some(snapshot), batch(last)).await.unwrap().unwrap();
+    let newest = ledger.snapshot_if_due(Some(snapshot), batch(last), None).await.unwrap().unwrap();
     for hinted in [Some(stale.as_slice()), Some(b"{}"), Some(b"\xff"), None] {
         match hinted {
             Some(bytes) => fs::write(&hint, bytes).unwrap(),
@@ -165,4 +165,42 @@ async fn commits_that_a_snapshot_covers_need_not_be_kept() {
         fs::remove_file(folder.path().join(format!("checkpoints/events/commits/{number:020}.json"))).unwrap();
     }
     assert_eq!(history(&ledger).await.len() as u64, COMMITS_PER_SNAPSHOT + 3);
+}
+
+fn files_in(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+/// Fails when the snapshot does not say how far the deletion goes, or when more goes than it covers.
+#[tokio::test]
+async fn what_is_older_than_the_retention_is_deleted_and_still_a_part_of_the_history() {
+    let (lake, folder) = folder_lake().await;
+    let ledger = Ledger::new(lake, stream());
+    let commits = folder.path().join("checkpoints/events/commits");
+    let mut snapshot: Option<Arc<Snapshot>> = None;
+    for number in 1..=100 {
+        let mut commit = commit(number);
+        commit.committed_at = moment(number as i64);
+        assert_eq!(ledger.create_commit(&commit).await.unwrap(), Claimed::Ours);
+        snapshot = ledger.snapshot_if_due(snapshot, batch(number), Some(moment(71))).await.unwrap();
+    }
+    assert_eq!(snapshot.unwrap().retired, Some(batch(70)));
+    assert_eq!(files_in(&commits), 30);
+    let numbers: Vec<u64> = history(&ledger).await.iter().map(|commit| commit.batch.number()).collect();
+    assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
+    // Nothing is deleted before a snapshot covers it, however old.
+    assert_eq!(ledger.commits_after(Some(batch(96))).await.unwrap().len(), 4);
+    // One snapshot for every sixteen batches after the last that is retired, and the pointer to the newest.
+    assert_eq!(files_in(&folder.path().join("checkpoints/events/snapshots")), 2 + 1);
+}
+
+#[tokio::test]
+async fn without_a_retention_nothing_is_deleted() {
+    let (lake, folder) = folder_lake().await;
+    let ledger = Ledger::new(lake, stream());
+    commit_up_to(&ledger, 1, 64).await;
+    let snapshot = ledger.snapshot_if_due(None, batch(40), None).await.unwrap();
+    let snapshot = ledger.snapshot_if_due(snapshot, batch(64), None).await.unwrap();
+    assert_eq!(snapshot.unwrap().retired, None);
+    assert_eq!(files_in(&folder.path().join("checkpoints/events/commits")), 64);
 }

@@ -1,7 +1,7 @@
 //! Keys: what is built is parsed back, and the layout is the documented one.
 
 use lake::{
-    ids::{BatchId, Fingerprint, Ordinal, SchemaId, StreamName},
+    ids::{BatchId, Fingerprint, Ordinal, SchemaId, StreamName, VersionId},
     keys::{DataFile, Key, ZoneName},
 };
 use proptest::prelude::*;
@@ -26,6 +26,22 @@ fn keys() -> impl Strategy<Value = Key> {
     let batches = || (streams(), 1_u64..).prop_map(|(stream, batch)| (stream, BatchId::new(batch).unwrap()));
     prop_oneof![
         (streams(), ".{0,200}").prop_map(|(stream, rest)| Key::Raw { stream, rest }),
+        (streams(), any::<[u8; 4]>(), ".{0,200}").prop_map(|(stream, etag, rest)| Key::Archived {
+            stream,
+            version: VersionId::of(&etag),
+            rest
+        }),
+        (batches(), 0..Ordinal::LIMIT).prop_map(|((stream, batch), attempt)| Key::Attempt {
+            stream,
+            batch,
+            attempt: Ordinal::new(attempt).unwrap()
+        }),
+        (batches(), 0..Ordinal::LIMIT, 0..Ordinal::LIMIT).prop_map(|((stream, batch), attempt, input)| Key::InHand {
+            stream,
+            batch,
+            attempt: Ordinal::new(attempt).unwrap(),
+            input: Ordinal::new(input).unwrap()
+        }),
         data_files().prop_map(Key::Bronze),
         data_files().prop_map(Key::DeadLetters),
         (batches(), 0..Ordinal::LIMIT).prop_map(|((stream, batch), input)| Key::ObjectCopy {
@@ -45,6 +61,7 @@ fn keys() -> impl Strategy<Value = Key> {
             fingerprint: Fingerprint::of(&salt),
         }),
         Just(Key::Probe),
+        Just(Key::DeleteProbe),
     ]
 }
 
@@ -84,6 +101,11 @@ fn the_layout_is_the_documented_one() {
     assert_eq!(plan.to_string(), "checkpoints/events/plans/00000000000000000007.json");
     let commit = Key::Commit { stream: stream.clone(), batch };
     assert_eq!(commit.to_string(), "checkpoints/events/commits/00000000000000000007.json");
+    let attempt = Key::Attempt { stream: stream.clone(), batch, attempt: Ordinal::new(1).unwrap() };
+    assert_eq!(attempt.to_string(), "checkpoints/events/attempts/00000000000000000007/00001.json");
+    let version = "0123456789abcdef".parse().unwrap();
+    let archived = Key::Archived { stream: stream.clone(), version, rest: "2026/a.json".to_owned() };
+    assert_eq!(archived.to_string(), "raw/_archive/events/2026/0123456789abcdef-a.json");
     let copy = Key::ObjectCopy { stream, batch, input: Ordinal::new(12).unwrap() };
     assert_eq!(copy.to_string(), "dead_letters/events/objects/00000000000000000007-00012");
     assert_eq!(copy.zone(), ZoneName::DeadLetters);

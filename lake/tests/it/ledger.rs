@@ -7,11 +7,11 @@ use lake::{
     ErrorKind,
     clock::Timestamp,
     dead_letter::Reason,
-    ids::{BatchId, Fingerprint, SchemaId, StreamName},
+    ids::{BatchId, ContentId, Fingerprint, SchemaId, StreamName},
     keys::{DataFile, Key},
     ledger::{
-        Claimed, Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedObject, PlannedTask, SchemaRecord,
-        Segment, Snapshot, StoredFormat, Totals, decode, encode,
+        Attempt, Claimed, Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedObject, PlannedTask,
+        SchemaRecord, Segment, Snapshot, StoredFormat, Totals, decode, encode,
     },
     store::{Created, Lake},
     stream::{Format, ReadSettings},
@@ -24,7 +24,7 @@ pub(crate) fn stream() -> StreamName {
     "events".parse().unwrap()
 }
 
-fn moment(seconds: i64) -> Timestamp {
+pub(crate) fn moment(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_795_000_000_000_000 + seconds * 1_000_000).unwrap()
 }
 
@@ -43,7 +43,8 @@ fn schema() -> SchemaRecord {
 }
 
 fn plan(batch: u64) -> Plan {
-    let object = |name: &str, size| PlannedObject { key: raw(name), etag: format!("\"{name}\""), size };
+    let object =
+        |name: &str, size| PlannedObject { key: raw(name), etag: format!("\"{name}\""), size, earlier: Vec::new() };
     Plan {
         stream: stream(),
         batch: BatchId::new(batch).unwrap(),
@@ -74,6 +75,7 @@ pub(crate) fn commit(batch: u64) -> Commit {
         records_read: rows + dead_letters,
         rows,
         dead_letters,
+        content: None,
         copy: None,
     };
     let file = DataFile {
@@ -136,6 +138,22 @@ fn a_plan_is_stored_in_the_shape_of_version_1() {
 }
 
 #[test]
+fn what_earlier_versions_held_is_stored_in_the_shape_of_version_1() {
+    let mut plan = plan(8);
+    plan.tasks[0].objects[0].earlier = vec![ContentId::of(b"first"), ContentId::of(b"second")];
+    assert_golden("plan-with-earlier", &plan);
+    let mut commit = commit(8);
+    commit.inputs[0].content = Some(ContentId::of(b"third"));
+    commit.inputs[2].outcome = Outcome::Unchanged;
+    assert_golden("commit-with-content", &commit);
+}
+
+#[test]
+fn an_attempt_is_stored_in_the_shape_of_version_1() {
+    assert_golden("attempt", &Attempt { attempt_id: Uuid::from_u128(0x33), began_at: moment(2) });
+}
+
+#[test]
 fn a_commit_is_stored_in_the_shape_of_version_1() {
     assert_golden("commit", &commit(7));
 }
@@ -154,7 +172,10 @@ fn a_snapshot_is_stored_in_the_shape_of_version_1() {
         sha256: lake::ids::sha256_hex(b"segment"),
     };
     let segments = vec![segment(1, 256, 1_000), segment(257, 272, 100)];
-    assert_golden("snapshot", &Snapshot { stream: stream(), batch: BatchId::new(272).unwrap(), segments });
+    assert_golden(
+        "snapshot",
+        &Snapshot { stream: stream(), batch: BatchId::new(272).unwrap(), segments, retired: None },
+    );
 }
 
 #[test]

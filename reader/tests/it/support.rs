@@ -113,6 +113,7 @@ impl TestLake {
             records_read: rows + dead_letters,
             rows,
             dead_letters,
+            content: None,
             copy: None,
         };
         let by_reason = (dead_letters > 0).then_some((Reason::InvalidSchema, dead_letters)).into_iter().collect();

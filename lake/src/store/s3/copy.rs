@@ -16,17 +16,19 @@ const CARRIED_BYTES_MAX: u64 = 256 << 20;
 
 pub(super) async fn copy(bucket: &std::sync::Arc<Bucket>, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
     match options.mode {
-        CopyMode::Overwrite => bucket.copy(from, to).await,
+        CopyMode::Overwrite => bucket.copy(from, to, None).await,
         CopyMode::Create => carry(bucket, from, to).await,
     }
 }
 
 impl Bucket {
-    async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
+    /// Copies an object, over whatever stands at `to`; with `etag`, that version alone.
+    pub(super) async fn copy(&self, from: &Path, to: &Path, etag: Option<&str>) -> Result<()> {
         let doing = self.doing("copy to", to);
         let key = to_key(from);
         let source = format!("{}/{}", self.name, utf8_percent_encode(&key, IN_HEADER));
         let request = self.client.copy_object().bucket(&self.name).key(to_key(to)).copy_source(source);
+        let request = request.set_copy_source_if_match(etag.map(str::to_owned));
         match request.send().await.map_err(|error| doing.failed(error)) {
             Ok(_) => Ok(()),
             Err(Error::NotFound { source, .. }) => Err(Error::NotFound { path: from.to_string(), source }),

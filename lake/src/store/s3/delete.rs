@@ -32,6 +32,13 @@ pub(super) fn delete(
 }
 
 impl Bucket {
+    /// Deletes one version of an object: S3 decides whether it still stands there.
+    pub(super) async fn delete_version(&self, path: &Path, etag: &str) -> Result<()> {
+        let doing = self.doing("delete", path);
+        let request = self.client.delete_object().bucket(&self.name).key(to_key(path)).if_match(etag);
+        request.send().await.map(drop).map_err(|error| doing.failed(error))
+    }
+
     async fn delete_chunk(&self, locations: Vec<Result<Path>>) -> Vec<Result<Path>> {
         let paths: Vec<&Path> = locations.iter().flatten().collect();
         // XML cannot hold these characters, so a request that names many keys cannot name these.

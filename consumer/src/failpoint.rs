@@ -1,0 +1,105 @@
+//! Failpoints: named places at which a test makes this process die, as `kill -9` would at that very moment.
+//!
+//! Compiled in for tests alone (feature `failpoints`). `SLUICE_FAILPOINTS` names those that are armed, separated by
+//! spaces, as `stage:moment`: with `@text`, only where the object in hand has `text` in its key; with `#n`, the n-th time
+//! only. A name that ends with `!hang` hangs instead.
+
+/// Every failpoint, in the order that a batch passes them; the tests hold the list to the code.
+pub const ALL: [&str; 18] = [
+    "discover:listed",
+    "plan:taken",
+    "plan:created",
+    "recover:attempted",
+    "fetch:done",
+    "decode:object",
+    "decode:done",
+    "write:bronze",
+    "write:dead_letters",
+    "write:copy",
+    "write:done",
+    "commit:assembled",
+    "commit:created",
+    "snapshot:due",
+    "snapshot:done",
+    "after_commit:begun",
+    "after_commit:copied",
+    "after_commit:removed",
+];
+
+/// Nothing, unless a test has armed this failpoint: then the process aborts here.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub(crate) fn reach(_name: &'static str, _object: &dyn std::fmt::Display) {}
+
+/// Whether a test has this process act as another version of the program would.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub(crate) fn is_other_version() -> bool {
+    false
+}
+
+/// What another version of the program would hold against a record besides.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub(crate) fn judge_as_other_version(_record: &serde_json::Value) -> Result<(), lake::dead_letter::Fault> {
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) use armed::{is_other_version, judge_as_other_version, reach};
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::{
+        collections::HashMap,
+        fmt::Display,
+        sync::{LazyLock, Mutex, PoisonError},
+    };
+
+    use lake::dead_letter::{ErrorCode, Fault, Reason};
+
+    static ARMED: LazyLock<String> = LazyLock::new(|| std::env::var("SLUICE_FAILPOINTS").unwrap_or_default());
+    static REACHED: LazyLock<Mutex<HashMap<&'static str, u64>>> = LazyLock::new(Mutex::default);
+
+    pub(crate) fn reach(name: &'static str, object: &dyn Display) {
+        debug_assert!(super::ALL.contains(&name), "{name} is not in the list of failpoints");
+        if ARMED.is_empty() {
+            return;
+        }
+        let times = {
+            let mut reached = REACHED.lock().unwrap_or_else(PoisonError::into_inner);
+            let times = reached.entry(name).or_default();
+            *times += 1;
+            *times
+        };
+        for armed in ARMED.split_whitespace() {
+            let (armed, hangs) = armed.strip_suffix("!hang").map_or((armed, false), |rest| (rest, true));
+            let (armed, nth) = armed.split_once('#').unwrap_or((armed, ""));
+            let (armed, object_has) = armed.split_once('@').unwrap_or((armed, ""));
+            let due = nth.is_empty() || nth.parse() == Ok(times);
+            if armed != name || !due || !object.to_string().contains(object_has) {
+                continue;
+            }
+            if !hangs {
+                std::process::abort();
+            }
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    pub(crate) fn is_other_version() -> bool {
+        ARMED.split_whitespace().any(|armed| armed == "enforce:other_version")
+    }
+
+    /// The other version refuses each record whose `id` is odd.
+    pub(crate) fn judge_as_other_version(record: &serde_json::Value) -> Result<(), Fault> {
+        let is_odd = record.get("id").and_then(serde_json::Value::as_i64).is_some_and(|id| id % 2 == 1);
+        if !(is_other_version() && is_odd) {
+            return Ok(());
+        }
+        let message = "the other version of the program refuses odd ids".to_owned();
+        Err(Fault { reason: Reason::InvalidSchema, code: ErrorCode::BadValue, path: None, message })
+    }
+}

@@ -1,0 +1,178 @@
+//! The real program, dead at each step between discovery and the end of a batch, and ended by single objects.
+//!
+//! Each test dies at its step three times over one stream, where it can at a later batch the third time, and then holds
+//! the lake to what landed.
+
+use std::{collections::BTreeSet, fs, os::unix::process::ExitStatusExt, process::ExitStatus};
+
+use consumer::{failpoint, verify::verify};
+use futures::TryStreamExt;
+use lake::{keys::Prefix, ledger::Outcome};
+
+use crate::{
+    lake_in_a_folder::{FolderLake, events},
+    lake_on_s3::ids,
+    program::{consumer, streams},
+};
+
+/// Enough batches of three for a snapshot to be due.
+const OBJECTS: i64 = 54;
+
+const SIGABRT: i32 = 6;
+
+/// Lands `OBJECTS` objects of one row each, every fifth with a bad record besides, and every ninth beside a cut one.
+fn land(lake: &FolderLake) {
+    for id in 0..OBJECTS {
+        let bad = if id % 5 == 0 { ", {\"id\": \"x\"}" } else { "" };
+        lake.land(&format!("{id:02}.json"), format!("[{{\"id\": {id}}}{bad}]"));
+        if id % 9 == 0 {
+            lake.land(&format!("{id:02}-cut.json"), "[{\"id\": ");
+        }
+    }
+}
+
+fn run_once(lake: &FolderLake, settings: &str, failpoints: &str) -> ExitStatus {
+    let streams = streams(settings);
+    let url = format!("file://{}", lake.folder.path().display());
+    let environment = [("LAKE_URL", url), ("SLUICE_FAILPOINTS", failpoints.to_owned())];
+    consumer(streams.path(), &environment).arg("--once").status().unwrap()
+}
+
+/// Holds the lake to what [`land`] landed: every record in one place, once.
+async fn assert_whole(lake: &FolderLake) {
+    let held = lake.holds().await;
+    assert_eq!(ids(&held), (0..OBJECTS).collect());
+    let of = |reason: &str| held.faults().iter().filter(|(found, ..)| found == reason).count();
+    assert_eq!((of("invalid_schema"), of("corrupted_batch"), held.dead_letters.len()), (11, 6, 17));
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+}
+
+/// Dies at the failpoint the first time it is reached, once more, and then the `last` time; before each, at `prepare`.
+async fn dies_at(failpoint: &str, last: u32, settings: &str, prepare: &str) {
+    let lake = FolderLake::new().await;
+    land(&lake);
+    for nth in [1, 1, last] {
+        if !prepare.is_empty() {
+            assert_eq!(run_once(&lake, settings, prepare).signal(), Some(SIGABRT), "{prepare}");
+        }
+        let died = run_once(&lake, settings, &format!("{failpoint}#{nth}"));
+        assert_eq!(died.signal(), Some(SIGABRT), "{failpoint}#{nth}: {died}");
+    }
+    assert!(run_once(&lake, settings, "").success());
+    assert_whole(&lake).await;
+}
+
+const BATCHES: &str = "[batch]\nobjects = 3\n";
+const ARCHIVE: &str = "after_commit = \"archive\"\n[batch]\nobjects = 3\n";
+
+/// One test for each failpoint: its name, the arguments of [`dies_at`].
+macro_rules! deaths {
+    ($($name:ident: $failpoint:literal, $last:literal, $settings:expr, $prepare:literal;)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                dies_at($failpoint, $last, $settings, $prepare).await;
+            }
+        )*
+        const TESTED: &[&str] = &[$($failpoint),*];
+    };
+}
+
+deaths! {
+    dead_after_listing: "discover:listed", 1, BATCHES, "";
+    dead_before_its_plan: "plan:taken", 3, BATCHES, "";
+    dead_after_its_plan: "plan:created", 3, BATCHES, "";
+    dead_in_recovery: "recover:attempted", 1, BATCHES, "plan:created";
+    dead_with_all_objects_fetched: "fetch:done", 3, BATCHES, "";
+    dead_within_an_object: "decode:object", 3, BATCHES, "";
+    dead_before_any_file: "decode:done", 3, BATCHES, "";
+    dead_after_the_bronze_file: "write:bronze", 3, BATCHES, "";
+    dead_after_the_dead_letter_file: "write:dead_letters", 3, BATCHES, "";
+    dead_after_keeping_an_object: "write:copy", 3, BATCHES, "";
+    dead_with_all_files_stored: "write:done", 3, BATCHES, "";
+    dead_before_its_commit: "commit:assembled", 3, BATCHES, "";
+    dead_after_its_commit: "commit:created", 3, BATCHES, "";
+    dead_before_a_snapshot: "snapshot:due", 3, BATCHES, "";
+    dead_after_a_snapshot: "snapshot:done", 3, BATCHES, "";
+    dead_before_archiving: "after_commit:begun", 3, ARCHIVE, "";
+    dead_between_archiving_and_removing: "after_commit:copied", 3, ARCHIVE, "";
+    dead_after_removing: "after_commit:removed", 3, ARCHIVE, "";
+}
+
+#[test]
+fn every_failpoint_has_a_test() {
+    let all = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
+    assert_eq!(all(TESTED), all(&failpoint::ALL));
+}
+
+/// Fails when attempts are not counted: the stream never gets past the object.
+#[tokio::test]
+async fn an_object_that_kills_every_process_becomes_a_dead_letter_and_the_rest_goes_on() {
+    let lake = FolderLake::new().await;
+    for id in 0..20 {
+        lake.land(&format!("{id:02}.json"), format!("[{{\"id\": {id}}}]"));
+    }
+    lake.land("07-poison.json", "[{\"id\": 77}]");
+    let mut deaths = 0;
+    while !run_once(&lake, "[batch]\nobjects = 6\ntask_bytes = 30\n", "decode:object@poison").success() {
+        deaths += 1;
+        assert!(deaths < 10, "the stream loops");
+    }
+    // The plan's own execution, one more in the hope that it was chance, and three that noted what they had in hand.
+    assert_eq!(deaths, 5);
+    let held = lake.holds().await;
+    assert_eq!(ids(&held), (0..20).collect());
+    assert_eq!(held.faults(), [("corrupted_batch".to_owned(), "poison".to_owned(), "-".to_owned())]);
+    let inputs = held.commits.iter().flat_map(|commit| &commit.inputs);
+    let poison: Vec<_> = inputs.filter(|input| input.outcome == Outcome::DeadLettered).collect();
+    assert_eq!(poison.len(), 1);
+    let copy = lake.path(&poison[0].copy.as_ref().unwrap().to_string());
+    assert_eq!(fs::read(copy).unwrap(), b"[{\"id\": 77}]");
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+}
+
+/// Fails when a careful attempt blames the object that it ended after: deaths at another step are nobody's.
+#[tokio::test]
+async fn a_process_that_dies_again_and_again_outside_of_any_object_makes_none_a_dead_letter() {
+    let lake = FolderLake::new().await;
+    land(&lake);
+    for _ in 0..8 {
+        assert_eq!(run_once(&lake, BATCHES, "commit:assembled").signal(), Some(SIGABRT));
+    }
+    assert!(run_once(&lake, BATCHES, "").success());
+    assert_whole(&lake).await;
+}
+
+/// Fails when nobody watches the clock: the first run never ends.
+#[tokio::test]
+async fn an_object_that_hangs_ends_the_process_and_becomes_a_dead_letter_after_three_times() {
+    let lake = FolderLake::new().await;
+    for id in 0..5 {
+        lake.land(&format!("{id}.json"), format!("[{{\"id\": {id}}}]"));
+    }
+    lake.land("3-poison.json", "[{\"id\": 33}]");
+    for _ in 0..3 {
+        let hung = run_once(&lake, "[limits]\nobject_time = \"150ms\"\n", "decode:object@poison!hang");
+        assert_eq!(hung.code(), Some(5));
+    }
+    assert!(run_once(&lake, "", "decode:object@poison!hang").success());
+    let held = lake.holds().await;
+    assert_eq!(ids(&held), (0..5).collect());
+    assert_eq!(held.faults(), [("corrupted_batch".to_owned(), "poison".to_owned(), "-".to_owned())]);
+}
+
+/// Fails when a file's name does not cover the program's version: the newer one then finds other bytes in its way.
+#[tokio::test]
+async fn a_batch_begun_by_one_version_and_finished_by_another_is_all_the_others() {
+    let lake = FolderLake::new().await;
+    let records: Vec<String> = (0..10).map(|id| format!("{{\"id\": {id}}}")).collect();
+    lake.land("a.json", format!("[{}]", records.join(",")));
+    assert_eq!(run_once(&lake, "", "write:bronze").signal(), Some(SIGABRT));
+    assert!(run_once(&lake, "", "enforce:other_version").success());
+    let held = lake.holds().await;
+    assert_eq!((held.commits.len(), ids(&held)), (1, [0, 2, 4, 6, 8].into()));
+    assert_eq!(held.dead_letters.len(), 5, "what the first version took for rows is there once, as the second judged");
+    let bronze: Vec<_> = lake.lake.list(&Prefix::Bronze(&events()), None).try_collect().await.unwrap();
+    assert_eq!(bronze.len(), 2, "the first version's file stands there, and no commit names it");
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+}
