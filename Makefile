@@ -1,6 +1,6 @@
 # Every target says in one line what it does; `make` alone lists them. The work is done by scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help start stop clean logs status verify minio duckdb build test chaos lint diagrams
+.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos lint diagrams
 
 RUN := scripts/run.sh
 
@@ -37,6 +37,10 @@ build: ## Build all release programs into cargo's target folder
 test: ## Run all tests; needs no Docker
 	@scripts/fetch-duckdb.sh
 	cargo test --workspace
+
+sim: ## Play seeds of the simulation: consumers killed, frozen and starved in virtual time (SEEDS=1000 FIRST=0)
+	@scripts/fetch-duckdb.sh
+	SIM_SEEDS=$(or $(SEEDS),1000) SIM_FIRST=$(or $(FIRST),0) cargo test -p consumer --test it -- --nocapture simulation
 
 chaos: ## Kill a consumer again and again over one stream (KILLS=200)
 	@scripts/fetch-duckdb.sh

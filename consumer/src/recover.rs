@@ -44,13 +44,22 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         schema_id = Some(commit.schema_id);
     }
     let snapshot = history.snapshot.map(Arc::new);
-    let next = last.map_or(BatchId::FIRST, BatchId::next);
-    let uncommitted = uncommitted_plan(ledger, last, next).await?;
+    let mut next = last.map_or(BatchId::FIRST, BatchId::next);
+    // Another consumer may have gone on since the commits were listed, or a listing may have left out what is there.
+    for beyond in ledger.plans_after(last).await? {
+        while next < beyond {
+            let commit = ledger.commit(next).await?.ok_or_else(|| uncommitted_before(ledger, next, beyond))?;
+            known.add(&CommittedInputs::of(&commit));
+            schema_id = Some(commit.schema_id);
+            next = next.next();
+        }
+    }
+    let mut uncommitted = ledger.plan(next).await?;
+    if next == BatchId::FIRST && uncommitted.is_none() {
+        uncommitted = refuse_orphaned_rows(ledger).await?;
+    }
     if let Some(plan) = &uncommitted {
         schema_id = Some(plan.schema_id.clone());
-    }
-    if last.is_none() && uncommitted.is_none() {
-        refuse_orphaned_rows(ledger).await?;
     }
     let schema = match schema_id {
         Some(id) => Some(ledger.schema(&id).await?),
@@ -59,28 +68,33 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     Ok(Position { next, uncommitted, known, schema, snapshot })
 }
 
-async fn uncommitted_plan(ledger: &Ledger, last: Option<BatchId>, next: BatchId) -> Result<Option<Plan>, Error> {
-    let planned = ledger.plans_after(last).await?;
-    if let Some(beyond) = planned.iter().find(|batch| **batch > next) {
-        let key = lake::keys::Key::Plan { stream: ledger.stream().clone(), batch: *beyond };
-        let what = format!("is planned, though batch {} is not committed; restore the missing files", next.number());
-        return Err(Error::damaged(key, what));
-    }
-    ledger.plan(next).await
+fn uncommitted_before(ledger: &Ledger, missing: BatchId, planned: BatchId) -> Error {
+    let key = lake::keys::Key::Plan { stream: ledger.stream().clone(), batch: planned };
+    let what = format!("is planned, though batch {} is not committed; restore the missing files", missing.number());
+    Error::damaged(key, what)
 }
 
-/// A stream without a ledger has no rows either; where it has, its ledger was lost.
-async fn refuse_orphaned_rows(ledger: &Ledger) -> Result<(), Error> {
+/// Refuses a stream that has rows or dead letters though its ledger shows no batch: the ledger was lost.
+///
+/// Gives the plan of the first batch if another consumer has made it since the caller looked.
+///
+/// # Errors
+/// [`Error::Damaged`] naming what was found; [`Error::Store`] when the store failed.
+pub(crate) async fn refuse_orphaned_rows(ledger: &Ledger) -> Result<Option<Plan>, Error> {
     for prefix in [Prefix::Bronze(ledger.stream()), Prefix::DeadLetters(ledger.stream())] {
         if let Some(found) = ledger.lake().list(&prefix, None).try_next().await? {
-            let what = format!(
-                "has no plan and no commit, though {} exists; restore checkpoints/{} from a backup, or move the stream's \
-                 files away to begin anew",
-                found.key,
-                ledger.stream()
-            );
-            return Err(Error::damaged(format!("checkpoints/{}", ledger.stream()), what));
+            let plan = ledger.plan(BatchId::FIRST).await?;
+            return plan.map(Some).ok_or_else(|| lost_ledger(ledger, &found.key));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+fn lost_ledger(ledger: &Ledger, orphan: &str) -> Error {
+    let stream = ledger.stream();
+    let what = format!(
+        "has no plan and no commit, though {orphan} exists; restore checkpoints/{stream} from a backup, or move the \
+         stream's files away to begin anew"
+    );
+    Error::damaged(format!("checkpoints/{stream}"), what)
 }

@@ -59,7 +59,12 @@ pub struct Listed {
 impl Lake {
     /// A lake in this process's memory, gone with it.
     pub fn in_memory() -> Self {
-        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        Self::on_store(Arc::new(object_store::memory::InMemory::new()))
+    }
+
+    /// A lake at the root of any store. A version is removed from it in two steps, so that nobody else may write there
+    /// where objects are to be removed.
+    pub fn on_store(store: Arc<dyn ObjectStore>) -> Self {
         Self::of_zones(|name| Zone {
             name,
             store: Arc::clone(&store),

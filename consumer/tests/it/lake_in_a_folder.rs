@@ -114,8 +114,8 @@ impl Contents {
 }
 
 pub(crate) async fn contents(ledger: &Ledger) -> Contents {
-    let numbers = ledger.commits_after(None).await.unwrap();
-    let commits: Vec<Commit> = ledger.read_commits(numbers).try_collect().await.unwrap();
+    let history = ledger.history::<Commit>().await.unwrap();
+    let commits: Vec<Commit> = history.commits.try_collect().await.unwrap();
     let mut contents = Contents::default();
     for file in commits.iter().flat_map(|commit| &commit.files) {
         let bytes = ledger.lake().read(&file.key).await.unwrap().unwrap_or_else(|| panic!("{} is missing", file.key));

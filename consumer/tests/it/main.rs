@@ -15,4 +15,5 @@ mod processes;
 mod program;
 mod protocol;
 mod rows;
+mod simulation;
 mod truth;

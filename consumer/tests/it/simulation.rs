@@ -1,0 +1,197 @@
+//! The simulation: several consumers over one stream in virtual time, while all that can go wrong does.
+//!
+//! A seed decides everything: who is killed, frozen beyond take-over or started anew and when, what lands, is
+//! overwritten or deleted, which requests fail before or after they took effect, how far each clock is off. In the end one
+//! consumer drains the stream in peace, and the auditor holds the lake to what landed. The consumers are the real ones;
+//! time is tokio's paused clock, so that a minute takes a second.
+//!
+//! `make sim SEEDS=1000` runs more seeds; a failure prints the command that plays its seed again.
+
+mod audit;
+mod feeder;
+mod store;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use consumer::pipeline::{Pipeline, RunSettings};
+use fastrand::Rng;
+use lake::{
+    ErrorKind,
+    clock::{Clock, ManualClock, Timestamp},
+    store::Lake,
+    stream::{Format, StreamDefinition},
+};
+use object_store::memory::InMemory;
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::lake_in_a_folder::with_schema;
+use audit::Figures;
+use feeder::Feeder;
+use store::{Faults, SimStore};
+
+/// How long things go wrong, in virtual time.
+const TURMOIL: Duration = Duration::from_secs(40);
+
+/// What all actors of one simulation share.
+struct World {
+    seed: u64,
+    store: Arc<InMemory>,
+    ends: Instant,
+    kills: AtomicU64,
+    freezes: AtomicU64,
+}
+
+/// A generator of its own for each actor, so that what one draws does not depend on the others.
+fn rng(seed: u64, actor: u64, life: u64) -> Rng {
+    Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (actor << 32) ^ life)
+}
+
+fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
+
+/// The stream as one consumer sees it: batch sizes differ, and some already know a column that others don't.
+fn definition(rng: &mut Rng) -> StreamDefinition {
+    let mut properties = json!({"id": {"type": "integer"}});
+    if rng.bool() {
+        properties["note"] = json!({"type": "string"});
+    }
+    let schema = json!({"type": "object", "required": ["id"], "properties": properties});
+    let mut definition = with_schema(Format::JsonArray, schema);
+    definition.interval = Duration::from_millis(200);
+    definition.reconcile = Duration::from_secs(5);
+    definition.take_over_after = Duration::from_secs(2);
+    definition.batch.objects_max = rng.usize(1..12);
+    definition.batch.task_bytes = rng.u64(1..400);
+    definition.ledger_keep = None;
+    definition
+}
+
+/// A clock that is up to an hour off, in either direction.
+fn clock(rng: &mut Rng) -> Arc<dyn Clock> {
+    let off = rng.i64(-3_600..3_600) * 1_000_000;
+    Arc::new(ManualClock::new(Timestamp::from_micros(1_795_000_000_000_000 + off).unwrap()))
+}
+
+/// One place where a consumer runs: started, killed at some moment, and started again.
+async fn place(world: &World, number: u64) {
+    for life in 0.. {
+        let mut rng = rng(world.seed, number, life);
+        sleep(millis(&mut rng, 0..1_500)).await;
+        if Instant::now() >= world.ends {
+            return;
+        }
+        let store = SimStore::new(Arc::clone(&world.store), Faults::of(&mut rng), rng.fork());
+        let frozen = store.frozen();
+        let lake = Lake::on_store(Arc::new(store));
+        let (definition, clock) = (definition(&mut rng), clock(&mut rng));
+        let life = async {
+            let settings = RunSettings { once: false, workers: 0 };
+            Pipeline::open(lake, definition, clock, settings).await?.run(std::future::pending()).await
+        };
+        let freezes = rng.u8(0..3) == 0;
+        let freeze = async {
+            sleep(millis(&mut rng, 0..6_000)).await;
+            if freezes {
+                world.freezes.fetch_add(1, Ordering::Relaxed);
+                frozen.send_replace(true);
+                // Longer than it takes the others to take over.
+                sleep(millis(&mut rng, 1_000..9_000)).await;
+                frozen.send_replace(false);
+            }
+            sleep(millis(&mut rng, 100..4_000)).await;
+        };
+        tokio::select! {
+            ended = life => {
+                let error = ended.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Retry, "{error}");
+            }
+            () = freeze => {
+                world.kills.fetch_add(1, Ordering::Relaxed);
+            }
+            () = sleep_until(world.ends) => return,
+        }
+    }
+}
+
+/// Plays one seed from the first object to the audit.
+async fn play(seed: u64) -> Figures {
+    let store = Arc::new(InMemory::new());
+    let ends = Instant::now() + TURMOIL;
+    let world = World { seed, store, ends, kills: AtomicU64::new(0), freezes: AtomicU64::new(0) };
+    let mut feeder = Feeder::new(Arc::clone(&world.store), rng(seed, 100, 0));
+    let honest = Lake::on_store(Arc::<InMemory>::clone(&world.store));
+    let reader = audit::Reader::new(honest.clone());
+    let places = rng(seed, 101, 0).u64(1..5);
+    tokio::join!(
+        futures::future::join_all((0..places).map(|number| place(&world, number))),
+        feeder.feed(world.ends),
+        reader.poll(world.ends),
+    );
+    drain(&honest, seed).await;
+    let mut figures = audit::audit(&honest, feeder.landed()).await;
+    figures.kills = world.kills.into_inner();
+    figures.freezes = world.freezes.into_inner();
+    figures
+}
+
+/// One consumer, in peace.
+async fn drain(lake: &Lake, seed: u64) {
+    let mut rng = rng(seed, 102, 0);
+    let settings = RunSettings { once: true, workers: 0 };
+    let pipeline = Pipeline::open(lake.clone(), definition(&mut rng), clock(&mut rng), settings).await.unwrap();
+    pipeline.run(std::future::pending()).await.unwrap();
+}
+
+/// Plays one seed on a runtime of its own, whose time stands still unless everybody waits.
+fn play_alone(seed: u64) -> Figures {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        // Work on other threads ends in the order that it began in.
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        timeout(100 * TURMOIL, play(seed)).await.expect("the stream is drained within an hour of virtual time")
+    })
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+}
+
+#[test]
+fn whatever_goes_wrong_every_record_is_in_one_place_once() {
+    let (first, seeds) = (number("SIM_FIRST", 0), number("SIM_SEEDS", 50));
+    let next = AtomicU64::new(first);
+    let sum = std::sync::Mutex::new(Figures::default());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    match std::panic::catch_unwind(AssertUnwindSafe(|| play_alone(seed))) {
+                        Ok(figures) => sum.lock().unwrap().add(&figures),
+                        Err(panic) => {
+                            eprintln!("seed {seed} failed; to play it again: make sim FIRST={seed} SEEDS=1");
+                            std::panic::resume_unwind(panic);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    println!("{seeds} seeds: {}", sum.into_inner().unwrap());
+}

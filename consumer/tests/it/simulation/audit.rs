@@ -1,0 +1,206 @@
+//! The auditor: holds the lake to all that landed, and a reader's view of it to the promise at every moment.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    time::Duration,
+};
+
+use consumer::verify::verify;
+use futures::TryStreamExt;
+use lake::{
+    keys::{Key, Prefix, ZoneName},
+    ledger::{Commit, Ledger, Outcome},
+    store::Lake,
+};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep};
+
+use super::feeder::{Content, Landed};
+use crate::lake_in_a_folder::{Contents, contents, events};
+
+/// What one simulation, or many, came to.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub(super) kills: u64,
+    pub(super) freezes: u64,
+    commits: u64,
+    versions: u64,
+    rows: u64,
+    dead_letters: u64,
+    unchanged: u64,
+    missing: u64,
+    changed: u64,
+    orphans: u64,
+    poisoned: u64,
+}
+
+impl Figures {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.kills += other.kills;
+        self.freezes += other.freezes;
+        self.commits += other.commits;
+        self.versions += other.versions;
+        self.rows += other.rows;
+        self.dead_letters += other.dead_letters;
+        self.unchanged += other.unchanged;
+        self.missing += other.missing;
+        self.changed += other.changed;
+        self.orphans += other.orphans;
+        self.poisoned += other.poisoned;
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} kills, {} freezes, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged when read; \
+             {} rows, {} dead letters, {} of them poison; {} files that no commit names",
+            self.kills,
+            self.freezes,
+            self.commits,
+            self.versions,
+            self.missing,
+            self.changed,
+            self.unchanged,
+            self.rows,
+            self.dead_letters,
+            self.poisoned,
+            self.orphans
+        )
+    }
+}
+
+/// Somebody who reads the lake all the while.
+pub(super) struct Reader {
+    ledger: Ledger,
+}
+
+impl Reader {
+    pub(super) fn new(lake: Lake) -> Self {
+        Self { ledger: Ledger::new(lake, events()) }
+    }
+
+    /// Whatever is visible at any moment is whole, and stays.
+    pub(super) async fn poll(&self, ends: Instant) {
+        let mut seen: Vec<Commit> = Vec::new();
+        while Instant::now() < ends {
+            let history = self.ledger.history::<Commit>().await.unwrap();
+            let commits: Vec<Commit> = history.commits.try_collect().await.unwrap();
+            assert!(commits.starts_with(&seen), "what was committed has changed");
+            for file in commits[seen.len()..].iter().flat_map(|commit| &commit.files) {
+                let found = self.ledger.lake().head(&file.key).await.unwrap();
+                assert_eq!(found.map(|found| found.size), Some(file.size), "{} is visible and not whole", file.key);
+            }
+            seen = commits;
+            sleep(Duration::from_millis(700)).await;
+        }
+    }
+}
+
+/// The place of a record in a version of an object; no index for the object as a whole.
+type Place = (String, String, Option<u64>);
+
+fn place(record: &Map<String, Value>) -> Place {
+    let text = |name: &str| record[name].as_str().unwrap().to_owned();
+    (text("_source_key"), text("_source_etag"), record.get("_record_index").and_then(Value::as_u64))
+}
+
+/// Holds the lake to what landed.
+pub(super) async fn audit(lake: &Lake, landed: &BTreeMap<String, Landed>) -> Figures {
+    let ledger = Ledger::new(lake.clone(), events());
+    assert_eq!(verify(&ledger).await.unwrap().violations, Vec::<String>::new());
+    let held = contents(&ledger).await;
+    let mut figures = Figures {
+        commits: held.commits.len() as u64,
+        rows: held.rows.len() as u64,
+        dead_letters: held.dead_letters.len() as u64,
+        orphans: orphans(lake, &held).await,
+        ..Figures::default()
+    };
+    let inputs = inputs_by_version(&held, &mut figures);
+    let mut places = Places::of(&held);
+    for (name, landed) in landed {
+        let key = format!("raw/events/{name}");
+        figures.versions += landed.versions.len() as u64;
+        let mut contents_read: Vec<&Content> = Vec::new();
+        for (etag, content) in &landed.versions {
+            if inputs.contains(&(key.clone(), etag.clone())) {
+                assert!(!contents_read.contains(&content), "{key}: the same bytes were read twice");
+                contents_read.push(content);
+                figures.poisoned += places.take(&key, etag, content);
+            }
+        }
+        let last = landed.versions.last().map(|(_, content)| content);
+        assert!(!landed.stands || last.is_some_and(|last| contents_read.contains(&last)), "{key} was never read");
+    }
+    assert!(places.0.is_empty(), "the lake holds what nobody sent: {:?}", places.0);
+    figures
+}
+
+/// The versions that were read, each by one batch.
+fn inputs_by_version(held: &Contents, figures: &mut Figures) -> BTreeSet<(String, String)> {
+    let mut read = BTreeSet::new();
+    for input in held.commits.iter().flat_map(|commit| &commit.inputs) {
+        match input.outcome {
+            Outcome::Missing => figures.missing += 1,
+            Outcome::Changed => figures.changed += 1,
+            Outcome::Unchanged => figures.unchanged += 1,
+            Outcome::Ingested | Outcome::DeadLettered => {
+                let version = (input.key.to_string(), input.etag.clone());
+                assert!(read.insert(version), "{} was read by two batches", input.key);
+            }
+        }
+    }
+    read
+}
+
+/// Files of the data zones that no commit names: left by executions that lost, and invisible.
+async fn orphans(lake: &Lake, held: &Contents) -> u64 {
+    let named: BTreeSet<String> =
+        held.commits.iter().flat_map(|commit| &commit.files).map(|file| file.key.to_string()).collect();
+    let mut orphans = 0;
+    for prefix in [Prefix::Bronze(&events()), Prefix::DeadLetters(&events())] {
+        let listed: Vec<_> = lake.list(&prefix, None).try_collect().await.unwrap();
+        let files = listed.iter().filter(|listed| !matches!(Key::parse(&listed.key), Ok(Key::ObjectCopy { .. })));
+        orphans += files.filter(|listed| !named.contains(&listed.key)).count() as u64;
+    }
+    orphans
+}
+
+/// Every row and dead letter that is visible, by its place; taken out as it is accounted for.
+#[derive(Debug)]
+struct Places(HashMap<Place, (ZoneName, Map<String, Value>)>);
+
+impl Places {
+    fn of(held: &Contents) -> Self {
+        let rows = held.rows.iter().map(|row| (ZoneName::Bronze, row));
+        let letters = held.dead_letters.iter().map(|letter| (ZoneName::DeadLetters, letter));
+        let mut places = HashMap::new();
+        for (zone, record) in rows.chain(letters) {
+            let doubled = places.insert(place(record), (zone, record.clone()));
+            assert_eq!(doubled, None, "a record is visible twice");
+        }
+        Self(places)
+    }
+
+    /// Takes out all records of a version that was read; gives 1 if it was given up as poison, and else 0.
+    fn take(&mut self, key: &str, etag: &str, content: &Content) -> u64 {
+        let place = |index| (key.to_owned(), etag.to_owned(), index);
+        if let Some((_, letter)) = self.0.remove(&place(None)) {
+            let is_poison = letter["_error_code"] == "poison";
+            assert!(is_poison || content.dead_letters == [None], "{key} is readable: {letter:?}");
+            return u64::from(is_poison);
+        }
+        for (index, id) in &content.rows {
+            let (zone, row) = self.0.remove(&place(Some(*index))).unwrap_or_else(|| panic!("{key} {index} is lost"));
+            assert_eq!((zone, row["id"].as_i64()), (ZoneName::Bronze, Some(*id)), "{key} {index}");
+        }
+        for index in &content.dead_letters {
+            let (zone, _) = self.0.remove(&place(*index)).unwrap_or_else(|| panic!("{key} {index:?} is lost"));
+            assert_eq!(zone, ZoneName::DeadLetters, "{key} {index:?}");
+        }
+        0
+    }
+}
