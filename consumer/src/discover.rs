@@ -278,9 +278,14 @@ fn raw_key(text: &str) -> Result<Key, Error> {
     Key::parse(text).map_err(|error| Error::Bug(error.to_string()))
 }
 
-/// Whether an object only says something about others: an empty "folder", or what Spark, Hadoop and Databricks leave.
+/// Whether what was listed is no input: it can't be read, or says something about others, as an empty "folder" does and
+/// what Spark, Hadoop and Databricks leave.
 fn is_marker(listed: &Listed) -> bool {
     let name = listed.key.rsplit('/').next().unwrap_or_default();
     let is_folder = name.is_empty() && listed.size == 0;
-    is_folder || name == "_SUCCESS" || name.starts_with("_started_") || name.starts_with("_committed_")
+    !listed.is_object
+        || is_folder
+        || name == "_SUCCESS"
+        || name.starts_with("_started_")
+        || name.starts_with("_committed_")
 }

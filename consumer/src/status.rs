@@ -28,7 +28,7 @@ pub struct Status {
     pub objects_dead_lettered: u64,
     /// Objects that have landed and are not committed.
     pub objects_pending: u64,
-    /// Markers and empty folders in the raw zone.
+    /// What is no input in the raw zone: markers, empty folders, and what is no readable file.
     pub objects_ignored: u64,
     /// Planned objects that were gone when they were to be read.
     pub objects_missing: u64,

@@ -3,9 +3,11 @@
 //! Knows object stores and logical keys. Knows nothing of manifests, records or schemas.
 //! Invariant: [`Lake::create`] either stores exactly the given bytes under a key that was free, or tells what stands there.
 
+pub mod folder;
 pub mod s3;
 
 mod create;
+mod key;
 mod open;
 mod probe;
 mod versions;
@@ -17,6 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 pub use create::Created;
+use folder::{FolderStore, Found};
 pub use versions::Removed;
 use versions::{Unconditional, Versions};
 
@@ -34,7 +37,8 @@ pub struct Zone {
     versions: Arc<dyn Versions>,
     root: String,
     url: String,
-    is_s3: bool,
+    /// The store once more where it is a folder, which can tell more than any store.
+    folder: Option<FolderStore>,
 }
 
 /// The four zones of a lake. Cheap to clone.
@@ -54,6 +58,9 @@ pub struct Listed {
     pub size: u64,
     /// When the store last saw it change; informs people and decides nothing.
     pub last_modified: chrono::DateTime<chrono::Utc>,
+    /// Whether it is an object. In a raw zone that is a folder, something else may stand there, such as a named pipe or
+    /// a file whose name is no text: it can't be read, its key only resembles its name, and the log has named it.
+    pub is_object: bool,
 }
 
 impl Lake {
@@ -71,7 +78,7 @@ impl Lake {
             versions: Arc::new(Unconditional(Arc::clone(&store))),
             root: name.as_str().to_owned(),
             url: format!("memory:///{name}"),
-            is_s3: false,
+            folder: None,
         })
     }
 
@@ -91,7 +98,7 @@ impl Lake {
                 versions: Arc::<s3::S3Store>::clone(store),
                 root: name.as_str().to_owned(),
                 url: format!("{url}/{name}"),
-                is_s3: true,
+                folder: None,
             }
         })
     }
@@ -140,7 +147,8 @@ impl Lake {
         }
     }
 
-    /// Lists what lies below a prefix, in no promised order; after `after` alone where it is given.
+    /// Lists what lies below a prefix, in no promised order; after `after` alone where it is given. What can't be an
+    /// object is listed in the raw zone alone, so that it is accounted for: see [`Listed::is_object`].
     ///
     /// # Errors
     /// Each item may be an [`Error::Store`]; a listing that ended without one is complete.
@@ -148,11 +156,13 @@ impl Lake {
         let zone = self.zone(prefix.zone()).clone();
         let doing = format!("list {prefix} in {zone}");
         let path = zone.path(prefix.to_string().trim_end_matches('/'));
-        let listing = match after {
-            Some(key) => zone.store.list_with_offset(Some(&path), &self.path(key)),
-            None => zone.store.list(Some(&path)),
+        let after = after.map(|key| self.path(key));
+        let found = match (&zone.folder, after) {
+            (Some(folder), after) if zone.name == ZoneName::Raw => folder.walk(Some(&path), after.as_ref()).boxed(),
+            (_, Some(after)) => zone.store.list_with_offset(Some(&path), &after).map_ok(Found::Object).boxed(),
+            (_, None) => zone.store.list(Some(&path)).map_ok(Found::Object).boxed(),
         };
-        listing.map_ok(move |meta| zone.listed(meta)).map_err(move |error| Error::store(doing.clone())(error)).boxed()
+        found.map_ok(move |found| zone.found(found)).map_err(move |error| Error::store(doing.clone())(error)).boxed()
     }
 
     /// Deletes these objects, whatever their versions; one that is not there is as good as deleted.
@@ -213,17 +223,27 @@ impl Zone {
 
     fn path(&self, logical: &str) -> Path {
         let below = &logical[self.name.as_str().len()..];
-        let full = format!("{}{below}", self.root);
-        let full = full.trim_start_matches('/');
-        // A text that object_store can't hold as it is; S3 alone can have such keys.
-        if self.is_s3 { s3::to_path(full) } else { Path::parse(full).unwrap_or_else(|_| Path::from(full)) }
+        key::to_path(format!("{}{below}", self.root).trim_start_matches('/'))
     }
 
     fn key(&self, path: &Path) -> String {
-        let full = if self.is_s3 { s3::to_key(path) } else { path.to_string() };
+        let full = key::to_key(path);
         match full.strip_prefix(self.root.as_str()) {
             Some(below) if !self.root.is_empty() => format!("{}{below}", self.name),
             _ => format!("{}/{full}", self.name),
+        }
+    }
+
+    fn found(&self, found: Found) -> Listed {
+        match found {
+            Found::Object(meta) => self.listed(meta),
+            Found::Unfit(name) => Listed {
+                key: format!("{}/{name}", self.name),
+                etag: String::new(),
+                size: 0,
+                last_modified: chrono::DateTime::UNIX_EPOCH,
+                is_object: false,
+            },
         }
     }
 
@@ -234,6 +254,7 @@ impl Zone {
             etag: meta.e_tag.unwrap_or_default(),
             size: meta.size,
             last_modified: meta.last_modified,
+            is_object: true,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::ffi::OsStrExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -63,6 +64,11 @@ impl Here {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (status.code(), text(stdout), text(stderr))
+    }
+
+    fn json(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let (code, stdout, stderr) = self.run(arguments);
+        (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{arguments:?}: {stdout}{stderr}")))
     }
 }
 
@@ -152,10 +158,7 @@ fn status_and_verify_speak_json_and_verify_ends_with_3_when_something_is_wrong()
     here.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
     here.land("b.json", "");
     assert_eq!(here.run(ONCE).0, Some(0));
-    let json = |arguments: &[&str]| -> (Option<i32>, Value) {
-        let (code, stdout, _) = here.run(arguments);
-        (code, serde_json::from_str(&stdout).unwrap())
-    };
+    let json = |arguments: &[&str]| here.json(arguments);
     let (code, status) = json(&["status", "--stream", "events", "--json"]);
     assert_eq!(code, Some(0));
     let fields = [
@@ -183,6 +186,44 @@ fn status_and_verify_speak_json_and_verify_ends_with_3_when_something_is_wrong()
     let (code, found) = json(&["verify", "--stream", "events", "--json"]);
     assert_eq!((code, &found["ok"]), (Some(3), &Value::Bool(false)));
     assert!(found["violations"][0].as_str().unwrap().contains("is missing"));
+}
+
+#[test]
+fn every_file_whose_name_is_text_is_consumed_and_all_else_is_counted_and_told_once() {
+    let here = Here::new();
+    let names = ["a.json#1", "line\nfeed.json", "c.json"];
+    for name in names {
+        here.land(name, "[{\"id\": 1}]");
+    }
+    let raw = here.path().join("lake/raw/events");
+    fs::write(raw.join(std::ffi::OsStr::from_bytes(b"caf\xe9.json")), "[{\"id\": 1}]").unwrap();
+    assert!(Command::new("mkfifo").arg(raw.join("pipe")).status().unwrap().success());
+
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!(code, Some(0), "{stderr}");
+    for words in
+        ["caf\\xe9.json is ignored: its name is not UTF-8; rename it", "pipe is ignored: it is no regular file"]
+    {
+        assert_eq!(stderr.matches(words).count(), 1, "{words}: {stderr}");
+    }
+    let status = here.json(&["status", "--stream", "events", "--json"]).1;
+    let counts = ["objects_ingested", "objects_pending", "objects_ignored", "rows"].map(|field| &status[field]);
+    assert_eq!(counts, [3, 0, 2, 3]);
+}
+
+#[test]
+fn a_raw_folder_that_was_copied_with_its_times_is_not_read_again() {
+    let here = Here::new();
+    here.land("a.json", "[{\"id\": 1}]");
+    assert_eq!(here.run(ONCE).0, Some(0));
+    let lake = here.path().join("lake");
+    let copied = Command::new("cp").arg("-a").args([lake.join("raw"), lake.join("copy")]).status().unwrap();
+    assert!(copied.success());
+    fs::remove_dir_all(lake.join("raw")).unwrap();
+    fs::rename(lake.join("copy"), lake.join("raw")).unwrap();
+    assert_eq!(here.run(ONCE).0, Some(0));
+    let status = here.json(&["status", "--stream", "events", "--json"]).1;
+    assert_eq!([&status["batches_committed"], &status["objects_pending"]], [1, 0]);
 }
 
 #[test]

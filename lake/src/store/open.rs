@@ -1,10 +1,10 @@
 //! Opens the zones of a lake from their URLs.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
-use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory};
+use object_store::{ObjectStore, memory::InMemory};
 
-use super::{Lake, Unconditional, Versions, Zone, s3::S3Store};
+use super::{Lake, Unconditional, Versions, Zone, folder::FolderStore, s3::S3Store};
 use crate::{
     error::Error,
     keys::ZoneName,
@@ -14,7 +14,8 @@ use crate::{
 impl Lake {
     /// Opens each zone where the settings put it. Zones in one bucket share one client.
     ///
-    /// Nothing is asked of an S3 store yet: see [`Lake::check_reachable`]. A `file://` folder is created when absent.
+    /// Nothing is asked of an S3 store yet: see [`Lake::check_reachable`]. A `file://` folder that
+    /// is absent is empty, and is created by the first write.
     ///
     /// # Errors
     /// [`Error::Settings`] naming the variable when a zone can't be opened. Correct it and start again.
@@ -51,12 +52,9 @@ struct Opened {
 /// A store, and what it can do to versions.
 type Both = (Arc<dyn ObjectStore>, Arc<dyn Versions>);
 
-fn unconditional(store: Arc<dyn ObjectStore>) -> Both {
-    (Arc::clone(&store), Arc::new(Unconditional(store)))
-}
-
 impl Opened {
     async fn open(&mut self, name: ZoneName, url: &StoreUrl) -> Result<Zone, String> {
+        let mut folder = None;
         let ((store, versions), root): (Both, String) = match url {
             StoreUrl::S3 { bucket, prefix } => {
                 let bucket = self.bucket(bucket).await?;
@@ -64,11 +62,14 @@ impl Opened {
             }
             StoreUrl::Memory { prefix } => {
                 let memory = self.memory.get_or_insert_with(|| Arc::new(InMemory::new()));
-                (unconditional(Arc::clone(memory)), prefix.clone())
+                ((Arc::clone(memory), Arc::new(Unconditional(Arc::clone(memory)))), prefix.clone())
             }
-            StoreUrl::File { path } => (unconditional(folder(path)?), String::new()),
+            StoreUrl::File { path } => {
+                let opened = Arc::new(folder.insert(check_folder(path)?).clone());
+                ((Arc::<FolderStore>::clone(&opened), opened), String::new())
+            }
         };
-        Ok(Zone { name, store, versions, root, url: url.to_string(), is_s3: matches!(url, StoreUrl::S3 { .. }) })
+        Ok(Zone { name, store, versions, root, url: url.to_string(), folder })
     }
 
     async fn bucket(&mut self, bucket: &str) -> Result<Arc<S3Store>, String> {
@@ -82,9 +83,10 @@ impl Opened {
     }
 }
 
-fn folder(path: &PathBuf) -> Result<Arc<dyn ObjectStore>, String> {
-    std::fs::create_dir_all(path).map_err(|error| format!("cannot create the folder {}: {error}", path.display()))?;
-    let store = LocalFileSystem::new_with_prefix(path)
-        .map_err(|error| format!("cannot open the folder {}: {error}", path.display()))?;
-    Ok(Arc::new(store))
+fn check_folder(path: &Path) -> Result<FolderStore, String> {
+    match path.metadata() {
+        Ok(found) if !found.is_dir() => Err(format!("{path:?} is not a folder")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("cannot look at {path:?}: {error}")),
+        _ => Ok(FolderStore::new(path)),
+    }
 }

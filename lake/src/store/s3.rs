@@ -11,7 +11,6 @@ mod copy;
 mod delete;
 mod error;
 mod get;
-mod key;
 mod list;
 mod multipart;
 mod put;
@@ -27,8 +26,9 @@ use object_store::{
 
 pub use aws_sdk_s3::config::Credentials;
 
+use super::key;
+pub use super::key::{to_key, to_path};
 pub use error::S3Failure;
-pub use key::{to_key, to_path};
 
 /// One S3 bucket as an [`ObjectStore`]. Cheap to clone; clones share their connections.
 ///

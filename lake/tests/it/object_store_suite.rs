@@ -3,9 +3,12 @@
 //! Each test opens a store of its own, so the suite's deletions meet nothing but its own objects. The S3 server of
 //! the environment is shared, so there each test stays below a prefix that nobody else has.
 
-use lake::store::s3::{Credentials, S3Store};
+use lake::store::{
+    folder::FolderStore,
+    s3::{Credentials, S3Store},
+};
 use local_s3::{Config, Server};
-use object_store::{ObjectStore, integration, local::LocalFileSystem, memory::InMemory, prefix::PrefixStore};
+use object_store::{ObjectStore, integration, memory::InMemory, prefix::PrefixStore};
 
 /// What the stores differ in where the suite lets them.
 #[derive(Clone, Copy)]
@@ -48,7 +51,7 @@ macro_rules! suite {
 }
 
 suite!(memory: open_memory, Traits { updates: true });
-suite!(local_files: open_local_files, Traits { updates: false });
+suite!(folder: open_folder, Traits { updates: false });
 suite!(local_s3_server: open_local_s3, Traits { updates: true });
 suite!(#[ignore = "needs SLUICE_TEST_S3_BUCKET and the AWS settings of its server"] s3_of_the_environment: open_environment, Traits { updates: true });
 
@@ -79,9 +82,10 @@ async fn open_memory() -> (InMemory, ()) {
     (InMemory::new(), ())
 }
 
-async fn open_local_files() -> (LocalFileSystem, tempfile::TempDir) {
+async fn open_folder() -> (FolderStore, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory for the store");
-    (LocalFileSystem::new_with_prefix(directory.path()).expect("a store in the directory"), directory)
+    // It is not there before the first write.
+    (FolderStore::new(directory.path().join("lake")), directory)
 }
 
 async fn open_local_s3() -> (S3Store, Served) {

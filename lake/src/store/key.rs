@@ -1,9 +1,9 @@
-//! S3's keys as [`Path`]s and back.
+//! Keys as [`Path`]s and back.
 //!
-//! Knows text. Knows nothing of S3 or of what keys mean.
+//! Knows text. Knows nothing of stores or of what keys mean.
 //! Invariant: two different keys never become the same path, and each path that a key became leads back to that key.
 //!
-//! S3 holds keys that a [`Path`] cannot: `a//b`, `/a`, `a/`, `.`, control characters. A segment that a path cannot
+//! S3 holds keys that a [`Path`] cannot: `a//b`, `/a`, `a/`, `.`, control characters; so do folders, in part. A segment that a path cannot
 //! hold, or that looks as if this had been done to it, is written as `%~` and its text, with `%`, `.`, `/` and control
 //! characters percent-encoded. All other segments, and so all keys that people usually choose, stay as they are.
 
@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 const MARK: &str = "%~";
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'.').add(b'/');
 
-/// The path that stands for an S3 key. Different keys have different paths; the empty key, which S3 has not, is the root.
+/// The path that stands for a key. Different keys have different paths; the empty key, which no store has, is the root.
 pub fn to_path(key: &str) -> Path {
     if key.is_empty() {
         return Path::ROOT;
@@ -22,7 +22,7 @@ pub fn to_path(key: &str) -> Path {
 }
 
 /// The path of everything below a common prefix such as `a/b/`, given without its last `/`. Empty is below `/`.
-pub(super) fn prefix_to_path(prefix: &str) -> Path {
+pub(in crate::store) fn prefix_to_path(prefix: &str) -> Path {
     segments_to_path(prefix)
 }
 
@@ -31,7 +31,7 @@ fn segments_to_path(key: &str) -> Path {
     Path::parse(encoded.join("/")).expect("every segment that a path can't hold has just been encoded")
 }
 
-/// The S3 key that a path stands for.
+/// The key that a path stands for.
 pub fn to_key(path: &Path) -> String {
     let decoded: Vec<String> = path.as_ref().split('/').map(decode).collect();
     decoded.join("/")

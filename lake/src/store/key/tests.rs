@@ -20,7 +20,7 @@ fn segment() -> impl Strategy<Value = String> {
 fn key() -> impl Strategy<Value = String> {
     prop::collection::vec(segment(), 1..6)
         .prop_map(|segments| segments.join("/"))
-        .prop_filter("S3 has no empty key", |key| !key.is_empty())
+        .prop_filter("no store has an empty key", |key| !key.is_empty())
 }
 
 proptest! {

@@ -1,0 +1,124 @@
+//! Reading a file or what the system knows of it, piece by piece.
+//!
+//! Knows files and their versions. Knows nothing of how they are found.
+//! Invariant: what is returned is what was asked for: this range of this version, with its true size.
+
+use std::{
+    fs::{File, Metadata},
+    io::{Read, Seek, SeekFrom},
+    ops::Range,
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt, stream};
+use object_store::{Attributes, Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, Result, path};
+
+use super::{
+    blocking,
+    error::{FolderFailure, failed},
+    name::shown,
+};
+
+/// How much is read at a time: enough to hide what a change of threads costs.
+const PIECE_BYTES_MAX: u64 = 256 << 10;
+
+pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Result<GetResult> {
+    // Before it is opened: to open a named pipe is to wait for its writer.
+    let found = std::fs::metadata(file).map_err(failed("look at", file))?;
+    if !found.is_file() {
+        return Err(Error::NotFound { path: shown(file), source: "it is no regular file".into() });
+    }
+    let opened = File::open(file).map_err(failed("open", file))?;
+    let meta = meta(location, &opened.metadata().map_err(failed("look at", file))?);
+    options.check_preconditions(&meta)?;
+    let range = match &options.range {
+        Some(range) => range.as_range(meta.size).map_err(|error| FolderFailure::Other {
+            doing: "read a range of",
+            path: shown(file),
+            detail: error.to_string(),
+        })?,
+        None => 0..meta.size,
+    };
+    let payload = if options.head {
+        stream::empty().boxed()
+    } else {
+        let version = meta.e_tag.clone();
+        Pieces { opened, file: file.to_path_buf(), due: range.clone(), version, at_start: true }.into_stream().boxed()
+    };
+    Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
+}
+
+/// What the system knows of a file, as a listing shows it.
+pub(super) fn meta(location: path::Path, found: &Metadata) -> ObjectMeta {
+    ObjectMeta {
+        location,
+        last_modified: changed_at(found),
+        size: found.len(),
+        e_tag: Some(version(found)),
+        version: None,
+    }
+}
+
+/// The name of a file's version: its time of change in nanoseconds, and its size. Nothing else comes along in a copy.
+pub(super) fn version(found: &Metadata) -> String {
+    let (sign, since) = since_epoch(found);
+    format!("{sign}{:x}-{:x}", since.as_nanos(), found.len())
+}
+
+fn since_epoch(found: &Metadata) -> (&'static str, Duration) {
+    match found.modified().unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH) {
+        Ok(since) => ("", since),
+        Err(before) => ("-", before.duration()),
+    }
+}
+
+/// A file may claim any time; one beyond the calendar is shown as the nearest within.
+fn changed_at(found: &Metadata) -> DateTime<Utc> {
+    let (sign, since) = since_epoch(found);
+    let since = chrono::TimeDelta::from_std(since).ok();
+    let time = if sign.is_empty() {
+        since.and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since))
+    } else {
+        since.and_then(|since| DateTime::UNIX_EPOCH.checked_sub_signed(since))
+    };
+    time.unwrap_or(if sign.is_empty() { DateTime::<Utc>::MAX_UTC } else { DateTime::<Utc>::MIN_UTC })
+}
+
+/// The bytes of one range of an open file.
+struct Pieces {
+    opened: File,
+    file: PathBuf,
+    /// The bytes still due.
+    due: Range<u64>,
+    version: Option<String>,
+    at_start: bool,
+}
+
+impl Pieces {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        stream::try_unfold(self, |mut pieces| blocking(move || Ok(pieces.next()?.map(|bytes| (bytes, pieces)))))
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>> {
+        let length = PIECE_BYTES_MAX.min(self.due.end - self.due.start);
+        if length == 0 {
+            return Ok(None);
+        }
+        let failed = failed("read", &self.file);
+        if std::mem::take(&mut self.at_start) {
+            self.opened.seek(SeekFrom::Start(self.due.start)).map_err(&failed)?;
+        }
+        let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        (&mut self.opened).take(length).read_to_end(&mut piece).map_err(&failed)?;
+        let now = version(&self.opened.metadata().map_err(&failed)?);
+        if piece.len() as u64 != length || self.version.as_ref() != Some(&now) {
+            let (doing, path) = ("read", shown(&self.file));
+            return Err(FolderFailure::Other { doing, path, detail: "it was changed meanwhile".to_owned() }.into());
+        }
+        self.due.start += length;
+        Ok(Some(piece.into()))
+    }
+}

@@ -1,0 +1,164 @@
+//! Listing: walking a folder, and telling what in it can't be an object.
+//!
+//! Knows the kinds of files. Knows nothing of what keys mean.
+//! Invariant: nothing is passed over in silence but folders, and files that are still being written.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError},
+};
+
+use futures::{Stream, TryStreamExt, stream};
+use object_store::{Error, ListResult, ObjectMeta, Result, path};
+use walkdir::{DirEntry, WalkDir};
+
+use super::{
+    Folder, blocking,
+    error::{failed, is_absence},
+    name::{is_staging, shown, to_file, to_text},
+    read::meta,
+};
+use crate::store::key::{to_key, to_path};
+
+/// How many entries are looked at before the listing comes back to who waits for it.
+const ENTRIES_AT_ONCE: usize = 1_000;
+
+const NOT_TEXT: &str = "its name is not UTF-8; rename it";
+const NOT_A_FILE: &str = "it is no regular file but a named pipe, a socket or a device; move it elsewhere";
+const LEADS_NOWHERE: &str = "it is a link that leads to nothing, or round in a circle; mend or remove it";
+
+/// Something that a listing met.
+pub(in crate::store) enum Found {
+    /// An object.
+    Object(ObjectMeta),
+    /// What can't be an object, by a text that resembles its key.
+    Unfit(String),
+}
+
+impl Found {
+    pub(super) fn into_object(self) -> Option<ObjectMeta> {
+        match self {
+            Self::Object(meta) => Some(meta),
+            Self::Unfit(_) => None,
+        }
+    }
+}
+
+/// What to list.
+pub(super) struct Walk {
+    folder: Arc<Folder>,
+    /// `None` for a prefix that no folder can have.
+    start: Option<PathBuf>,
+    after: Option<String>,
+}
+
+impl Walk {
+    /// All below a folder, if one is given.
+    pub(super) fn below(folder: &Arc<Folder>, prefix: Option<&path::Path>) -> Self {
+        let start = to_file(&folder.root, prefix.unwrap_or(&path::Path::ROOT));
+        Self { folder: Arc::clone(folder), start, after: None }
+    }
+
+    /// Leaves out the offset's key and all before it.
+    pub(super) fn after(self, offset: Option<&path::Path>) -> Self {
+        Self { after: offset.map(to_key), ..self }
+    }
+
+    fn entries(&self, depth_max: usize) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
+        let walk = |start| WalkDir::new(start).min_depth(1).max_depth(depth_max).follow_links(true);
+        self.start.as_ref().map(walk).into_iter().flatten()
+    }
+
+    /// The objects and the folders directly below one folder.
+    pub(super) fn one_level(self) -> Result<ListResult> {
+        let mut result = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
+        for entry in self.entries(1) {
+            if let Ok(entry) = &entry
+                && entry.file_type().is_dir()
+            {
+                match to_text(&self.folder.root, entry.path()) {
+                    Ok(key) => result.common_prefixes.push(to_path(&key)),
+                    Err(culprit) => self.folder.tell(&culprit, NOT_TEXT),
+                }
+                continue;
+            }
+            result.objects.extend(self.found(entry)?.and_then(Found::into_object));
+        }
+        result.common_prefixes.sort_unstable();
+        result.objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
+        Ok(result)
+    }
+
+    /// What an entry is; `None` for a folder, and for what is not to be listed.
+    fn found(&self, entry: walkdir::Result<DirEntry>) -> Result<Option<Found>> {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return self.unreadable(error),
+        };
+        let file = entry.path();
+        if entry.file_type().is_dir() || is_staging(file) {
+            return Ok(None);
+        }
+        let key = match to_text(&self.folder.root, file) {
+            Ok(key) => key,
+            Err(culprit) => return Ok(Some(self.unfit(file, &culprit, NOT_TEXT))),
+        };
+        if self.after.as_ref().is_some_and(|after| key <= *after) {
+            return Ok(None);
+        }
+        if !entry.file_type().is_file() {
+            return Ok(Some(self.unfit(file, file, NOT_A_FILE)));
+        }
+        match entry.metadata() {
+            Ok(found) => Ok(Some(Found::Object(meta(to_path(&key), &found)))),
+            Err(error) => self.unreadable(error),
+        }
+    }
+
+    /// What can't be looked at: gone meanwhile, a link that leads nowhere, or a reason to end the listing.
+    fn unreadable(&self, error: walkdir::Error) -> Result<Option<Found>> {
+        let file = error.path().unwrap_or(&self.folder.root).to_path_buf();
+        let is_start = error.depth() == 0;
+        let is_loop = error.loop_ancestor().is_some();
+        let error = std::io::Error::from(error);
+        let is_link = !is_start && file.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink());
+        match error.kind() {
+            _ if is_loop => Ok(Some(self.unfit(&file, &file, LEADS_NOWHERE))),
+            std::io::ErrorKind::PermissionDenied => Err(failed("list", &file)(error)),
+            _ if is_link => Ok(Some(self.unfit(&file, &file, LEADS_NOWHERE))),
+            kind if is_absence(kind) => Ok(None),
+            _ => Err(failed("list", &file)(error)),
+        }
+    }
+
+    fn unfit(&self, file: &Path, culprit: &Path, why: &str) -> Found {
+        self.folder.tell(culprit, why);
+        Found::Unfit(shown(file.strip_prefix(&self.folder.root).unwrap_or(file)))
+    }
+}
+
+impl Folder {
+    /// Says once that something is no object.
+    fn tell(&self, file: &Path, why: &str) {
+        let is_new = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_path_buf());
+        if is_new {
+            tracing::warn!("{} is ignored: {why}", shown(file));
+        }
+    }
+}
+
+pub(super) fn stream(walk: Walk) -> impl Stream<Item = Result<Found>> + Send + 'static {
+    let entries = walk.entries(usize::MAX);
+    let pages = stream::try_unfold(Some((walk, entries)), async |left| {
+        let Some((walk, mut entries)) = left else { return Ok::<_, Error>(None) };
+        let (page, left) = blocking(move || {
+            let looked_at: Vec<_> = entries.by_ref().take(ENTRIES_AT_ONCE).collect();
+            let is_last = looked_at.len() < ENTRIES_AT_ONCE;
+            let page: Vec<_> = looked_at.into_iter().filter_map(|entry| walk.found(entry).transpose()).collect();
+            Ok((page, (!is_last).then_some((walk, entries))))
+        })
+        .await?;
+        Ok(Some((stream::iter(page), left)))
+    });
+    pages.try_flatten()
+}

@@ -1,0 +1,272 @@
+//! A lake in a folder: every file that can be an object is one, and whatever else stands there is accounted for.
+
+use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt, path::PathBuf, process::Command};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use lake::{
+    ErrorKind,
+    keys::{Key, Prefix, ZoneName},
+    settings::LakeUrls,
+    store::{
+        Created, Lake, Listed,
+        folder::{FolderFailure, FolderStore},
+        s3::to_path,
+    },
+};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, WriteMultipart};
+
+use crate::ledger::{folder_lake, stream};
+
+struct Folder {
+    lake: Lake,
+    root: tempfile::TempDir,
+}
+
+impl Folder {
+    async fn new() -> Self {
+        let (lake, root) = folder_lake().await;
+        Self { lake, root }
+    }
+
+    fn raw(&self, name: &str) -> PathBuf {
+        self.root.path().join("raw/events").join(name)
+    }
+
+    fn land(&self, name: &str, body: &str) {
+        fs::create_dir_all(self.raw(name).parent().unwrap()).unwrap();
+        fs::write(self.raw(name), body).unwrap();
+    }
+
+    async fn list(&self, after: Option<&str>) -> BTreeMap<String, Listed> {
+        let after = after.map(raw_key);
+        let listed: Vec<_> = self.lake.list(&Prefix::Raw(&stream()), after.as_ref()).try_collect().await.unwrap();
+        let name = |listed: &Listed| listed.key.strip_prefix("raw/events/").unwrap().to_owned();
+        listed.into_iter().map(|listed| (name(&listed), listed)).collect()
+    }
+}
+
+fn raw_key(name: &str) -> Key {
+    Key::Raw { stream: stream(), rest: name.to_owned() }
+}
+
+const NAMES: &[&str] = &[
+    "a.json#1",
+    "#7",
+    "b.json",
+    "line\nfeed",
+    "tab\t",
+    "\u{1b}[31m",
+    "per%2Fcent",
+    "%~marked",
+    "deep/er/c#2",
+    "ünï-日本",
+    ".hidden",
+    "back\\slash",
+    "two..dots",
+    "star*?[x]",
+];
+
+#[tokio::test]
+async fn every_name_that_is_text_is_a_key_that_can_be_listed_and_read() {
+    let folder = Folder::new().await;
+    for name in NAMES {
+        folder.land(name, name);
+    }
+    let listed = folder.list(None).await;
+    let mut expected = NAMES.to_vec();
+    expected.sort_unstable();
+    assert_eq!(listed.keys().collect::<Vec<_>>(), expected);
+    for (name, listed) in listed {
+        let key = raw_key(&name);
+        assert!(listed.is_object);
+        assert_eq!(folder.lake.read(&key).await.unwrap(), Some(Bytes::from(name.clone())));
+        assert_eq!(folder.lake.head(&key).await.unwrap().unwrap(), listed);
+        let opened = folder.lake.open_version(&key, &listed.etag).await.unwrap();
+        assert_eq!(opened.bytes().await.unwrap(), name.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_listing_after_a_key_shows_what_sorts_after_it() {
+    let folder = Folder::new().await;
+    for name in NAMES {
+        folder.land(name, "");
+    }
+    for after in NAMES {
+        let mut expected: Vec<_> = NAMES.iter().filter(|name| *name > after).collect();
+        expected.sort_unstable();
+        assert_eq!(folder.list(Some(after)).await.keys().collect::<Vec<_>>(), expected, "after {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_follows_from_size_and_time_alone() {
+    let folder = Folder::new().await;
+    folder.land("a.json", "[1]");
+    let before = folder.list(None).await;
+    let copied = Command::new("cp").arg("-a").args([folder.raw("a.json"), folder.raw("copy.json")]).status().unwrap();
+    assert!(copied.success());
+    fs::rename(folder.raw("copy.json"), folder.raw("a.json")).unwrap();
+    assert_eq!(folder.list(None).await, before, "another inode, and the same version");
+
+    let file = fs::File::options().write(true).open(folder.raw("a.json")).unwrap();
+    let changed = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(changed + std::time::Duration::from_nanos(1)).unwrap();
+    let after = folder.list(None).await;
+    assert_ne!(after["a.json"].etag, before["a.json"].etag);
+    let refused = folder.lake.open_version(&raw_key("a.json"), &before["a.json"].etag).await;
+    assert!(matches!(refused, Err(object_store::Error::Precondition { .. })));
+}
+
+#[tokio::test]
+async fn what_can_not_be_an_object_is_listed_as_such_and_never_read() {
+    let folder = Folder::new().await;
+    folder.land("a.json", "[]");
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9\n.json");
+    fs::write(folder.raw("").join(name), "[]").unwrap();
+    assert!(Command::new("mkfifo").arg(folder.raw("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("nothing", folder.raw("dangling")).unwrap();
+    std::os::unix::fs::symlink("circle", folder.raw("circle")).unwrap();
+    std::os::unix::fs::symlink(".", folder.raw("loop")).unwrap();
+
+    let listed = folder.list(None).await;
+    let objects: Vec<_> = listed.iter().map(|(name, listed)| (name.as_str(), listed.is_object)).collect();
+    let expected = [
+        ("a.json", true),
+        ("caf\\xe9\\n.json", false),
+        ("circle", false),
+        ("dangling", false),
+        ("loop", false),
+        ("pipe", false),
+    ];
+    assert_eq!(objects, expected);
+    // To open a pipe that nobody writes to would be to wait for ever.
+    assert_eq!(folder.lake.read(&raw_key("pipe")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn links_are_followed_to_files_and_to_folders() {
+    let folder = Folder::new().await;
+    folder.land("a.json", "[1]");
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("far.json"), "[2]").unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), folder.raw("there")).unwrap();
+    std::os::unix::fs::symlink("a.json", folder.raw("again.json")).unwrap();
+    let listed = folder.list(None).await;
+    assert_eq!(listed.keys().collect::<Vec<_>>(), ["a.json", "again.json", "there/far.json"]);
+    assert!(listed.values().all(|listed| listed.is_object));
+    assert_eq!(folder.lake.read(&raw_key("there/far.json")).await.unwrap(), Some(Bytes::from_static(b"[2]")));
+}
+
+#[tokio::test]
+async fn opening_reading_and_listing_create_nothing_and_the_first_write_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("lake");
+    let lake = Lake::open(&LakeUrls::below(&format!("file://{}", root.display())).unwrap()).await.unwrap();
+    assert_eq!(lake.read(&Key::Probe).await.unwrap(), None);
+    assert!(lake.streams().await.unwrap().is_empty());
+    for name in ZoneName::ALL {
+        lake.check_reachable(name).await.unwrap();
+    }
+    assert!(!root.exists());
+    assert_eq!(lake.create(&Key::Probe, Bytes::new()).await.unwrap(), Created::Ours);
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_a_zone_is_told_when_the_lake_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("raw"), "").unwrap();
+    let urls = LakeUrls::below(&format!("file://{}", folder.path().display())).unwrap();
+    let error = Lake::open(&urls).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("is not a folder"), "{error}");
+}
+
+/// A store in a folder, and the names of all files in it, hidden ones too.
+fn store() -> (FolderStore, tempfile::TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    (FolderStore::new(root.path()), root)
+}
+
+fn files(root: &tempfile::TempDir) -> Vec<String> {
+    let names = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+#[tokio::test]
+async fn a_file_that_is_still_being_written_is_never_listed() {
+    let (store, root) = store();
+    let path = to_path("large#1");
+    let mut upload = store.put_multipart(&path).await.unwrap();
+    upload.put_part("half of it".into()).await.unwrap();
+    assert_eq!(files(&root).len(), 1, "it is there");
+    assert!(store.list(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
+    let mut upload = WriteMultipart::new(upload);
+    upload.write(b", and the rest");
+    upload.finish().await.unwrap();
+    assert_eq!(files(&root), ["large#1"]);
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "half of it, and the rest");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_leaves_nothing() {
+    let (store, root) = store();
+    let mut upload = store.put_multipart(&to_path("a")).await.unwrap();
+    upload.put_part("half".into()).await.unwrap();
+    upload.abort().await.unwrap();
+    drop(store.put_multipart(&to_path("b")).await.unwrap());
+    assert_eq!(files(&root), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_creates_of_one_name_one_wins_and_its_bytes_stand() {
+    let (store, root) = store();
+    let path = to_path("deep/commit.json");
+    let creates = (0..32).map(|number: u32| {
+        let (store, path) = (store.clone(), path.clone());
+        tokio::spawn(async move {
+            let created = store.put_opts(&path, number.to_string().into(), PutMode::Create.into()).await;
+            match created {
+                Ok(_) => Some(number),
+                Err(object_store::Error::AlreadyExists { .. }) => None,
+                Err(error) => panic!("{error}"),
+            }
+        })
+    });
+    let mut winners = Vec::new();
+    for create in creates.collect::<Vec<_>>() {
+        winners.extend(create.await.unwrap());
+    }
+    let [winner] = winners[..] else { panic!("{winners:?}") };
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), winner.to_string());
+    assert_eq!(fs::read_dir(root.path().join("deep")).unwrap().count(), 1, "the losers left nothing");
+}
+
+#[tokio::test]
+async fn a_location_never_leads_out_of_the_folder() {
+    let (store, root) = store();
+    let outside = root.path().with_extension("outside");
+    for location in ["..", "a/../../b", "/", "a//b", "a\0", "./a", "%~%0A%2F..%2F..%2Fa"] {
+        let path = to_path(location);
+        assert!(matches!(store.get(&path).await, Err(object_store::Error::NotFound { .. })), "{location:?}");
+        if location != "%~%0A%2F..%2F..%2Fa" {
+            assert!(store.put(&path, "x".into()).await.is_err(), "{location:?}");
+        }
+        assert!(store.list(Some(&path)).try_collect::<Vec<_>>().await.unwrap().is_empty(), "{location:?}");
+    }
+    assert!(!outside.exists());
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_an_error_and_no_mixture() {
+    let (store, root) = store();
+    let path = to_path("a");
+    store.put(&path, vec![b'a'; 1 << 20].into()).await.unwrap();
+    let mut body = store.get(&path).await.unwrap().into_stream();
+    assert!(body.try_next().await.unwrap().unwrap().len() < 1 << 20, "in pieces");
+    fs::write(root.path().join("a"), vec![b'b'; (1 << 20) - 1]).unwrap();
+    let error = body.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(FolderFailure::of(&error).unwrap().to_string().contains("changed meanwhile"), "{error}");
+}
