@@ -8,12 +8,16 @@ use lake::{
     clock::{Clock, Timestamp},
     dead_letter::Reason,
     ids::{BatchId, StreamName},
-    keys::Key,
+    keys::{Key, Prefix, ZoneName},
     ledger::{Commit, FromCommitFile, Ledger, Outcome, Totals},
+    settings::Problems,
 };
 use serde::Serialize;
 
-use crate::discover::{CommittedInputs, KnownInputs, KnownOnes, discover};
+use crate::{
+    discover::{CommittedInputs, KnownInputs, KnownOnes, discover},
+    recover::refuse_orphaned_rows,
+};
 
 /// How far a stream is. Its JSON form is what scripts read: add fields, never rename them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,9 +81,14 @@ impl FromCommitFile for Summary {
 /// Finds out how far a stream is. Changes nothing.
 ///
 /// # Errors
-/// Kind `Corrupt` when the ledger is damaged, `Retry` when a store can't be reached.
+/// Kind `Corrupt` when the ledger is damaged or gone, `Invalid` when there is no such stream, `Retry` when a store
+/// can't be reached.
 pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error> {
     let mut history = ledger.history::<Summary>().await?;
+    if history.last.is_none() && ledger.plans_after(None).await?.is_empty() {
+        refuse_orphaned_rows(ledger).await?;
+        refuse_unknown(ledger).await?;
+    }
     let batches_committed = history.last.map_or(0, BatchId::number);
     let mut known = KnownInputs::default();
     let mut totals = Totals::default();
@@ -115,13 +124,41 @@ pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error>
     })
 }
 
+/// Refuses a stream that has neither a ledger nor anything in the raw zone: its name is mistyped, or the lake's is.
+///
+/// # Errors
+/// [`Error::Settings`] naming the streams that there are, or [`Error::NoLake`]; [`Error::Store`] when the store failed.
+pub(crate) async fn refuse_unknown(ledger: &Ledger) -> Result<(), Error> {
+    let (lake, stream) = (ledger.lake(), ledger.stream());
+    let streams = lake.streams().await?;
+    if streams.contains(stream) || lake.list(&Prefix::Raw(stream), None).try_next().await?.is_some() {
+        return Ok(());
+    }
+    lake.check_exists().await?;
+    let names: Vec<_> = streams.iter().map(|name| format!("{:?}", name.as_str())).collect();
+    let names = if names.is_empty() { "no stream".to_owned() } else { names.join(", ") };
+    let mut problems = Problems::default();
+    let place = lake.zone(ZoneName::Checkpoints);
+    problems.add("--stream", format!("unknown stream {:?}; the lake has: {names} ({place})", stream.as_str()));
+    problems.into_result()
+}
+
+/// A number of things: `1 batch`, `2 batches`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    let ending = if thing.ends_with("ch") { "es" } else { "s" };
+    format!("{count} {thing}{}", if count == 1 { "" } else { ending })
+}
+
 impl Status {
     /// The status for a person, one fact per line.
     pub fn text(&self) -> String {
-        let last = self.last_commit_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
+        let batches = match self.last_commit_at {
+            Some(last) => format!("{} committed, the last at {last}", self.batches_committed),
+            None => "none yet".to_owned(),
+        };
         let mut lines = vec![
             format!("stream         {}", self.stream),
-            format!("batches        {} committed, the last at {last}", self.batches_committed),
+            format!("batches        {batches}"),
             format!(
                 "objects        {} ingested, {} dead-lettered, {} pending, {} ignored, {} missing, {} changed, {} unchanged",
                 self.objects_ingested,
@@ -133,8 +170,10 @@ impl Status {
                 self.objects_unchanged
             ),
             format!(
-                "records        {} read = {} rows + {} dead letters",
-                self.records_read, self.rows, self.dead_letters
+                "records        {} read = {} + {}",
+                self.records_read,
+                counted(self.rows, "row"),
+                counted(self.dead_letters, "dead letter")
             ),
         ];
         let reasons = self.dead_letters_by_reason.iter();

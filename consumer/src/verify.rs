@@ -2,7 +2,7 @@
 //!
 //! Reads every committed file whole. Changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -10,11 +10,16 @@ use lake::{
     Error, ErrorKind,
     error::describe,
     ids::{BatchId, sha256_hex},
-    keys::Key,
+    keys::{Key, Prefix},
     ledger::{Commit, Ledger, OutputFile, Totals},
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::Serialize;
+
+use crate::{
+    recover::refuse_orphaned_rows,
+    status::{counted, refuse_unknown},
+};
 
 /// How many files are read at a time.
 const READS_AT_ONCE: usize = 4;
@@ -41,26 +46,26 @@ pub struct Verification {
 /// Holds a stream's ledger to its store.
 ///
 /// # Errors
-/// [`Error::Store`] when the store can't be reached. Whatever is wrong with the ledger or the files is no error but a
-/// violation.
+/// [`Error::Settings`] or [`Error::NoLake`] when there is no such stream, [`Error::Store`] when the store can't be
+/// reached. Whatever is wrong with the ledger or the files is no error but a violation.
 pub async fn verify(ledger: &Ledger) -> Result<Verification, Error> {
     let mut verifier = Verifier { ledger, violations: Vec::new(), inputs: HashMap::new() };
     let mut totals = Totals::default();
     let (mut batches, mut files) = (0, 0);
-    let numbers = match ledger.commits_after(None).await {
-        Ok(numbers) => numbers,
-        Err(error) => verifier.violation(error)?.unwrap_or_default(),
-    };
-    for batch in numbers {
+    for batch in verifier.batches().await? {
+        batches += 1;
         let commit = match ledger.commit(batch).await {
             Ok(Some(commit)) => commit,
-            Ok(None) => continue,
+            Ok(None) => {
+                let key = Key::Commit { stream: ledger.stream().clone(), batch };
+                verifier.violations.push(format!("{key} is missing, though a later batch is committed; restore it"));
+                continue;
+            }
             Err(error) => {
                 verifier.violation::<()>(error)?;
                 continue;
             }
         };
-        batches += 1;
         files += commit.files.len() as u64;
         totals.add(&commit.totals);
         verifier.plan(&commit).await?;
@@ -92,6 +97,47 @@ impl Verifier<'_> {
         }
         self.violations.push(describe(&error));
         Ok(None)
+    }
+
+    /// The committed batches, and what their numbers and those of the plans tell.
+    async fn batches(&mut self) -> Result<Vec<BatchId>, Error> {
+        let mut batches = BTreeSet::new();
+        let mut listing = self.ledger.lake().list(&Prefix::Commits(self.ledger.stream()), None);
+        while let Some(listed) = listing.try_next().await? {
+            match Key::parse(&listed.key) {
+                Ok(Key::Commit { batch, .. }) => {
+                    batches.insert(batch);
+                }
+                _ => self.violations.push(format!("{} is no file of a ledger; move it elsewhere", listed.key)),
+            }
+        }
+        let last = batches.last().copied();
+        // A listing may have left out what is there: a number without a commit shows when it is read.
+        batches.extend((1..last.map_or(1, BatchId::number)).filter_map(BatchId::new));
+        let is_planned = self.plans(last).await?;
+        if last.is_none() && !is_planned && self.violations.is_empty() {
+            match refuse_orphaned_rows(self.ledger).await {
+                Ok(_) => refuse_unknown(self.ledger).await?,
+                Err(error) => drop(self.violation::<()>(error)?),
+            }
+        }
+        Ok(batches.into_iter().collect())
+    }
+
+    /// Whether there is a plan after the last committed batch. One batch is executed at a time, so there is one at most.
+    async fn plans(&mut self, last: Option<BatchId>) -> Result<bool, Error> {
+        let plans = match self.ledger.plans_after(last).await {
+            Ok(plans) => plans,
+            Err(error) => self.violation(error)?.unwrap_or_default(),
+        };
+        let next = last.map_or(BatchId::FIRST, BatchId::next);
+        for batch in plans.iter().filter(|batch| **batch > next) {
+            let key = Key::Plan { stream: self.ledger.stream().clone(), batch: *batch };
+            let next = next.number();
+            self.violations
+                .push(format!("{key} is there, though batch {next} is not committed; restore what is missing"));
+        }
+        Ok(!plans.is_empty())
     }
 
     async fn plan(&mut self, commit: &Commit) -> Result<(), Error> {
@@ -172,13 +218,17 @@ impl Verification {
     /// The result for a person.
     pub fn text(&self) -> String {
         let mut lines = vec![format!(
-            "{} batches, {} files: {} records read = {} rows + {} dead letters",
-            self.batches, self.files, self.records_read, self.rows, self.dead_letters
+            "looked at {} and {}: {} read = {} + {}",
+            counted(self.batches, "batch"),
+            counted(self.files, "file"),
+            counted(self.records_read, "record"),
+            counted(self.rows, "row"),
+            counted(self.dead_letters, "dead letter")
         )];
         lines.extend(self.violations.iter().map(|violation| format!("VIOLATION: {violation}")));
         lines.push(match self.violations.len() {
             0 => "ok: the ledger and the store agree".to_owned(),
-            count => format!("{count} violations"),
+            count => counted(count as u64, "violation"),
         });
         lines.join("\n")
     }

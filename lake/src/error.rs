@@ -48,6 +48,13 @@ pub enum Error {
         source: object_store::Error,
     },
 
+    /// There is nothing where the settings say that the lake is.
+    #[error("there is no lake at {url}: correct LAKE_URL or CHECKPOINTS_URL, or run a consumer, which creates it")]
+    NoLake {
+        /// Where it was looked for.
+        url: String,
+    },
+
     /// The store accepted a second create of one key, so that two consumers could both win a batch.
     #[error(
         "the store of zone {zone} at {url} ignores conditional creates (If-None-Match), so batches could be committed \
@@ -89,9 +96,10 @@ impl Error {
     /// What to do about the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Settings(_) | Self::ConditionalCreateIgnored { .. } | Self::ConditionalDeleteIgnored { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Settings(_)
+            | Self::NoLake { .. }
+            | Self::ConditionalCreateIgnored { .. }
+            | Self::ConditionalDeleteIgnored { .. } => ErrorKind::Invalid,
             Self::Store { source, .. } => crate::store::kind_of(source),
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Bug(_) => ErrorKind::Bug,

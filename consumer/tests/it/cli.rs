@@ -227,6 +227,96 @@ fn a_raw_folder_that_was_copied_with_its_times_is_not_read_again() {
 }
 
 #[test]
+fn an_unknown_stream_is_exit_2_with_those_that_there_are_and_one_that_has_landed_is_pending() {
+    let here = Here::new();
+    for command in ["status", "verify"] {
+        let (code, stdout, stderr) = here.run(&[command, "--stream", "events"]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        let words = format!("there is no lake at file://{}/lake:", here.path().display());
+        assert!(stderr.contains(&words), "{stderr}");
+    }
+    assert!(!here.path().join("lake").exists(), "whoever only looks creates nothing");
+
+    here.land("a.json", "[{\"id\": 1}]");
+    let (code, status) = here.json(&["status", "--stream", "events", "--json"]);
+    assert_eq!((code, &status["objects_pending"]), (Some(0), &Value::from(1)));
+    assert!(here.run(&["status", "--stream", "events"]).1.contains("batches        none yet"));
+    assert_eq!(here.run(ONCE).0, Some(0));
+    for command in ["status", "verify"] {
+        let (code, stdout, stderr) = here.run(&[command, "--stream", "evnets"]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(stderr.contains("--stream: unknown stream \"evnets\"; the lake has: \"events\""), "{stderr}");
+    }
+}
+
+#[test]
+fn a_ledger_that_is_gone_as_a_whole_is_exit_3() {
+    let here = Here::new();
+    here.land("a.json", "[{\"id\": 1}]");
+    assert_eq!(here.run(ONCE).0, Some(0));
+    fs::remove_dir_all(here.path().join("lake/checkpoints")).unwrap();
+    let words = "checkpoints/events: has no plan and no commit, though bronze/events/";
+    let (code, _, stderr) = here.run(&["status", "--stream", "events"]);
+    assert_eq!(code, Some(3), "{stderr}");
+    assert!(stderr.contains(words), "{stderr}");
+    let (code, found) = here.json(&["verify", "--stream", "events", "--json"]);
+    assert_eq!((code, &found["ok"]), (Some(3), &Value::Bool(false)));
+    assert!(found["violations"][0].as_str().unwrap().contains(words), "{found}");
+}
+
+/// A lake of three batches, of one row each.
+fn three_batches() -> (Here, std::path::PathBuf) {
+    let here = Here::new();
+    for name in ["a.json", "b.json", "c.json"] {
+        here.land(name, "[{\"id\": 1}]");
+        assert_eq!(here.run(ONCE).0, Some(0));
+    }
+    let ledger = here.path().join("lake/checkpoints/events");
+    (here, ledger)
+}
+
+fn ledger_file(folder: &str, batch: u64) -> String {
+    format!("{folder}/{batch:020}.json")
+}
+
+#[test]
+fn verify_tells_every_commit_that_is_missing_and_looks_at_the_rest() {
+    let (here, ledger) = three_batches();
+    let (_, text, _) = here.run(&["verify", "--stream", "events"]);
+    assert!(text.contains("looked at 3 batches and 3 files: 3 records read = 3 rows + 0 dead letters"), "{text}");
+
+    fs::remove_file(ledger.join(ledger_file("commits", 2))).unwrap();
+    fs::write(ledger.join("commits/notes.txt"), "").unwrap();
+    let (code, text, _) = here.run(&["verify", "--stream", "events"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("looked at 3 batches and 2 files: 2 records read = 2 rows + 0 dead letters"), "{text}");
+    let missing = format!("VIOLATION: checkpoints/events/{} is missing", ledger_file("commits", 2));
+    assert!(text.contains(&missing) && text.contains("notes.txt") && text.contains("\n2 violations"), "{text}");
+}
+
+#[test]
+fn verify_tells_a_damaged_commit_and_what_it_looked_at() {
+    let (here, ledger) = three_batches();
+    fs::write(ledger.join(ledger_file("commits", 3)), "{").unwrap();
+    let (code, text, _) = here.run(&["verify", "--stream", "events"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("looked at 3 batches and 2 files") && text.contains("\n1 violation"), "{text}");
+}
+
+#[test]
+fn verify_tells_a_plan_whose_commits_before_it_are_gone() {
+    let (here, ledger) = three_batches();
+    fs::remove_file(ledger.join(ledger_file("commits", 3))).unwrap();
+    assert_eq!(here.run(&["verify", "--stream", "events"]).0, Some(0), "a batch that was not committed yet");
+    fs::remove_file(ledger.join(ledger_file("commits", 2))).unwrap();
+    let (code, text, _) = here.run(&["verify", "--stream", "events"]);
+    assert_eq!(code, Some(3), "{text}");
+    let words = format!("{} is there, though batch 2 is not committed", ledger_file("plans", 3));
+    assert!(text.contains(&words), "{text}");
+    assert!(text.contains("looked at 1 batch and 1 file: 1 record read = 1 row + 0 dead letters"), "{text}");
+}
+
+#[test]
 fn nobody_listening_is_exit_4_with_the_url() {
     // A port that was free a moment ago, and that nothing else on this machine is told of.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

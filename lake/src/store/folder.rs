@@ -62,6 +62,12 @@ impl FolderStore {
         walk::stream(Walk::below(&self.folder, prefix).after(offset))
     }
 
+    /// Whether the folder is there.
+    pub(super) async fn exists(&self) -> Result<bool> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || folder.root.try_exists().map_err(error::failed("look at", &folder.root))).await
+    }
+
     fn objects(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let found = self.walk(prefix, offset);
         found.try_filter_map(async |found| Ok(found.into_object())).boxed()

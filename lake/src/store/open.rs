@@ -42,6 +42,23 @@ impl Lake {
     }
 }
 
+impl Lake {
+    /// Makes sure that the ledgers' folder is there, where they lie in one: to one who only reads, a mistyped
+    /// `file://` is an empty lake. An S3 store tells a missing bucket by itself.
+    ///
+    /// # Errors
+    /// [`Error::NoLake`] when it is not; [`Error::Store`] when that can't be found out.
+    pub async fn check_exists(&self) -> Result<(), Error> {
+        let zone = self.zone(ZoneName::Checkpoints);
+        let Some(folder) = &zone.folder else { return Ok(()) };
+        if folder.exists().await.map_err(Error::store(format!("look at {zone}")))? {
+            return Ok(());
+        }
+        let url = zone.url().strip_suffix("/checkpoints").unwrap_or(zone.url()).to_owned();
+        Err(Error::NoLake { url })
+    }
+}
+
 /// The stores opened so far, by what tells them apart.
 #[derive(Default)]
 struct Opened {
