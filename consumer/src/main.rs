@@ -34,7 +34,10 @@ fn main() -> ExitCode {
 
 async fn run(args: &ConsumerArgs) -> Result<ExitCode, Error> {
     let Settings { urls, action } = settings::check(args)?;
-    let lake = Lake::open(&urls).await?;
+    let lake = match action {
+        Action::Run { .. } => Lake::open(&urls).await?,
+        Action::Status { .. } | Action::Verify { .. } => Lake::open_to_look(&urls).await?,
+    };
     match action {
         Action::Run { definition, once } => {
             let workers = available_parallelism().map_or(1, usize::from);

@@ -40,7 +40,9 @@ pub enum Error {
     Settings(Problems),
 
     /// The store refused or failed an operation.
-    #[error("cannot {doing}")]
+    ///
+    /// What is wrong comes first, for those who read one line and no further.
+    #[error("{}; cannot {doing}", crate::store::reason(source))]
     Store {
         /// What this layer was doing, and where.
         doing: String,
@@ -124,13 +126,14 @@ pub fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = error.to_string();
+        let from_store = error.downcast_ref::<object_store::Error>();
+        let words = from_store.map_or_else(|| error.to_string(), crate::store::reason);
         // Some libraries print their cause as a part of their own text.
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
         }
-        cause = error.source();
+        cause = if from_store.is_some() { None } else { error.source() };
     }
     escape_control(&text)
 }

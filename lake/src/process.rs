@@ -27,7 +27,7 @@ pub fn read_dotenv() {
 /// A panic is reported as a bug and ends the process with exit code 5: a wrong state is never papered over.
 pub fn init(level: &str) {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{level},aws_config=warn,aws_smithy_runtime=warn")));
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},aws_config=error,aws_smithy_runtime=warn")));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -113,6 +113,13 @@ impl StoreUrl {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Whatever stands before an @ in the host's place may be a password, and is not repeated.
+        let after_scheme = text.split_once(':').map_or(text, |(_, rest)| rest).trim_start_matches('/');
+        let host = after_scheme.split('/').next().unwrap_or_default();
+        if !text.starts_with("file:///") && (host.contains('@') || host.contains(':') && text.contains('@')) {
+            let what = "credentials do not belong in the URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+            return Err(what.to_owned());
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("{text:?} is not a URL; write s3://bucket/prefix, file:///folder or memory://"));
         };
@@ -181,9 +188,12 @@ impl fmt::Display for StoreUrl {
 pub struct Problems(Vec<(String, String)>);
 
 impl Problems {
-    /// Notes one mistake under the name of the flag, variable or key it stands in.
+    /// Notes one mistake under the name of the flag, variable or key it stands in; the same one only once.
     pub fn add(&mut self, name: impl Into<String>, what: impl Into<String>) {
-        self.0.push((name.into(), what.into()));
+        let problem = (name.into(), what.into());
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
     }
 
     /// The value, or `None` with the mistake noted.

@@ -271,6 +271,29 @@ impl fmt::Debug for Zone {
     }
 }
 
+/// What is wrong, in the words of who found it: without the layers around it, such as `Generic S3 error`.
+pub fn reason(error: &object_store::Error) -> String {
+    use object_store::Error::{
+        AlreadyExists, Generic, NotFound, NotModified, NotSupported, PermissionDenied, Precondition, Unauthenticated,
+    };
+    match (s3::S3Failure::of(error), error) {
+        // Whether a write happened is for the program to find out, not for the one who is told that it failed.
+        (Some(s3::S3Failure::UnknownOutcome { cause, .. }), _) => cause.to_string(),
+        (
+            _,
+            Generic { source, .. }
+            | NotFound { source, .. }
+            | AlreadyExists { source, .. }
+            | Precondition { source, .. }
+            | NotModified { source, .. }
+            | NotSupported { source }
+            | PermissionDenied { source, .. }
+            | Unauthenticated { source, .. },
+        ) => source.to_string(),
+        (_, other) => other.to_string(),
+    }
+}
+
 /// What to do about a store's error: whether it is the settings, the lake, or the moment that is wrong.
 pub fn kind_of(error: &object_store::Error) -> ErrorKind {
     match error {

@@ -317,38 +317,77 @@ fn verify_tells_a_plan_whose_commits_before_it_are_gone() {
 }
 
 #[test]
-fn nobody_listening_is_exit_4_with_the_url() {
+fn nobody_listening_is_exit_4_and_the_line_begins_with_it() {
     // A port that was free a moment ago, and that nothing else on this machine is told of.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let here = Here::on_s3(&endpoint, SECRET, "lake");
-    let (code, _, stderr) = here.run(ONCE);
-    assert_eq!(code, Some(4), "{stderr}");
-    assert!(stderr.contains(&endpoint), "{stderr}");
-    assert!(!stderr.contains(SECRET));
+    for arguments in [ONCE, &["status", "--stream", "events"]] {
+        let (code, _, stderr) = here.run(arguments);
+        assert_eq!(code, Some(4), "{stderr}");
+        let words = format!("error: no answer from {endpoint}: nobody listens there; cannot ");
+        assert!(stderr.starts_with(&words) && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_asked_three_times_by_those_who_only_look() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, requests) = std::sync::mpsc::channel();
+    // The connections are kept open, as by a process that was stopped.
+    std::thread::spawn(move || listener.incoming().for_each(|connection| drop(asked.send(connection))));
+    let here = Here::on_s3(&endpoint, SECRET, "lake");
+    let (code, stdout, stderr) = here.run(&["status", "--stream", "events"]);
+    assert_eq!((code, stdout.as_str()), (Some(4), ""), "{stderr}");
+    assert!(stderr.starts_with(&format!("error: no answer from {endpoint}")), "{stderr}");
+    assert_eq!((requests.try_iter().count(), stderr.lines().count()), (3, 1), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_bucket_and_a_wrong_secret_are_exit_2_with_words() {
+async fn a_missing_bucket_and_a_wrong_secret_are_exit_2_and_the_line_begins_with_it() {
     let root = tempfile::tempdir().unwrap();
     let config = Config::new(root.path(), Credentials::new("tester", SECRET)).bucket("lake");
     let server = Server::start(config).await.unwrap();
     let endpoint = server.endpoint().to_owned();
-    let run = move |secret: &'static str, bucket: &'static str| {
+    let run = |secret: &'static str, bucket: &'static str| {
         let endpoint = endpoint.clone();
         tokio::task::spawn_blocking(move || Here::on_s3(&endpoint, secret, bucket).run(ONCE))
     };
     let (code, _, stderr) = run(SECRET, "nowhere").await.unwrap();
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("nowhere"), "{stderr}");
+    let words = format!("error: bucket \"nowhere\" does not exist at {endpoint}; ");
+    assert!(stderr.starts_with(&words) && stderr.lines().count() == 1, "{stderr}");
     assert!(!stderr.contains(SECRET));
     let wrong = "a-wrong-secret-is-a-secret-too";
     let (code, _, stderr) = run(wrong, "lake").await.unwrap();
     assert_eq!(code, Some(2), "{stderr}");
+    let words = format!("error: the secret is wrong (AWS_SECRET_ACCESS_KEY) at {endpoint}: ");
+    assert!(stderr.starts_with(&words) && stderr.lines().count() == 1, "{stderr}");
     assert!(!stderr.contains(wrong) && !stderr.contains(SECRET), "{stderr}");
     let (code, _, stderr) = run(SECRET, "lake").await.unwrap();
     assert_eq!(code, Some(0), "{stderr}");
     server.shutdown().await;
+}
+
+#[test]
+fn missing_credentials_are_one_line_that_says_what_to_set() {
+    let mut here = Here::on_s3("http://127.0.0.1:9", SECRET, "lake");
+    here.environment.retain(|(name, _)| !name.contains("KEY"));
+    here.environment.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
+    let (code, _, stderr) = here.run(&["status", "--stream", "events"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    let words = "error: no credentials for http://127.0.0.1:9; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    assert!(stderr.starts_with(words) && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_told_once_by_its_own_name() {
+    let mut here = Here::on_s3("127.0.0.1:9000", SECRET, "lake");
+    here.environment.push(("RAW_URL", "s3://another".to_owned()));
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert_eq!(stderr, "error: AWS_ENDPOINT_URL: is not a URL that begins with http:// or https:// and a host\n");
 }
 
 fn wait_for(child: &mut Child, words: &str) -> String {

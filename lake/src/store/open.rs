@@ -4,7 +4,11 @@ use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use object_store::{ObjectStore, memory::InMemory};
 
-use super::{Lake, Unconditional, Versions, Zone, folder::FolderStore, s3::S3Store};
+use super::{
+    Lake, Unconditional, Versions, Zone,
+    folder::FolderStore,
+    s3::{S3Failure, S3Store, Waits},
+};
 use crate::{
     error::Error,
     keys::ZoneName,
@@ -20,14 +24,26 @@ impl Lake {
     /// # Errors
     /// [`Error::Settings`] naming the variable when a zone can't be opened. Correct it and start again.
     pub async fn open(urls: &LakeUrls) -> Result<Self, Error> {
-        let mut opened = Opened::default();
+        Self::open_with(urls, Waits::LONG).await
+    }
+
+    /// As [`Lake::open`], for a program that somebody waits for: a store that does not answer is given up in half a minute.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn open_to_look(urls: &LakeUrls) -> Result<Self, Error> {
+        Self::open_with(urls, Waits::SHORT).await
+    }
+
+    async fn open_with(urls: &LakeUrls, waits: Waits) -> Result<Self, Error> {
+        let mut opened = Opened { waits, buckets: HashMap::new(), memory: None };
         let mut zones = Vec::with_capacity(ZoneName::ALL.len());
         let mut problems = Problems::default();
         for name in ZoneName::ALL {
             let (variable, url) = urls.zone(name);
             match opened.open(name, &url).await {
                 Ok(zone) => zones.push(zone),
-                Err(what) => problems.add(variable, what),
+                Err(Refused { name, what }) => problems.add(name.as_deref().unwrap_or(variable), what),
             }
         }
         problems.into_result()?;
@@ -60,8 +76,8 @@ impl Lake {
 }
 
 /// The stores opened so far, by what tells them apart.
-#[derive(Default)]
 struct Opened {
+    waits: Waits,
     buckets: HashMap<String, Arc<S3Store>>,
     memory: Option<Arc<dyn ObjectStore>>,
 }
@@ -69,8 +85,14 @@ struct Opened {
 /// A store, and what it can do to versions.
 type Both = (Arc<dyn ObjectStore>, Arc<dyn Versions>);
 
+/// Why a zone can't be opened, and the setting that is to be corrected where it is not the zone's own.
+struct Refused {
+    name: Option<String>,
+    what: String,
+}
+
 impl Opened {
-    async fn open(&mut self, name: ZoneName, url: &StoreUrl) -> Result<Zone, String> {
+    async fn open(&mut self, name: ZoneName, url: &StoreUrl) -> Result<Zone, Refused> {
         let mut folder = None;
         let ((store, versions), root): (Both, String) = match url {
             StoreUrl::S3 { bucket, prefix } => {
@@ -82,18 +104,22 @@ impl Opened {
                 ((Arc::clone(memory), Arc::new(Unconditional(Arc::clone(memory)))), prefix.clone())
             }
             StoreUrl::File { path } => {
-                let opened = Arc::new(folder.insert(check_folder(path)?).clone());
+                let opened = check_folder(path).map_err(|what| Refused { name: None, what })?;
+                let opened = Arc::new(folder.insert(opened).clone());
                 ((Arc::<FolderStore>::clone(&opened), opened), String::new())
             }
         };
         Ok(Zone { name, store, versions, root, url: url.to_string(), folder })
     }
 
-    async fn bucket(&mut self, bucket: &str) -> Result<Arc<S3Store>, String> {
+    async fn bucket(&mut self, bucket: &str) -> Result<Arc<S3Store>, Refused> {
         if let Some(store) = self.buckets.get(bucket) {
             return Ok(Arc::clone(store));
         }
-        let store = S3Store::connect(bucket).await.map_err(|error| crate::error::describe(&error))?;
+        let store = S3Store::connect_with(bucket, self.waits).await.map_err(|error| match error {
+            S3Failure::Settings { name, what } => Refused { name: Some(name), what },
+            error => Refused { name: None, what: crate::error::describe(&error) },
+        })?;
         let store = Arc::new(store);
         self.buckets.insert(bucket.to_owned(), Arc::clone(&store));
         Ok(store)

@@ -28,6 +28,7 @@ pub use aws_sdk_s3::config::Credentials;
 
 use super::key;
 pub use super::key::{to_key, to_path};
+pub use connect::Waits;
 pub use error::S3Failure;
 
 /// One S3 bucket as an [`ObjectStore`]. Cheap to clone; clones share their connections.
@@ -59,7 +60,15 @@ impl S3Store {
     /// # Errors
     /// [`S3Failure::Settings`] when the bucket's name or an endpoint URL can't be one. Correct it.
     pub async fn connect(bucket: &str) -> Result<Self, S3Failure> {
-        connect::from_environment(bucket).await.map(Self::of)
+        Self::connect_with(bucket, Waits::LONG).await
+    }
+
+    /// As [`S3Store::connect`], with a patience of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`S3Store::connect`].
+    pub async fn connect_with(bucket: &str, waits: Waits) -> Result<Self, S3Failure> {
+        connect::from_environment(bucket, waits).await.map(Self::of)
     }
 
     /// Prepares to use a bucket at an explicit endpoint with explicit credentials, whatever the environment says.

@@ -108,3 +108,20 @@ fn a_shipped_stream_is_a_valid_one() {
         StreamDefinition::load(&folder, &name).unwrap();
     }
 }
+
+#[test]
+fn credentials_in_a_url_are_refused_and_never_repeated() {
+    let urls = ["s3://user:pass@bucket", "s3://user:pa/ss@bucket/x", "user:pass@bucket", "s3:user:pass@bucket"];
+    for url in urls.into_iter().chain([
+        "http://user:pass@localhost:9000/lake",
+        "file://user:pass@host/x",
+        "s3://user:pass@bu\tcket",
+    ]) {
+        let text = message(&LakeUrls::below(url).unwrap_err());
+        assert!(text.contains("LAKE_URL: credentials do not belong in the URL; set AWS_ACCESS_KEY_ID"), "{text}");
+        assert!(!text.contains("pa"), "{url}: {text}");
+    }
+    for url in ["s3://bucket/team@work", "file:///home/me@work"] {
+        assert!(LakeUrls::below(url).is_ok(), "{url}");
+    }
+}

@@ -29,18 +29,32 @@ const REGION_DEFAULT: &str = "us-east-1";
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// From sending a request to the first byte of its answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same for a request with a large body, which is sent within that time.
+/// From sending a request with a large body, which is sent within that time, to the first byte of its answer.
 const READ_TIMEOUT_LARGE: Duration = Duration::from_secs(300);
 const LARGE_BYTES: usize = 8 << 20;
 /// A machine outside EC2 may swallow the question for its region; on EC2 the answer takes a millisecond.
 const INSTANCE_REGION_TIMEOUT: Duration = Duration::from_secs(1);
-const STALL_GRACE: Duration = Duration::from_secs(20);
-const TRIES_MAX: u32 = 4;
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(200);
 
-pub(super) async fn from_environment(bucket: &str) -> Result<Bucket, S3Failure> {
+/// How long to wait for a server that is reached and says nothing. A transfer may take any time as long as bytes come.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// From sending a request to the first byte of its answer.
+    read: Duration,
+    /// How often a request is sent before it has failed.
+    tries: u32,
+    /// How long no byte may come of a body that has begun.
+    stall: Duration,
+}
+
+impl Waits {
+    /// For programs that work on their own: as long as it may pay off, two minutes for a request.
+    pub const LONG: Self = Self { read: Duration::from_secs(30), tries: 4, stall: Duration::from_secs(20) };
+    /// For programs that somebody waits for: half a minute for a request.
+    pub const SHORT: Self = Self { read: Duration::from_secs(9), tries: 3, stall: Duration::from_secs(9) };
+}
+
+pub(super) async fn from_environment(bucket: &str, waits: Waits) -> Result<Bucket, S3Failure> {
     let mut endpoint = None;
     for name in ENDPOINT_VARIABLES {
         if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
@@ -56,7 +70,7 @@ pub(super) async fn from_environment(bucket: &str) -> Result<Bucket, S3Failure> 
     let chosen = chosen_endpoint(&settings);
     let chosen = chosen.map(|value| checked_endpoint(&value, "endpoint_url")).transpose()?;
     builder.set_endpoint_url(chosen.as_ref().map(ToString::to_string));
-    build(bucket, builder, chosen.as_ref(), &region)
+    build(bucket, builder, chosen.as_ref(), &region, waits)
 }
 
 pub(super) fn explicit(bucket: &str, endpoint: &str, credentials: Credentials) -> Result<Bucket, S3Failure> {
@@ -68,13 +82,13 @@ pub(super) fn explicit(bucket: &str, endpoint: &str, credentials: Credentials) -
         .region(region.clone())
         .endpoint_url(endpoint.as_str())
         .credentials_provider(credentials);
-    build(bucket, builder, Some(&endpoint), &region)
+    build(bucket, builder, Some(&endpoint), &region, Waits::LONG)
 }
 
 /// Timeouts for a request with a body of this size.
 pub(super) fn timeouts_for(body_bytes: usize) -> Builder {
     // Two classes only: the SDK keeps separate connections for each set of timeouts.
-    let read = if body_bytes < LARGE_BYTES { READ_TIMEOUT } else { READ_TIMEOUT_LARGE };
+    let read = if body_bytes < LARGE_BYTES { Waits::LONG.read } else { READ_TIMEOUT_LARGE };
     Config::builder().timeout_config(timeouts(read))
 }
 
@@ -82,12 +96,18 @@ fn timeouts(read: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(read).build()
 }
 
-fn build(bucket: &str, builder: Builder, endpoint: Option<&Url>, region: &Region) -> Result<Bucket, S3Failure> {
+fn build(
+    bucket: &str,
+    builder: Builder,
+    endpoint: Option<&Url>,
+    region: &Region,
+    waits: Waits,
+) -> Result<Bucket, S3Failure> {
     let name = checked_bucket(bucket)?;
-    let stalls = StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build();
+    let stalls = StalledStreamProtectionConfig::enabled().grace_period(waits.stall).build();
     let config = builder
-        .timeout_config(timeouts(READ_TIMEOUT))
-        .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX).with_initial_backoff(RETRY_PAUSE_FIRST))
+        .timeout_config(timeouts(waits.read))
+        .retry_config(RetryConfig::standard().with_max_attempts(waits.tries).with_initial_backoff(RETRY_PAUSE_FIRST))
         .stalled_stream_protection(stalls)
         // Host names such as lake.localhost exist on AWS alone.
         .force_path_style(endpoint.is_some())
@@ -152,7 +172,8 @@ fn checked_endpoint(value: &str, name: &str) -> Result<Url, S3Failure> {
     let parsed = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     parsed.ok_or_else(|| {
         // The value is not repeated: what can't be parsed may hold a password anywhere.
-        S3Failure::Settings { what: format!("{name} is not a URL that begins with http:// or https:// and a host") }
+        let what = "is not a URL that begins with http:// or https:// and a host".to_owned();
+        S3Failure::Settings { name: name.to_owned(), what }
     })
 }
 
@@ -162,7 +183,7 @@ fn checked_bucket(bucket: &str) -> Result<String, S3Failure> {
         return Ok(bucket.to_owned());
     }
     let what = format!("{:?} is not a bucket's name: 3 to 63 letters, digits, hyphens and dots", clean(bucket));
-    Err(S3Failure::Settings { what })
+    Err(S3Failure::Settings { name: "bucket".to_owned(), what })
 }
 
 /// The endpoint as people may see it.

@@ -21,19 +21,22 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why S3 could not do an operation, where [`object_store::Error`] has no variant for it.
 ///
-/// `doing` says what and where, as in ``put s3://lake/raw/a``; `detail` is the server's or the system's own reason.
+/// What is wrong comes first, for those who read one line. `doing` says what was asked and where, as in
+/// ``put s3://lake/raw/a``; `detail` is the server's or the system's own reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum S3Failure {
     /// A setting can't be right. Correct it.
-    #[error("{what}")]
+    #[error("{name}: {what}")]
     Settings {
-        /// Which one, and why.
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
         what: String,
     },
 
     /// The bucket does not exist. Create it, or correct its name or the endpoint.
-    #[error("cannot {doing}: bucket {bucket} does not exist at {endpoint}")]
+    #[error("bucket {bucket:?} does not exist at {endpoint}; create it, or correct the URL or AWS_ENDPOINT_URL")]
     NoSuchBucket {
         /// The bucket.
         bucket: String,
@@ -44,7 +47,7 @@ pub enum S3Failure {
     },
 
     /// No answer came: nobody listens, the name is unknown, or time ran out. Try again later.
-    #[error("cannot {doing}: no answer from {endpoint}: {detail}")]
+    #[error("no answer from {endpoint}: {detail}")]
     Unreachable {
         /// Where the request went.
         endpoint: String,
@@ -55,7 +58,7 @@ pub enum S3Failure {
     },
 
     /// S3 asks for fewer requests. Try again later.
-    #[error("cannot {doing}: {endpoint} asks for fewer requests: {detail}")]
+    #[error("{endpoint} asks for fewer requests: {detail}")]
     Throttled {
         /// Who asks.
         endpoint: String,
@@ -66,7 +69,7 @@ pub enum S3Failure {
     },
 
     /// S3 failed, or what it answered could not be read. Try again later.
-    #[error("cannot {doing}: {endpoint} failed: {detail}")]
+    #[error("{endpoint} failed: {detail}")]
     ServerError {
         /// Who failed.
         endpoint: String,
@@ -77,7 +80,7 @@ pub enum S3Failure {
     },
 
     /// Other writers of the same key were in the way on every try (409); nothing was written. Try again.
-    #[error("cannot {doing}: other writers of the same key were in the way on every try: {detail}")]
+    #[error("other writers of the same key were in the way on every try: {detail}")]
     Conflict {
         /// The operation.
         doing: String,
@@ -86,7 +89,7 @@ pub enum S3Failure {
     },
 
     /// A conditional write got no final answer: it may have happened or not. Read the key back before deciding anything.
-    #[error("unknown outcome: {endpoint} gave no final answer to {doing}, which may have happened or not")]
+    #[error("{cause}; {doing} may have happened or not")]
     UnknownOutcome {
         /// Where the request went.
         endpoint: String,
@@ -203,7 +206,7 @@ impl Doing {
             Answer::NotSent { detail } => S3Failure::Other { endpoint, doing, detail }.into(),
             Answer::NoCredentials { detail } => {
                 let hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role";
-                let source: Cause = format!("cannot {doing}: no credentials for {endpoint}: {detail}; {hint}").into();
+                let source: Cause = format!("no credentials for {endpoint}; {hint} ({detail})").into();
                 Error::Unauthenticated { path: self.path.clone(), source }
             }
             Answer::Refused { status, code, detail } => self.by_code(status, &code, detail),
@@ -212,24 +215,16 @@ impl Doing {
 
     fn by_code(&self, status: u16, code: &str, detail: String) -> Error {
         let (endpoint, doing, path) = (self.endpoint.clone(), self.to_string(), self.path.clone());
-        let source = || -> Cause { format!("cannot {doing} at {endpoint}: {detail}").into() };
+        let source = || -> Cause { format!("{endpoint} refuses to {doing}: {detail}").into() };
+        if let Some(wrong) = wrong_credentials(code) {
+            return Error::Unauthenticated { path, source: format!("{wrong} at {endpoint}: {detail}").into() };
+        }
         match (status, code) {
             (_, "NoSuchBucket") => S3Failure::NoSuchBucket { bucket: self.bucket.clone(), endpoint, doing }.into(),
             (_, "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload") => Error::NotFound { path, source: source() },
             (304, _) => Error::NotModified { path, source: source() },
             (412, _) | (_, "PreconditionFailed") => Error::Precondition { path, source: source() },
-            (
-                _,
-                "InvalidAccessKeyId"
-                | "SignatureDoesNotMatch"
-                | "ExpiredToken"
-                | "ExpiredTokenException"
-                | "InvalidToken"
-                | "TokenRefreshRequired"
-                | "RequestTimeTooSkewed"
-                | "UnrecognizedClientException",
-            )
-            | (401, _) => Error::Unauthenticated { path, source: source() },
+            (401, _) => Error::Unauthenticated { path, source: source() },
             // A time-out that S3 itself reports comes with 400.
             (_, "RequestTimeout" | "InternalError") => S3Failure::ServerError { endpoint, doing, detail }.into(),
             (429 | 503, _) | (_, "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests") => {
@@ -247,4 +242,16 @@ impl Doing {
             _ => S3Failure::Other { endpoint, doing, detail }.into(),
         }
     }
+}
+
+/// What is wrong with the credentials and what to correct, where S3's code says that they are.
+fn wrong_credentials(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "SignatureDoesNotMatch" => "the secret is wrong (AWS_SECRET_ACCESS_KEY)",
+        "InvalidAccessKeyId" | "UnrecognizedClientException" => "the access key is unknown (AWS_ACCESS_KEY_ID)",
+        "InvalidToken" => "the session token is wrong (AWS_SESSION_TOKEN)",
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => "the credentials have expired: renew them",
+        "RequestTimeTooSkewed" => "this machine's clock is wrong",
+        _ => return None,
+    })
 }

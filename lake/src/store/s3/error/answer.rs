@@ -55,6 +55,7 @@ impl Answer {
             SdkError::ConstructionFailure(_) => Self::NotSent { detail },
             SdkError::DispatchFailure(failure) if failure.is_user() => Self::NotSent { detail },
             SdkError::ResponseError(_) => Self::Unreadable { detail: format!("unreadable answer: {detail}") },
+            _ if is_refused_connection(error) => Self::None { detail: "nobody listens there".to_owned() },
             _ => Self::None { detail },
         }
     }
@@ -90,6 +91,11 @@ pub(in super::super) fn innermost(error: &(dyn Error + 'static)) -> String {
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn is_refused_connection(error: &(dyn Error + 'static)) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    chain(error).filter_map(|error| error.downcast_ref()).any(refused)
 }
 
 fn credentials_error(error: &(dyn Error + 'static)) -> Option<String> {
