@@ -71,6 +71,6 @@ fn print(json: bool, value: &impl serde::Serialize, text: String) -> Result<Exit
     } else {
         lake::error::escape_control(&text)
     };
-    process::print_result(&text);
+    process::print_result(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -80,6 +80,13 @@ pub enum Error {
         url: String,
     },
 
+    /// The result can't be printed.
+    #[error("cannot write the result to stdout")]
+    Stdout {
+        /// What the system said.
+        source: std::io::Error,
+    },
+
     /// A stored file of the ledger contradicts its format or another file.
     #[error("the ledger is damaged: {key}: {what}")]
     Damaged {
@@ -103,6 +110,7 @@ impl Error {
             | Self::ConditionalCreateIgnored { .. }
             | Self::ConditionalDeleteIgnored { .. } => ErrorKind::Invalid,
             Self::Store { source, .. } => crate::store::kind_of(source),
+            Self::Stdout { .. } => ErrorKind::Retry,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Bug(_) => ErrorKind::Bug,
         }

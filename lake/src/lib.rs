@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod columns;
 pub mod dead_letter;
+mod dotenv;
 pub mod error;
 pub mod ids;
 pub mod keys;

@@ -4,7 +4,10 @@ use std::{io::IsTerminal, path::Path, process::ExitCode};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::error::{ErrorKind, describe};
+use crate::{
+    dotenv,
+    error::{Error, ErrorKind, describe},
+};
 
 /// The exit codes, for `--help`.
 pub const EXIT_CODES: &str = "Exit codes: 0 done · 1 another consumer took over · 2 invalid arguments, settings or \
@@ -12,22 +15,28 @@ schema · 3 the lake is damaged or a verification failed · 4 the store can't be
 
 /// Reads `.env` in the working folder, where there is one. What the environment says already stays as it is.
 ///
-/// Call it first, before any thread: it sets environment variables. A file that can't be parsed is told on stderr.
+/// Call it first, before any thread: it sets environment variables. A file that can't be parsed ends the process with
+/// exit code 2: without half of its settings a program could do its work somewhere else.
 pub fn read_dotenv() {
-    match dotenvy::from_path(Path::new(".env")) {
-        Ok(()) => {}
-        Err(error) if error.not_found() => {}
-        // The cause may quote the line, which may hold a secret.
-        Err(_) => eprintln!("warning: .env can't be parsed from some line on; the lines after it are ignored"),
+    if let Err(what) = dotenv::load(Path::new(".env")) {
+        eprintln!("error: .env: {what}");
+        std::process::exit(i32::from(ErrorKind::Invalid.exit_code()));
     }
 }
 
-/// Logs to stderr, at `level` and above unless `RUST_LOG` says otherwise; in colour on a terminal.
+/// Logs to stderr, at `level` and above unless `RUST_LOG` says otherwise; in colour on a terminal. A `RUST_LOG` that
+/// can't be parsed is told and ignored.
 ///
 /// A panic is reported as a bug and ends the process with exit code 5: a wrong state is never papered over.
 pub fn init(level: &str) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{level},aws_config=error,aws_smithy_runtime=warn")));
+    let said = std::env::var_os("RUST_LOG").filter(|text| !text.is_empty());
+    let parsed = said.map(|text| EnvFilter::try_new(text.to_string_lossy()).map_err(|error| error.to_string()));
+    let (filter, problem) = match parsed {
+        Some(Ok(filter)) => (Some(filter), None),
+        Some(Err(problem)) => (None, Some(problem)),
+        None => (None, None),
+    };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("{level},aws_config=error,aws_smithy_runtime=warn")));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -36,6 +45,9 @@ pub fn init(level: &str) {
         .try_init();
     if let Err(error) = started {
         eprintln!("warning: logging was set up before: {error}");
+    }
+    if let Some(problem) = problem {
+        tracing::warn!("RUST_LOG can't be parsed and is ignored: {problem}");
     }
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -76,12 +88,14 @@ pub async fn stop_signal() {
 }
 
 /// Prints a result on stdout. Whoever reads it may stop early: a closed pipe is no error.
-pub fn print_result(text: &str) {
-    use std::io::Write;
-    let printed = writeln!(std::io::stdout().lock(), "{text}");
-    if let Err(error) = printed
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        eprintln!("error: cannot write to stdout: {error}");
+///
+/// # Errors
+/// [`Error::Stdout`] when it can't be written, and so whoever asked for it does not get it.
+pub fn print_result(text: &str) -> Result<(), Error> {
+    use std::io::{ErrorKind, Write};
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::Stdout { source }),
+        _ => Ok(()),
     }
 }

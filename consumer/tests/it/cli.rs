@@ -390,6 +390,68 @@ fn an_endpoint_that_is_no_url_is_told_once_by_its_own_name() {
     assert_eq!(stderr, "error: AWS_ENDPOINT_URL: is not a URL that begins with http:// or https:// and a host\n");
 }
 
+#[test]
+fn a_line_of_dotenv_that_can_not_be_parsed_is_exit_2_with_its_number_and_without_its_words() {
+    let cases = [
+        ("# one\n\nLAKE_URL=memory://\nSECRET = hush hush\nA=1\n", "line 4 can't be parsed"),
+        ("A=1\n  # don't\nhush\n", "line 3 can't be parsed"),
+        ("A=1\nB=\"hush\nhush\nhush", "line 2 can't be parsed"),
+        ("A=1\nB=\"${A}\n\"\nC=x${hush}\n", "line 4 refers to a variable that is not set"),
+        ("A=$LAKE\nB=hush$hush # why", "line 1 refers to a variable that is not set"),
+        ("B=\"hush$-hush\"", "line 1 refers to a variable that is not set"),
+    ];
+    for (text, words) in cases {
+        let here = Here::new();
+        fs::write(here.path().join(".env"), text).unwrap();
+        let (code, stdout, stderr) = here.run(ONCE);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{text}: {stderr}");
+        assert!(stderr.starts_with(&format!("error: .env: {words}")), "{text}: {stderr}");
+        assert!(!stderr.contains("hush"), "{stderr}");
+    }
+    let unreadable = Here::new();
+    fs::create_dir(unreadable.path().join(".env")).unwrap();
+    let (code, _, stderr) = unreadable.run(ONCE);
+    assert!(code == Some(2) && stderr.contains(".env: can't be read"), "{stderr}");
+}
+
+#[test]
+fn a_dotenv_may_refer_to_what_is_set_and_holds_a_plain_dollar_sign_in_quotes() {
+    let mut here = Here::new();
+    here.environment = vec![("WHERE", here.path().display().to_string())];
+    let text = "\u{feff}NAME=la\\$ke # $nothing\nexport LAKE_URL='file://'\"${WHERE}/${NAME}\"\n# $nobody\nX='$x'\n";
+    fs::write(here.path().join(".env"), text).unwrap();
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(here.path().join("la$ke/checkpoints").is_dir());
+}
+
+#[test]
+fn a_rust_log_that_can_not_be_parsed_is_told_and_ignored() {
+    let mut here = Here::new();
+    here.environment.push(("RUST_LOG", "info,lake=loud".to_owned()));
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("RUST_LOG can't be parsed and is ignored") && stderr.contains("ready"), "{stderr}");
+}
+
+#[test]
+fn a_result_that_can_not_be_printed_is_exit_4_and_a_reader_that_has_gone_is_none() {
+    let here = Here::new();
+    here.land("a.json", "[{\"id\": 1}]");
+    for command in ["status", "verify"] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = here.command(&[command, "--stream", "events"]).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(4), "{stderr}");
+        assert!(stderr.starts_with("error: cannot write the result to stdout: No space"), "{stderr}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = here.command(&[command, "--stream", "events"]).stdout(writer).output().unwrap();
+        assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+    }
+}
+
 fn wait_for(child: &mut Child, words: &str) -> String {
     let stderr = child.stderr.take().unwrap();
     let mut seen = String::new();
