@@ -72,8 +72,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Lake(error) => error.kind(),
-            Self::GaveUp { .. } | Self::Unsent { .. } => ErrorKind::Retry,
-            Self::KeyTaken { .. } | Self::Truth { .. } | Self::Stdout { .. } => ErrorKind::Invalid,
+            Self::GaveUp { .. } | Self::Unsent { .. } | Self::Stdout { .. } => ErrorKind::Retry,
+            Self::KeyTaken { .. } | Self::Truth { .. } => ErrorKind::Invalid,
             Self::Bug { .. } => ErrorKind::Bug,
         }
     }

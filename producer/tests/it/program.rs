@@ -143,6 +143,15 @@ fn a_pipe_that_nobody_reads_any_more_ends_it_quietly() {
 }
 
 #[test]
+fn a_stdout_that_can_not_be_written_to_is_exit_4() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = producer(folder.path(), &["--batches", "1", "--sink", "stdout"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("error: cannot write to stdout: No space"));
+}
+
+#[test]
 fn the_store_is_named_when_it_cannot_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("lake"), "a file").unwrap();

@@ -16,7 +16,7 @@ use super::name::shown;
 #[non_exhaustive]
 pub enum FolderFailure {
     /// Nothing more can be written. Make room, then try again.
-    #[error("the disk that holds {path} is full, or its quota is used up; make room and start again: nothing is lost")]
+    #[error("the disk that holds {path} is full, or its quota used up; make room, then start again")]
     Full {
         /// The file that was to be written.
         path: String,
@@ -70,3 +70,6 @@ pub(super) fn failed<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Err
 pub(super) fn is_absence(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
+
+#[cfg(test)]
+mod tests;
