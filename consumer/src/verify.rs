@@ -49,36 +49,21 @@ pub struct Verification {
 /// [`Error::Settings`] or [`Error::NoLake`] when there is no such stream, [`Error::Store`] when the store can't be
 /// reached. Whatever is wrong with the ledger or the files is no error but a violation.
 pub async fn verify(ledger: &Ledger) -> Result<Verification, Error> {
-    let mut verifier = Verifier { ledger, violations: Vec::new(), inputs: HashMap::new() };
-    let mut totals = Totals::default();
-    let (mut batches, mut files) = (0, 0);
-    for batch in verifier.batches().await? {
-        batches += 1;
-        let commit = match ledger.commit(batch).await {
-            Ok(Some(commit)) => commit,
-            Ok(None) => {
-                let key = Key::Commit { stream: ledger.stream().clone(), batch };
-                verifier.violations.push(format!("{key} is missing, though a later batch is committed; restore it"));
-                continue;
-            }
-            Err(error) => {
-                verifier.violation::<()>(error)?;
-                continue;
-            }
-        };
-        files += commit.files.len() as u64;
-        totals.add(&commit.totals);
-        verifier.plan(&commit).await?;
-        verifier.inputs(&commit).await?;
-        verifier.files(&commit).await?;
+    let mut verifier = Verifier::of(ledger);
+    let damage = verifier.history().await?;
+    verifier.commits_beside_history().await?;
+    verifier.unless_told(damage);
+    verifier.plans_ahead().await?;
+    if verifier.batches.is_empty() && verifier.violations.is_empty() {
+        verifier.nothing_committed().await?;
     }
     Ok(Verification {
         ok: verifier.violations.is_empty(),
-        batches,
-        records_read: totals.records_read,
-        rows: totals.rows,
-        dead_letters: totals.dead_letters,
-        files,
+        batches: verifier.batches.len() as u64,
+        records_read: verifier.totals.records_read,
+        rows: verifier.totals.rows,
+        dead_letters: verifier.totals.dead_letters,
+        files: verifier.files,
         violations: verifier.violations,
     })
 }
@@ -87,57 +72,151 @@ struct Verifier<'a> {
     ledger: &'a Ledger,
     violations: Vec<String>,
     inputs: HashMap<(Key, String), BatchId>,
+    /// The batches looked at.
+    batches: BTreeSet<BatchId>,
+    /// The last batch whose own plan and commit may be missing.
+    retired: Option<BatchId>,
+    files: u64,
+    totals: Totals,
 }
 
-impl Verifier<'_> {
+impl<'a> Verifier<'a> {
+    fn of(ledger: &'a Ledger) -> Self {
+        let (batches, totals) = (BTreeSet::new(), Totals::default());
+        Self { ledger, violations: Vec::new(), inputs: HashMap::new(), batches, retired: None, files: 0, totals }
+    }
+
+    fn violate(&mut self, what: String) {
+        // A damaged file may be met on more than one way.
+        if !self.violations.contains(&what) {
+            self.violations.push(what);
+        }
+    }
+
     /// Notes a damage as a violation; what is no damage stays an error.
-    fn violation<T>(&mut self, error: Error) -> Result<Option<T>, Error> {
+    fn violation(&mut self, error: Error) -> Result<(), Error> {
         if error.kind() != ErrorKind::Corrupt {
             return Err(error);
         }
-        self.violations.push(describe(&error));
+        self.violate(describe(&error));
+        Ok(())
+    }
+
+    /// All that the snapshot and the commits after it tell; the first damage that is in the way of it.
+    async fn history(&mut self) -> Result<Option<Error>, Error> {
+        let mut history = match self.ledger.history::<Commit>().await {
+            Ok(history) => history,
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Some(error)),
+            Err(error) => return Err(error),
+        };
+        self.retired = history.snapshot.as_ref().and_then(|snapshot| snapshot.retired);
+        while let Some(commit) = history.commits.next().await {
+            match commit {
+                Ok(commit) => self.batch(&commit).await?,
+                Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
         Ok(None)
     }
 
-    /// The committed batches, and what their numbers and those of the plans tell.
-    async fn batches(&mut self) -> Result<Vec<BatchId>, Error> {
-        let mut batches = BTreeSet::new();
-        let mut listing = self.ledger.lake().list(&Prefix::Commits(self.ledger.stream()), None);
-        while let Some(listed) = listing.try_next().await? {
-            match Key::parse(&listed.key) {
-                Ok(Key::Commit { batch, .. }) => {
-                    batches.insert(batch);
-                }
-                _ => self.violations.push(format!("{} is no file of a ledger; move it elsewhere", listed.key)),
-            }
+    /// Notes a damage unless another look has told of the same file.
+    fn unless_told(&mut self, damage: Option<Error>) {
+        if let Some(Error::Damaged { key, what }) = damage
+            && !self.violations.iter().any(|told| told.contains(&key))
+        {
+            self.violations.push(format!("{key} {what}"));
         }
-        let last = batches.last().copied();
-        // A listing may have left out what is there: a number without a commit shows when it is read.
-        batches.extend((1..last.map_or(1, BatchId::number)).filter_map(BatchId::new));
-        let is_planned = self.plans(last).await?;
-        if last.is_none() && !is_planned && self.violations.is_empty() {
-            match refuse_orphaned_rows(self.ledger).await {
-                Ok(_) => refuse_unknown(self.ledger).await?,
-                Err(error) => drop(self.violation::<()>(error)?),
-            }
-        }
-        Ok(batches.into_iter().collect())
     }
 
-    /// Whether there is a plan after the last committed batch. One batch is executed at a time, so there is one at most.
-    async fn plans(&mut self, last: Option<BatchId>) -> Result<bool, Error> {
+    /// Holds one commit to its own file, its plan, its inputs and its files.
+    async fn batch(&mut self, commit: &Commit) -> Result<(), Error> {
+        self.batches.insert(commit.batch);
+        self.files += commit.files.len() as u64;
+        self.totals.add(&commit.totals);
+        if Some(commit.batch) > self.retired {
+            self.commit_file(commit).await?;
+            self.plan(commit).await?;
+        }
+        if let Err(error) = self.ledger.schema(&commit.schema_id).await {
+            self.violation(error)?;
+        }
+        self.inputs(commit).await?;
+        self.files(commit).await
+    }
+
+    async fn commit_file(&mut self, commit: &Commit) -> Result<(), Error> {
+        let key = Key::Commit { stream: self.ledger.stream().clone(), batch: commit.batch };
+        match self.ledger.commit(commit.batch).await {
+            Ok(Some(stored)) if stored == *commit => {}
+            Ok(Some(_)) => self.violate(format!("{key} says something else than the segment that sums it up")),
+            Ok(None) => self.violate(format!("{key} is missing, though the batch is committed; restore it")),
+            Err(error) => self.violation(error)?,
+        }
+        Ok(())
+    }
+
+    /// Commits that a damage of the history kept from being looked at.
+    async fn commits_beside_history(&mut self) -> Result<(), Error> {
+        let mut listed = BTreeSet::new();
+        let mut listing = self.ledger.lake().list(&Prefix::Commits(self.ledger.stream()), None);
+        while let Some(found) = listing.try_next().await? {
+            match Key::parse(&found.key) {
+                Ok(Key::Commit { batch, .. }) => drop(listed.insert(batch)),
+                _ => self.violate(format!("{} is no file of a ledger; move it elsewhere", found.key)),
+            }
+        }
+        // A listing may have left out what is there: a number without a commit shows when it is read.
+        listed.extend((1..listed.last().map_or(1, |last| last.number())).filter_map(BatchId::new));
+        let retired = self.retired;
+        listed.retain(|batch| Some(*batch) > retired && !self.batches.contains(batch));
+        for batch in listed {
+            self.batches.insert(batch);
+            match self.ledger.commit(batch).await {
+                Ok(Some(commit)) => self.batch(&commit).await?,
+                Ok(None) => {
+                    let key = Key::Commit { stream: self.ledger.stream().clone(), batch };
+                    self.violate(format!("{key} is missing, though a later batch is committed; restore it"));
+                }
+                Err(error) => self.violation(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One batch is executed at a time: a plan that is further ahead tells that commits were lost.
+    async fn plans_ahead(&mut self) -> Result<(), Error> {
+        let last = self.batches.last().copied();
         let plans = match self.ledger.plans_after(last).await {
             Ok(plans) => plans,
-            Err(error) => self.violation(error)?.unwrap_or_default(),
+            Err(error) => return self.violation(error),
         };
-        let next = last.map_or(BatchId::FIRST, BatchId::next);
-        for batch in plans.iter().filter(|batch| **batch > next) {
-            let key = Key::Plan { stream: self.ledger.stream().clone(), batch: *batch };
-            let next = next.number();
-            self.violations
-                .push(format!("{key} is there, though batch {next} is not committed; restore what is missing"));
+        let mut next = last.map_or(BatchId::FIRST, BatchId::next);
+        for plan in plans {
+            while next < plan {
+                // A consumer may have gone on in between.
+                if self.ledger.commit(next).await?.is_none() {
+                    let key = Key::Plan { stream: self.ledger.stream().clone(), batch: plan };
+                    let missing = next.number();
+                    self.violate(format!(
+                        "{key} is there, though batch {missing} is not committed; restore what is missing"
+                    ));
+                    return Ok(());
+                }
+                next = next.next();
+            }
         }
-        Ok(!plans.is_empty())
+        Ok(())
+    }
+
+    /// Tells a stream that has done nothing yet from one whose ledger was lost, and from one that does not exist.
+    async fn nothing_committed(&mut self) -> Result<(), Error> {
+        match refuse_orphaned_rows(self.ledger).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if self.ledger.plan(BatchId::FIRST).await?.is_some() => Ok(()),
+            Ok(None) => refuse_unknown(self.ledger).await,
+            Err(error) => self.violation(error),
+        }
     }
 
     async fn plan(&mut self, commit: &Commit) -> Result<(), Error> {
@@ -145,20 +224,17 @@ impl Verifier<'_> {
         let plan = match self.ledger.plan(commit.batch).await {
             Ok(Some(plan)) => plan,
             Ok(None) => {
-                self.violations.push(format!("batch {number} is committed and has no plan"));
+                self.violate(format!("batch {number} is committed and has no plan"));
                 return Ok(());
             }
-            Err(error) => return self.violation::<()>(error).map(drop),
+            Err(error) => return self.violation(error),
         };
         if plan.plan_id != commit.plan_id || plan.schema_id != commit.schema_id {
-            self.violations.push(format!("the commit of batch {number} is of another plan"));
+            self.violate(format!("the commit of batch {number} is of another plan"));
         }
         let planned = plan.objects().map(|object| (&object.key, &object.etag));
         if !planned.eq(commit.inputs.iter().map(|input| (&input.key, &input.etag))) {
-            self.violations.push(format!("the commit of batch {number} names other inputs than its plan"));
-        }
-        if let Err(error) = self.ledger.schema(&commit.schema_id).await {
-            self.violation::<()>(error)?;
+            self.violate(format!("the commit of batch {number} names other inputs than its plan"));
         }
         Ok(())
     }
@@ -171,11 +247,11 @@ impl Verifier<'_> {
             let id = (input.key.clone(), input.etag.clone());
             if let Some(before) = self.inputs.insert(id, commit.batch) {
                 let (now, before) = (commit.batch.number(), before.number());
-                self.violations.push(format!("{} was read by batch {before} and again by batch {now}", input.key));
+                self.violate(format!("{} was read by batch {before} and again by batch {now}", input.key));
             }
             if let Some(copy) = &input.copy {
                 match self.ledger.lake().head(copy).await? {
-                    None => self.violations.push(format!("{copy} is missing: the copy of {}", input.key)),
+                    None => self.violate(format!("{copy} is missing: the copy of {}", input.key)),
                     Some(found) if found.size != input.size => self
                         .violations
                         .push(format!("{copy} has {} bytes, and {} had {}", found.size, input.key, input.size)),
@@ -192,7 +268,7 @@ impl Verifier<'_> {
         let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
         while let Some((file, bytes)) = reads.try_next().await? {
             match bytes {
-                None => self.violations.push(format!("{} is missing", file.key)),
+                None => self.violate(format!("{} is missing", file.key)),
                 Some(bytes) => self.violations.extend(file_violation(file, bytes)),
             }
         }

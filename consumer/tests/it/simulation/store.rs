@@ -119,10 +119,7 @@ impl Way {
     }
 }
 
-fn deferred(
-    way: &Arc<Way>,
-    objects: BoxStream<'static, Result<ObjectMeta>>,
-) -> BoxStream<'static, Result<ObjectMeta>> {
+fn deferred(way: &Arc<Way>, objects: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
     let way = Arc::clone(way);
     stream::once(async move { stream::iter(way.listing(objects).await) }).flatten().boxed()
 }
