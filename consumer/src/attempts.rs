@@ -68,6 +68,11 @@ impl Attempt {
         self.batch
     }
 
+    /// Whether somebody has executed the plan before, wholly or in part.
+    pub fn is_again(&self) -> bool {
+        self.number.is_some()
+    }
+
     /// Whether objects are read one at a time, each noted before.
     pub fn is_careful(&self) -> bool {
         self.careful

@@ -5,11 +5,13 @@
 
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
+use futures::TryStreamExt;
 use lake::{
     ErrorKind,
     clock::Clock,
     ids::BatchId,
-    ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
+    keys::{Key, Prefix},
+    ledger::{Claimed, Commit, InputOutcome, Ledger, Outcome, Plan, PlannedObject, SchemaRecord, Snapshot},
     store::Lake,
     stream::{AfterCommit, StreamDefinition},
 };
@@ -174,7 +176,10 @@ impl Pipeline {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = &mut stop => return Ok(()),
+                () = &mut stop => {
+                    info!("asked to stop, with no batch in hand");
+                    return Ok(());
+                }
             }
         }
     }
@@ -291,6 +296,9 @@ impl Pipeline {
     async fn execute(&self, plan: &Plan, attempt: &Attempt) -> Result<Commit, Error> {
         let began = Instant::now();
         let commit = batch::execute(&self.ledger, plan, self.clock.as_ref(), self.settings.workers, attempt).await?;
+        if attempt.is_again() {
+            self.warn_of_other_files(&commit).await?;
+        }
         failpoint::reach("commit:assembled", &"");
         let claimed = self.ledger.create_commit(&commit).await?;
         failpoint::reach("commit:created", &"");
@@ -312,6 +320,36 @@ impl Pipeline {
                 Ok(theirs)
             }
         }
+    }
+
+    /// Tells of files that an earlier execution of the batch has left, where this one found less to read: if the batch
+    /// was committed once and the commit was lost, its rows are in these files and nowhere else.
+    async fn warn_of_other_files(&self, commit: &Commit) -> Result<(), Error> {
+        let is_lost = |input: &InputOutcome| matches!(input.outcome, Outcome::Missing | Outcome::Changed);
+        if !commit.inputs.iter().any(is_lost) {
+            return Ok(());
+        }
+        let stream = &self.definition.name;
+        for prefix in [Prefix::Bronze(stream), Prefix::DeadLetters(stream)] {
+            let mut listing = self.ledger.lake().list(&prefix, None);
+            while let Some(listed) = listing.try_next().await? {
+                let is_other = match Key::parse(&listed.key) {
+                    Ok(key @ (Key::Bronze(_) | Key::DeadLetters(_))) => {
+                        key.batch() == Some(commit.batch) && !commit.files.iter().any(|file| file.key == key)
+                    }
+                    _ => false,
+                };
+                if is_other {
+                    warn!(
+                        batch = commit.batch.number(),
+                        file = listed.key,
+                        "an earlier execution of this batch read objects that are gone now; if its commit was lost, stop, \
+                         and restore the commit from a backup"
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Goes on behind a committed batch, from whatever schema it was read under.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lake::{ErrorKind, error::describe};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::error::Error;
 
@@ -28,6 +28,9 @@ impl Patience {
 
     /// Something worked.
     pub(crate) fn restore(&mut self) {
+        if let Some(since) = self.failing_since {
+            info!(after_ms = since.elapsed().as_millis() as u64, "the store works again");
+        }
         *self = Self::new();
     }
 

@@ -181,6 +181,21 @@ impl Key {
         }
     }
 
+    /// The batch that the key is of, where it is of one.
+    pub fn batch(&self) -> Option<BatchId> {
+        match self {
+            Self::Bronze(DataFile { batch, .. })
+            | Self::DeadLetters(DataFile { batch, .. })
+            | Self::ObjectCopy { batch, .. }
+            | Self::Plan { batch, .. }
+            | Self::Commit { batch, .. }
+            | Self::Attempt { batch, .. }
+            | Self::InHand { batch, .. }
+            | Self::Snapshot { batch, .. } => Some(*batch),
+            _ => None,
+        }
+    }
+
     /// Reads a key back from its text.
     ///
     /// # Errors

@@ -26,11 +26,19 @@ pub(super) fn whole(text: &str) -> Option<i64> {
     format!("{negative}{significant}{}", "0".repeat(zeros)).parse().ok()
 }
 
-/// The double nearest to a JSON number's text; `None` where it is beyond all doubles, or a whole number written out
-/// that no double equals.
+/// The double nearest to a JSON number's text; `None` where that would be no small difference: the number is beyond all
+/// doubles, or so small that it would be 0, or the whole part of it is written out and is not the double's.
 pub(super) fn double(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
-    let written_out = !text.contains(['.', 'e', 'E']);
-    let exact = !written_out || number.abs() < 9_007_199_254_740_992.0 || format!("{number:.0}") == text;
-    (number.is_finite() && exact).then_some(number)
+    let is_zero = !text.split(['e', 'E']).next().unwrap_or(text).bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    let kept = if text.contains(['e', 'E']) || number.abs() < EXACT_MAX {
+        true
+    } else {
+        let whole = text.split('.').next().unwrap_or(text);
+        format!("{:.0}", number.trunc()) == whole
+    };
+    (number.is_finite() && (number != 0.0 || is_zero) && kept).then_some(number)
 }
+
+/// Up to here each whole number is a double: 2 to the power of 53.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;

@@ -60,6 +60,8 @@ async fn dies_at(failpoint: &str, last: u32, settings: &str, prepare: &str) {
     }
     assert!(run_once(&lake, settings, "").success());
     assert_whole(&lake).await;
+    let landed = fs::read_dir(lake.path("raw/events")).unwrap().count();
+    assert_eq!(landed == 0, settings == ARCHIVE, "{landed} objects are left where they landed");
 }
 
 const BATCHES: &str = "[batch]\nobjects = 3\n";

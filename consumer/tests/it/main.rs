@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails its test by panicking, too")]
 
+mod after_commit;
 mod cli;
 mod cost;
 mod decode;

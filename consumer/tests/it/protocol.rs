@@ -78,6 +78,27 @@ async fn other_bytes_under_one_key_are_an_input_of_their_own() {
     assert_eq!(ids(&lake.holds().await.rows), [1, 22]);
 }
 
+/// Fails when the plan does not say what earlier versions held: each upload is then read.
+#[tokio::test]
+async fn the_same_bytes_uploaded_again_are_one_input() {
+    let lake = FolderLake::new().await;
+    let upload = async |body: &str| {
+        // A new version each time, whatever the file system's clock makes of it.
+        let moment = std::time::SystemTime::now() + Duration::from_secs(lake.holds().await.commits.len() as u64);
+        lake.land("a.json", body);
+        fs::File::options().write(true).open(lake.path("raw/events/a.json")).unwrap().set_modified(moment).unwrap();
+        lake.consume(definition(Format::JsonArray)).await.unwrap();
+    };
+    for body in ["[{\"id\": 1}]", "[{\"id\": 1}]", "[{\"id\": 2}]", "[{\"id\": 1}]", "[{\"id\": 2}]"] {
+        upload(body).await;
+    }
+    let held = lake.holds().await;
+    let outcomes: Vec<_> = held.commits.iter().map(|commit| commit.inputs[0].outcome).collect();
+    let (read, not) = (Outcome::Ingested, Outcome::Unchanged);
+    assert_eq!((outcomes, ids(&held.rows)), (vec![read, not, read, not, not], vec![1, 2]));
+    assert!(verify(&lake.ledger()).await.unwrap().ok);
+}
+
 #[tokio::test]
 async fn an_uncommitted_plan_is_executed_as_planned() {
     let lake = FolderLake::new().await;

@@ -88,6 +88,8 @@ pub enum FaultKind {
     Deleted,
     /// `If-None-Match` on a write is ignored: the write overwrites and is answered 200.
     ConditionIgnored,
+    /// `If-Match` on the deletion of an object is ignored: whatever version stands there is deleted.
+    DeleteConditionIgnored,
     /// A multipart completion is answered 200 with an error in its body. Nothing is created, and the
     /// upload stays.
     CompletionFailed,
@@ -162,6 +164,7 @@ impl FaultKind {
             Self::Overwritten { .. } => "overwritten",
             Self::Deleted => "deleted",
             Self::ConditionIgnored => "condition_ignored",
+            Self::DeleteConditionIgnored => "delete_condition_ignored",
             Self::CompletionFailed => "completion_failed",
         }
     }
@@ -172,6 +175,7 @@ impl FaultKind {
             Self::Latency { .. } | Self::Stall { .. } | Self::Error { .. } | Self::Reset { .. } => None,
             Self::Conflict | Self::ConditionIgnored => Some(CONDITIONAL_WRITES),
             Self::CutBody { .. } | Self::Overwritten { .. } | Self::Deleted => Some(&["GetObject"]),
+            Self::DeleteConditionIgnored => Some(&["DeleteObject"]),
             Self::KeyDoubled { .. } | Self::KeyMissing { .. } => Some(LISTINGS),
             Self::CompletionFailed => Some(&["CompleteMultipartUpload"]),
         }

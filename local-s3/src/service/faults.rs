@@ -30,7 +30,20 @@ fn injections(extensions: &Extensions) -> &[Injection] {
 
 /// The `If-None-Match` of a write, unless a fault has it ignored.
 pub(super) fn heeded(extensions: &Extensions, condition: Option<ETagCondition>) -> Option<ETagCondition> {
-    let ignored = |injection: &&Injection| matches!(injection.kind(), FaultKind::ConditionIgnored);
+    unless(extensions, condition, |kind| matches!(kind, FaultKind::ConditionIgnored))
+}
+
+/// The `If-Match` of a deletion, unless a fault has it ignored.
+pub(super) fn heeded_by_delete(extensions: &Extensions, condition: Option<ETagCondition>) -> Option<ETagCondition> {
+    unless(extensions, condition, |kind| matches!(kind, FaultKind::DeleteConditionIgnored))
+}
+
+fn unless(
+    extensions: &Extensions,
+    condition: Option<ETagCondition>,
+    is_ignoring: impl Fn(&FaultKind) -> bool,
+) -> Option<ETagCondition> {
+    let ignored = |injection: &&Injection| is_ignoring(injection.kind());
     match injections(extensions).iter().find(ignored) {
         Some(injection) if condition.is_some() => {
             injection.happened();

@@ -192,6 +192,7 @@ impl Service {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let DeleteObjectInput { bucket, key, if_match, .. } = request.input;
+        let if_match = faults::heeded_by_delete(&request.extensions, if_match);
         let conditions = Conditions { if_match, ..Default::default() };
         self.store
             .change(move |tables| {

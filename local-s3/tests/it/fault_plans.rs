@@ -27,6 +27,7 @@ const EVERY_KIND: &str = r#"{
     {"kind": {"overwritten": {}}},
     {"kind": "deleted"},
     {"kind": "condition_ignored"},
+    {"kind": "delete_condition_ignored"},
     {"kind": "completion_failed"}
   ]
 }"#;
@@ -34,7 +35,7 @@ const EVERY_KIND: &str = r#"{
 #[test]
 fn a_plan_reads_back_as_it_is_written() {
     let plan = FaultPlan::from_json(EVERY_KIND).unwrap();
-    assert_eq!(plan.faults.len(), 17);
+    assert_eq!(plan.faults.len(), 18);
     assert_eq!(FaultPlan::from_json(&plan.to_json()), Ok(plan));
     assert_eq!(FaultPlan::from_json("{}"), Ok(FaultPlan::default()));
 }
