@@ -1,6 +1,14 @@
 //! The real program, killed and frozen at its worst moments: the next one goes on, and nothing is lost or doubled.
 
-use std::time::Duration;
+use std::{
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use lake::ids::BatchId;
 use local_s3::{Fault, FaultKind, Moment};
@@ -15,6 +23,26 @@ use crate::{
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
+}
+
+/// Looks through the reader again and again until `done`, and tells how often: what it sees of a batch is all of it.
+fn poll_reader(lake_url: &str, done: &AtomicBool) -> u64 {
+    let reader = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("reader");
+    let query = "select (select count(*) from bronze.events) as rows, (select count(*) from dead_letters.events) as letters, \
+                 sum(b.rows), sum(b.dead_letters) from checkpoints.batches b";
+    let mut polls = 0;
+    while !done.load(Ordering::Relaxed) {
+        let output =
+            Command::new(&reader).args(["--format", "csv", "-c", query]).env_clear().env("LAKE_URL", lake_url).output();
+        let output =
+            output.unwrap_or_else(|error| panic!("{}: {error}; run `cargo build --workspace`", reader.display()));
+        let (text, words) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{words}");
+        let numbers: Vec<&str> = text.lines().nth(1).unwrap().split(',').collect();
+        assert_eq!(numbers[..2], numbers[2..], "a reader sees a part of a batch: {text}");
+        polls += 1;
+    }
+    polls
 }
 
 /// Fails when a start forgets what the commits say was read.
@@ -32,8 +60,15 @@ async fn killed_again_and_again_the_consumer_commits_every_record_once() {
         }
     }
     let streams = streams("[batch]\nobjects = 3\n");
-    let environment = [("LAKE_URL", format!("file://{}", lake.folder.path().display()))];
+    let url = format!("file://{}", lake.folder.path().display());
+    let environment = [("LAKE_URL", url.clone())];
+    let done = Arc::new(AtomicBool::new(false));
+    let mut polls = None;
     for _ in 0..kills {
+        if polls.is_none() && lake.ledger().commit(BatchId::FIRST).await.unwrap().is_some() {
+            let (url, done) = (url.clone(), Arc::clone(&done));
+            polls = Some(std::thread::spawn(move || poll_reader(&url, &done)));
+        }
         let mut child = consumer(streams.path(), &environment).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(next(&mut seed) % 150)).await;
         child.kill().unwrap();
@@ -41,6 +76,9 @@ async fn killed_again_and_again_the_consumer_commits_every_record_once() {
     }
     let ended = consumer(streams.path(), &environment).arg("--once").status().unwrap();
     assert!(ended.success());
+    done.store(true, Ordering::Relaxed);
+    let polls = polls.expect("a batch was committed before the last kill").join().unwrap();
+    println!("{kills} kills; a reader looked {polls} times");
     let held = lake.holds().await;
     assert_eq!(ids(&held), (0..objects).collect());
     let cut = (0..objects).filter(|id| id % 7 == 0).count();
