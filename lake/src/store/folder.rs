@@ -2,7 +2,7 @@
 //!
 //! Knows files. Knows nothing of zones, streams or ledgers. Each operation has a file of its own below.
 //! Invariant: every file whose name is text is an object under that very name, and whatever else stands there is told;
-//! [`PutMode::Create`](object_store::PutMode::Create) is decided by the file system, and an object shows up whole.
+//! [`PutMode::Create`] is decided by the file system, and an object shows up whole.
 
 mod error;
 mod name;

@@ -27,7 +27,8 @@ pub(super) async fn get(bucket: &Arc<Bucket>, location: &Path, options: GetOptio
     let found = request.send().await.map_err(|error| doing.failed(error))?;
 
     let span = Span::of(found.content_range(), found.content_length(), options.range.is_some());
-    let span = span.map_err(|problem| doing.other(problem))?;
+    // A server that once announces what it does not send may do right the next time.
+    let span = span.map_err(|problem| doing.broken_off(problem))?;
     let meta = meta(location, span.size, found.last_modified(), found.e_tag(), found.version_id(), &doing)?;
     let attributes = found.to_attributes();
     let range = span.range.clone();

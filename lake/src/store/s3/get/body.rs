@@ -92,6 +92,6 @@ impl Body {
             self.bytes = found.body;
             return Ok(());
         }
-        Err(self.doing.other("the answer holds another range than the one asked for"))
+        Err(self.doing.broken_off("the answer holds another range than the one asked for"))
     }
 }

@@ -1,0 +1,136 @@
+//! Listing keys, odd ones too, page by page.
+
+use super::*;
+
+#[tokio::test]
+async fn a_listing_that_says_it_goes_on_and_not_where_is_an_error() {
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
+    let server = Scripted::start(move |_, _| answer("200 OK", "", page)).await;
+
+    let error = server.store().list(None).try_collect::<Vec<_>>().await.unwrap_err();
+
+    assert!(error.to_string().contains("does not name the next"), "{error}");
+}
+
+#[tokio::test]
+async fn listed_keys_are_decoded_if_and_only_if_the_server_encoded_them() {
+    for (encoding, expected) in [("<EncodingType>url</EncodingType>", "a b+c/ä"), ("", "a+b%2Bc/%C3%A4")] {
+        let page = format!(
+            "<ListBucketResult>{encoding}<Contents><Key>a+b%2Bc/%C3%A4</Key><Size>1</Size>\
+             <LastModified>2026-11-20T10:00:00Z</LastModified></Contents></ListBucketResult>"
+        );
+        let server = Scripted::start(move |_, _| answer("200 OK", "", &page)).await;
+
+        let listed: Vec<_> = server.store().list(None).try_collect().await.unwrap();
+
+        assert_eq!(to_key(&listed[0].location), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_off_is_an_error() {
+    let page = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 500\r\n\r\n<ListBucketResult>";
+    let server = Scripted::start(move |_, _| page.to_owned()).await;
+
+    let error = server.store().list(None).try_collect::<Vec<_>>().await.unwrap_err();
+
+    assert!(S3Failure::of(&error).unwrap().is_retryable(), "{error}");
+}
+
+/// Keys that a [`Path`] cannot hold as they are, and ones that URLs and XML make trouble of.
+const ODD_KEYS: [&str; 15] = [
+    "raw//double",
+    "raw/dir/",
+    "raw/./dot",
+    "raw/../dots",
+    "/leading",
+    "//",
+    "raw/new\nline\tand\r\u{1}\u{7f}",
+    "raw/%~marked",
+    "raw/100%25",
+    "raw/plus+and space",
+    "raw/a&b<c>\"d'",
+    "raw/question?x=1#hash",
+    "raw/ä€😀",
+    "raw/back\\slash",
+    "raw/~tilde*star",
+];
+
+#[tokio::test]
+async fn odd_keys_can_be_written_listed_read_copied_and_deleted() {
+    let served = serve().await;
+    let store = &served.store;
+    for key in ODD_KEYS {
+        store.put(&to_path(key), key.to_owned().into()).await.unwrap();
+    }
+
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    let mut keys: Vec<_> = listed.iter().map(|meta| to_key(&meta.location)).collect();
+    keys.sort_unstable();
+    let mut expected = ODD_KEYS.map(str::to_owned);
+    expected.sort_unstable();
+    assert_eq!(keys, expected);
+
+    let copy = Path::from("copy");
+    for meta in &listed {
+        let key = to_key(&meta.location);
+        assert_eq!(store.get(&meta.location).await.unwrap().bytes().await.unwrap(), key);
+        assert_eq!(store.head(&meta.location).await.unwrap().size, key.len() as u64);
+        store.copy(&meta.location, &copy).await.unwrap();
+        assert_eq!(store.get(&copy).await.unwrap().bytes().await.unwrap(), key);
+    }
+
+    let locations = stream::iter(listed).map(|meta| Ok(meta.location)).boxed();
+    store.delete_stream(locations).try_collect::<Vec<_>>().await.unwrap();
+    store.delete(&copy).await.unwrap();
+    assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn odd_directories_are_listed_level_by_level() {
+    let served = serve().await;
+    for key in ["/a", "b//c", "b/d/"] {
+        served.store.put(&to_path(key), "x".into()).await.unwrap();
+    }
+
+    let root = served.store.list_with_delimiter(None).await.unwrap();
+    assert_eq!(root.common_prefixes, [Path::parse("%~").unwrap(), Path::from("b")]);
+    let slash = served.store.list_with_delimiter(Some(&root.common_prefixes[0])).await.unwrap();
+    assert_eq!(slash.objects[0].location, to_path("/a"));
+    let b = served.store.list_with_delimiter(Some(&Path::from("b"))).await.unwrap();
+    assert_eq!(b.common_prefixes, [to_path("b/"), Path::from("b/d")]);
+    let below: Vec<_> = served.store.list(Some(&to_path("b/"))).try_collect().await.unwrap();
+    assert_eq!(below.iter().map(|meta| to_key(&meta.location)).collect::<Vec<_>>(), ["b//c"]);
+}
+
+#[tokio::test]
+async fn eleven_hundred_keys_are_listed_and_deleted() {
+    let served = serve().await;
+    let store = &served.store;
+    let paths: Vec<Path> = (0..1_100).map(|number| Path::from(format!("raw/events/{number:05}"))).collect();
+    let puts = stream::iter(&paths).map(|path| store.put(path, "x".into())).buffer_unordered(8);
+    puts.try_collect::<Vec<_>>().await.unwrap();
+
+    let listed: Vec<Path> = store.list(None).map_ok(|meta| meta.location).try_collect().await.unwrap();
+    assert_eq!(listed, paths);
+    let after: Vec<_> = store.list_with_offset(None, &paths[1_049]).try_collect().await.unwrap();
+    assert_eq!(after.len(), 50);
+
+    let deleted: Vec<Path> =
+        store.delete_stream(stream::iter(paths.clone()).map(Ok).boxed()).try_collect().await.unwrap();
+    assert_eq!(deleted, paths);
+    assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_listing_may_outlive_its_store() {
+    let served = serve().await;
+    served.store.put(&some_path(), "x".into()).await.unwrap();
+    let store = S3Store::at(BUCKET, &served.server.endpoint(), credentials_of(SECRET_KEY)).unwrap();
+
+    let listing = store.list(None);
+    drop(store);
+
+    let listed = tokio::spawn(listing.try_collect::<Vec<_>>()).await.unwrap().unwrap();
+    assert_eq!(listed.len(), 1);
+}
