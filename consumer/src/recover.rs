@@ -8,8 +8,8 @@ use futures::TryStreamExt;
 use lake::{
     Error,
     ids::BatchId,
-    keys::Prefix,
-    ledger::{Ledger, Plan, SchemaRecord, Snapshot},
+    keys::{Key, Prefix, ZoneName},
+    ledger::{InputOutcome, Ledger, Plan, SchemaRecord, Snapshot},
 };
 
 use crate::discover::{CommittedInputs, KnownInputs};
@@ -61,6 +61,9 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     if let Some(plan) = &uncommitted {
         schema_id = Some(plan.schema_id.clone());
     }
+    if let Some(last) = last {
+        refuse_other_versions(ledger, last).await?;
+    }
     let schema = match schema_id {
         Some(id) => Some(ledger.schema(&id).await?),
         None => None,
@@ -69,7 +72,7 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
 }
 
 fn uncommitted_before(ledger: &Ledger, missing: BatchId, planned: BatchId) -> Error {
-    let key = lake::keys::Key::Plan { stream: ledger.stream().clone(), batch: planned };
+    let key = Key::Plan { stream: ledger.stream().clone(), batch: planned };
     let what = format!("is planned, though batch {} is not committed; restore the missing files", missing.number());
     Error::damaged(key, what)
 }
@@ -88,6 +91,27 @@ pub(crate) async fn refuse_orphaned_rows(ledger: &Ledger) -> Result<Option<Plan>
         }
     }
     Ok(None)
+}
+
+/// Refuses a ledger whose inputs are named as this raw zone's store does not name them: each would be read again.
+async fn refuse_other_versions(ledger: &Ledger, last: BatchId) -> Result<(), Error> {
+    let Some(commit) = ledger.commit(last).await? else { return Ok(()) };
+    let is_other = |input: &&InputOutcome| !ledger.lake().names_version(ZoneName::Raw, &input.etag);
+    match commit.inputs.iter().find(is_other) {
+        None => Ok(()),
+        Some(input) => {
+            let what = format!(
+                "names {} by the version {:?}, as no file of {} is named now, so that all objects would be read again; the \
+                 lake was moved from another kind of store, or an earlier program wrote it: consume it with that one, or \
+                 into a new lake",
+                input.key,
+                input.etag,
+                ledger.lake().zone(ZoneName::Raw)
+            );
+            let key = Key::Commit { stream: ledger.stream().clone(), batch: last };
+            Err(Error::damaged(key, what))
+        }
+    }
 }
 
 fn lost_ledger(ledger: &Ledger, orphan: &str) -> Error {

@@ -135,6 +135,11 @@ impl Lake {
         self.store(key).get_opts(&self.path(key), options).await
     }
 
+    /// Whether the store of `zone` may name a version like this; if not, it was another kind of store that did.
+    pub fn names_version(&self, zone: ZoneName, etag: &str) -> bool {
+        self.zone(zone).folder.as_ref().is_none_or(|folder| folder.names_version(etag))
+    }
+
     /// What the store knows of an object without reading it; `None` when there is none.
     ///
     /// # Errors

@@ -252,6 +252,41 @@ async fn a_damaged_ledger_stops_the_consumer_with_the_files_name() {
     lake.consume(definition(Format::JsonArray)).await.unwrap();
 }
 
+/// Fails when a start does not look: all objects are read again, and every row is there twice.
+#[tokio::test]
+async fn a_ledger_that_names_versions_as_this_store_does_not_is_refused_with_words() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    // As the builds before this one named a file's version: by inode, time and size.
+    let inode_time_size = "99a05a-660c7a4b4e6d5-c";
+    let etag = lake.holds().await.commits[0].inputs[0].etag.clone();
+    for folder in ["plans", "commits"] {
+        let file = lake.path(&format!("checkpoints/events/{folder}/{:020}.json", 1));
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace(&etag, inode_time_size)).unwrap();
+    }
+    let error = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let words = error.to_string();
+    assert!(words.contains(inode_time_size) && words.contains("an earlier program wrote it"), "{words}");
+}
+
+/// A ledger of the format's first shape, without what was added since, goes on as it is.
+#[tokio::test]
+async fn a_ledger_without_the_fields_that_were_added_since_is_read() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let file = lake.path(&format!("checkpoints/events/commits/{:020}.json", 1));
+    let mut commit: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert!(commit["inputs"][0].as_object_mut().unwrap().remove("content").is_some());
+    fs::write(&file, format!("{commit}\n")).unwrap();
+    lake.land("b.json", "[{\"id\": 2}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    assert_eq!(ids(&lake.holds().await.rows), [1, 2]);
+}
+
 #[tokio::test]
 async fn a_lost_ledger_is_noticed_and_never_begun_anew() {
     let lake = FolderLake::new().await;

@@ -73,6 +73,11 @@ impl FolderStore {
         found.try_filter_map(async |found| Ok(found.into_object())).boxed()
     }
 
+    /// Whether a version can be of a file here.
+    pub(super) fn names_version(&self, etag: &str) -> bool {
+        read::is_version(etag)
+    }
+
     /// The file that a location names, where one can have that name.
     fn file(&self, location: &Path) -> Result<PathBuf> {
         name::to_file(&self.folder.root, location).ok_or_else(|| {

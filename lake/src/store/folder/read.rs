@@ -68,6 +68,13 @@ pub(super) fn version(found: &Metadata) -> String {
     format!("{sign}{:x}-{:x}", since.as_nanos(), found.len())
 }
 
+/// Whether a text can be what [`version`] gives.
+pub(super) fn is_version(text: &str) -> bool {
+    let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let parts = text.strip_prefix('-').unwrap_or(text).split_once('-');
+    parts.is_some_and(|(time, size)| is_hex(time) && is_hex(size))
+}
+
 fn since_epoch(found: &Metadata) -> (&'static str, Duration) {
     match found.modified().unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH) {
         Ok(since) => ("", since),
