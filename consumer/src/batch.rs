@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     attempts::Attempt,
+    compiled::Compiled,
     enforce::Enforcer,
     error::Error,
     failpoint,
@@ -65,7 +66,10 @@ fn context(plan: &Plan, record: SchemaRecord) -> Result<TaskContext, Error> {
     let enforcer = Enforcer::compile(&record.json_schema)
         .map_err(|what| Error::Corrupt(format!("the planned schema {} {what}", plan.schema_id)))?;
     let origin = BatchOrigin { batch: plan.batch, ingested_at: plan.planned_at, schema_id: plan.schema_id.clone() };
-    Ok(TaskContext { origin, columns: record.columns, enforcer, read: plan.read.clone() })
+    // Another version of the program judges each record itself.
+    let compiled = (!failpoint::is_other_version()).then(|| Compiled::compile(&record.json_schema, &record.columns));
+    let compiled = compiled.flatten();
+    Ok(TaskContext { origin, columns: record.columns, enforcer, compiled, read: plan.read.clone() })
 }
 
 struct TaskResult {

@@ -61,7 +61,7 @@ pub fn too_large_object(size: u64, limit: u64) -> Fault {
 }
 
 /// Reads the text of one record.
-fn record<'a>(index: u64, offset: u64, raw: &'a [u8], settings: &ReadSettings) -> DecodedRecord<'a> {
+pub(crate) fn record<'a>(index: u64, offset: u64, raw: &'a [u8], settings: &ReadSettings) -> DecodedRecord<'a> {
     let value = if raw.len() as u64 > settings.record_bytes_max {
         let message =
             format!("the record has {} bytes; limits.record_bytes allows {}", raw.len(), settings.record_bytes_max);

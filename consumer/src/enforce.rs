@@ -37,6 +37,11 @@ impl Enforcer {
             .map_err(|error| format!("is not a JSON Schema at {:?}: {error}", error.instance_path().to_string()))
     }
 
+    /// Whether a value passes.
+    pub fn accepts(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
+    }
+
     /// Judges a record.
     ///
     /// # Errors

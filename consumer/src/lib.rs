@@ -6,7 +6,7 @@
 //! | discover | `discover` |
 //! | plan | `plan` |
 //! | decode | `decode` |
-//! | enforce | `enforce` |
+//! | enforce | `enforce`; for most records `compiled`, which decodes, enforces and fills the columns in one pass |
 //! | write | `rows`, `dead_letters`, `parquet_file`, `store_output` |
 //! | commit | `batch`, which puts the stages together for one plan |
 //! | what becomes of the objects then | `after_commit` |
@@ -19,6 +19,7 @@ pub mod after_commit;
 pub mod args;
 pub mod attempts;
 pub mod batch;
+pub mod compiled;
 pub mod dead_letters;
 pub mod decode;
 pub mod discover;

@@ -18,7 +18,7 @@ use parquet::{
 /// The version of how rows become bytes: raise it whenever a file of equal rows could come out otherwise.
 ///
 /// A part of every output file's fingerprint, so that files of two versions never pass for one another.
-pub const WRITER_VERSION: u32 = 1;
+pub const WRITER_VERSION: u32 = 2;
 
 /// One Parquet file, complete, in memory: a store can create it in a single request only.
 #[derive(Debug)]

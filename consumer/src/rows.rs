@@ -3,14 +3,14 @@
 //! Knows Arrow and the lake's columns. Knows nothing of schemas, formats or files.
 //! Invariant: a value is appended whole or not at all, and never changed on the way.
 
-mod builder;
-mod number;
-mod time;
+pub(crate) mod column;
+pub(crate) mod number;
+pub(crate) mod time;
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    array::{ArrayRef, Int64Array, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 use lake::{
@@ -22,7 +22,7 @@ use lake::{
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use serde_json::Value;
 
-use builder::ColumnBuilder;
+use column::ColumnBuilder;
 
 /// What the system columns take per row besides texts, about.
 const ROW_OVERHEAD_BYTES: usize = 64;
@@ -55,9 +55,9 @@ pub struct RowBuilder {
     columns: Vec<ColumnBuilder>,
     names: Vec<String>,
     extra: Option<usize>,
-    keys: StringBuilder,
-    etags: StringBuilder,
-    indexes: Int64Builder,
+    /// The objects that the rows came from, each with its number of rows.
+    objects: Vec<(String, String, usize)>,
+    indexes: Vec<i64>,
     origin: BatchOrigin,
     rows: usize,
     bytes: usize,
@@ -72,10 +72,9 @@ impl RowBuilder {
             schema: Arc::new(Schema::new(own.chain(system).collect::<Vec<_>>())),
             columns: columns.iter().map(ColumnBuilder::new).collect(),
             names: columns.iter().map(|column| column.name.clone()).collect(),
-            extra: builder::extra_field(columns),
-            keys: StringBuilder::new(),
-            etags: StringBuilder::new(),
-            indexes: Int64Builder::new(),
+            extra: column::extra_field(columns),
+            objects: Vec::new(),
+            indexes: Vec::new(),
             origin,
             rows: 0,
             bytes: 0,
@@ -92,16 +91,63 @@ impl RowBuilder {
     /// # Errors
     /// The record's fault (`unrepresentable`) when a column can't hold a value unchanged; then nothing was appended.
     pub fn append(&mut self, record: &Value, origin: Origin<'_>, raw_bytes: usize) -> Result<(), Fault> {
-        let fields = builder::object_fields(record)?;
-        builder::check_fields(&self.columns, &self.names, self.extra, fields)?;
-        builder::append_fields(&mut self.columns, &self.names, self.extra, fields);
-        self.keys.append_value(origin.key);
-        self.etags.append_value(origin.etag);
-        self.indexes.append_value(origin.index as i64);
+        let fields = column::object_fields(record)?;
+        column::check_fields(&self.columns, &self.names, self.extra, fields)?;
+        column::append_fields(&mut self.columns, &self.names, self.extra, fields);
+        self.close_row(origin, raw_bytes);
+        Ok(())
+    }
+
+    /// Appends a record that `read` puts into the columns, one value into each; where it can't, nothing is appended.
+    pub(crate) fn append_by<E>(
+        &mut self,
+        origin: Origin<'_>,
+        read: impl FnOnce(&mut [ColumnBuilder]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        match read(&mut self.columns) {
+            Ok(raw_bytes) => {
+                self.close_row(origin, raw_bytes);
+                Ok(raw_bytes)
+            }
+            Err(error) => {
+                self.columns.iter_mut().for_each(|column| column.truncate(self.rows));
+                Err(error)
+            }
+        }
+    }
+
+    fn close_row(&mut self, origin: Origin<'_>, raw_bytes: usize) {
+        match self.objects.last_mut() {
+            Some((key, etag, rows)) if key == origin.key && etag == origin.etag => *rows += 1,
+            _ => self.objects.push((origin.key.to_owned(), origin.etag.to_owned(), 1)),
+        }
+        self.indexes.push(origin.index as i64);
         self.rows += 1;
         // Short records from long keys: what is repeated per row counts as well.
         self.bytes += raw_bytes + origin.key.len() + origin.etag.len() + ROW_OVERHEAD_BYTES;
-        Ok(())
+    }
+
+    /// How many rows are collected.
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Takes back all but the first `rows` collected rows.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(|column| column.truncate(rows));
+        self.indexes.truncate(rows);
+        let mut surplus = self.rows - rows;
+        while let Some((_, _, of_object)) = self.objects.last_mut()
+            && surplus > 0
+        {
+            let taken = surplus.min(*of_object);
+            *of_object -= taken;
+            surplus -= taken;
+            if *of_object == 0 {
+                self.objects.pop();
+            }
+        }
+        self.rows = rows;
     }
 
     /// About how much memory the collected rows take, in bytes.
@@ -114,11 +160,13 @@ impl RowBuilder {
         let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
         let mut arrays: Vec<ArrayRef> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
-        arrays.extend([
-            Arc::new(self.keys.finish()) as ArrayRef,
-            Arc::new(self.etags.finish()),
-            Arc::new(self.indexes.finish()),
-        ]);
+        let (mut keys, mut etags) = (StringBuilder::new(), StringBuilder::new());
+        for (key, etag, rows) in self.objects.drain(..) {
+            keys.append_value_n(key, rows);
+            etags.append_value_n(etag, rows);
+        }
+        let indexes = Int64Array::from(std::mem::take(&mut self.indexes));
+        arrays.extend([Arc::new(keys.finish()) as ArrayRef, Arc::new(etags.finish()), Arc::new(indexes)]);
         arrays.extend(origin_arrays(&self.origin, rows));
         RecordBatch::try_new(self.schema(), arrays).expect("each builder got one value per row, of its column's type")
     }

@@ -3,6 +3,8 @@
 //! A pure function of the plan, the schema and the objects' bytes: no clock, no network, so that any process may execute
 //! it, twice even. Invariant: each record of each object read is in exactly one of the two files.
 
+mod object;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use lake::{
 
 use crate::{
     attempts::DEATHS_MAX,
+    compiled::Compiled,
     dead_letters::{DeadLetter, DeadLetterBuilder},
     decode::{self, DecodedRecord},
     enforce::{ENFORCEMENT_VERSION, Enforcer},
@@ -29,7 +32,6 @@ use crate::{
 const FLUSH_BYTES: usize = 8 << 20;
 
 /// All that a batch's tasks share, fixed by its plan.
-#[derive(Debug)]
 pub struct TaskContext {
     /// What the rows say about where they came from.
     pub origin: BatchOrigin,
@@ -37,6 +39,8 @@ pub struct TaskContext {
     pub columns: Vec<Column>,
     /// The planned schema, compiled.
     pub enforcer: Enforcer,
+    /// The same once more, for reading records straight into columns; `None` where only the judge understands it.
+    pub compiled: Option<Compiled>,
     /// How the objects are read.
     pub read: ReadSettings,
 }
@@ -177,6 +181,9 @@ impl Execution {
     }
 
     fn readable_object(&mut self, object: &PlannedObject, bytes: &[u8]) -> Result<ObjectResult, Error> {
+        if let Some(result) = self.compiled_object(object, bytes)? {
+            return Ok(result);
+        }
         let key = object.key.to_string();
         let mut result = ObjectResult { outcome: Outcome::Ingested, rows: 0, dead_letters: 0, content: None };
         let mut failure = None;
@@ -202,13 +209,8 @@ impl Execution {
         record: DecodedRecord<'_>,
         result: &mut ObjectResult,
     ) -> Result<(), Error> {
-        let DecodedRecord { index, offset, raw, value } = record;
-        let judged = value.and_then(|value| {
-            failpoint::judge_as_other_version(&value)?;
-            self.context.enforcer.enforce(&value)?;
-            self.rows.append(&value, Origin { key, etag, index }, raw.len())
-        });
-        match judged {
+        let DecodedRecord { index, offset, raw, .. } = record;
+        match self.judge(record, Origin { key, etag, index }) {
             Ok(()) => result.rows += 1,
             Err(fault) => {
                 result.dead_letters += 1;
@@ -217,6 +219,14 @@ impl Execution {
             }
         }
         self.flush()
+    }
+
+    /// Makes a row of a record, or tells its fault.
+    fn judge(&mut self, record: DecodedRecord<'_>, origin: Origin<'_>) -> Result<(), Fault> {
+        let value = record.value?;
+        failpoint::judge_as_other_version(&value)?;
+        self.context.enforcer.enforce(&value)?;
+        self.rows.append(&value, origin, record.raw.len())
     }
 
     fn corrupt_object(&mut self, object: &PlannedObject, raw: &[u8], fault: &Fault) -> ObjectResult {

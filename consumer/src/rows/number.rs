@@ -28,7 +28,7 @@ pub(super) fn whole(text: &str) -> Option<i64> {
 
 /// The double nearest to a JSON number's text; `None` where that would be no small difference: the number is beyond all
 /// doubles, or so small that it would be 0, or the whole part of it is written out and is not the double's.
-pub(super) fn double(text: &str) -> Option<f64> {
+pub(crate) fn double(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     let is_zero = !text.split(['e', 'E']).next().unwrap_or(text).bytes().any(|byte| matches!(byte, b'1'..=b'9'));
     let kept = if text.contains(['e', 'E']) || number.abs() < EXACT_MAX {

@@ -76,8 +76,15 @@ async fn an_object_overwritten_before_its_removal_stays_and_is_an_input_of_its_o
         let key = Key::Raw { stream: events(), rest: "a.json".to_owned() };
         lake.lake.store(&key).put(&lake.lake.path(&key), "[{\"id\": 2}]".into()).await.unwrap();
     };
-    let (consumed, ()) = tokio::join!(lake.consume(removing(AfterCommit::Delete)), overwrite);
-    consumed.unwrap();
+    {
+        let consumed = lake.consume(removing(AfterCommit::Delete));
+        tokio::pin!(consumed);
+        tokio::select! {
+            ended = &mut consumed => panic!("{ended:?}"),
+            () = overwrite => {}
+        }
+        consumed.await.unwrap();
+    }
     lake.consume(removing(AfterCommit::Delete)).await.unwrap();
     assert_eq!((ids(&lake.holds().await), landed(&lake.lake).await), ([1, 2].into(), vec![]));
 }

@@ -130,7 +130,7 @@ pub(crate) async fn contents(ledger: &Ledger) -> Contents {
     contents
 }
 
-fn parquet_rows(bytes: Bytes) -> Vec<Map<String, Value>> {
+pub(crate) fn parquet_rows(bytes: Bytes) -> Vec<Map<String, Value>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
     let mut json = ArrayWriter::new(Vec::new());
     for batch in reader {

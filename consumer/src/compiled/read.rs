@@ -1,0 +1,230 @@
+//! Reads one record's text straight into columns, by the rules of its schema.
+//!
+//! Invariant: `Ok` means that the judge accepts the record and that the columns hold its values unchanged; after a
+//! [`Doubt`], what was put into the columns must be taken back.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{
+    rules::{Kind, ObjectRule, Rule, TextRule},
+    scan::{Cursor, Doubt},
+};
+use crate::{
+    decode::parse,
+    rows::{
+        column::{ColumnBuilder, Values},
+        number, time,
+    },
+};
+
+/// The most keys of a map, or fields beyond the schema's, that are compared with one another.
+const KEYS_MAX: usize = 32;
+
+/// Reads an object at the cursor. `depth_left` counts the levels of nesting that are allowed, its own included.
+pub(super) fn object(
+    rule: &ObjectRule,
+    columns: &mut [ColumnBuilder],
+    cursor: &mut Cursor<'_>,
+    depth_left: u64,
+) -> Result<(), Doubt> {
+    let depth_left = depth_left.checked_sub(1).ok_or(Doubt)?;
+    cursor.expect(b'{')?;
+    cursor.skip_space();
+    let mut seen = 0_u64;
+    let mut expected = 0;
+    let mut extra = Map::new();
+    let mut more = !cursor.take(b'}');
+    while more {
+        match field_at(rule, cursor, expected)? {
+            Field::Known(place) => {
+                behind_key(cursor)?;
+                if seen & (1 << place) != 0 {
+                    return Err(Doubt);
+                }
+                seen |= 1 << place;
+                expected = place + 1;
+                let field = &rule.fields[place];
+                value(&field.rule, &mut columns[field.column], cursor, depth_left)?;
+            }
+            Field::Extra(name) => {
+                behind_key(cursor)?;
+                let kept = any_value(cursor, depth_left)?;
+                if rule.extra.is_none() || extra.len() >= KEYS_MAX || extra.insert(name.into_owned(), kept).is_some() {
+                    return Err(Doubt);
+                }
+            }
+        }
+        more = another(cursor, b'}')?;
+    }
+    let missing = !seen & mask(rule.fields.len());
+    if missing & rule.required != 0 {
+        return Err(Doubt);
+    }
+    let mut absent = missing;
+    while absent != 0 {
+        let place = absent.trailing_zeros() as usize;
+        columns[rule.fields[place].column].append_null();
+        absent &= absent - 1;
+    }
+    if let Some(at) = rule.extra {
+        let rest = (!extra.is_empty()).then_some(Value::Object(extra));
+        columns[at].append(rest.as_ref());
+    }
+    Ok(())
+}
+
+/// As many ones as there are fields.
+fn mask(fields: usize) -> u64 {
+    u64::MAX.checked_shr(64 - fields as u32).unwrap_or(0)
+}
+
+enum Field<'a> {
+    Known(usize),
+    Extra(Cow<'a, str>),
+}
+
+/// Reads a key. Records of one sender mostly name their fields in one order, so the expected one is tried first.
+fn field_at<'a>(rule: &ObjectRule, cursor: &mut Cursor<'a>, expected: usize) -> Result<Field<'a>, Doubt> {
+    if let Some(field) = rule.fields.get(expected)
+        && cursor.take_all(&field.quoted)
+    {
+        return Ok(Field::Known(expected));
+    }
+    let name = cursor.string()?;
+    match rule.fields.iter().position(|field| field.name == name) {
+        Some(place) => Ok(Field::Known(place)),
+        None => Ok(Field::Extra(name)),
+    }
+}
+
+fn behind_key(cursor: &mut Cursor<'_>) -> Result<(), Doubt> {
+    cursor.skip_space();
+    cursor.expect(b':')?;
+    cursor.skip_space();
+    Ok(())
+}
+
+/// Behind a value: whether another one follows before `end`.
+fn another(cursor: &mut Cursor<'_>, end: u8) -> Result<bool, Doubt> {
+    cursor.skip_space();
+    if cursor.take(b',') {
+        cursor.skip_space();
+        return Ok(true);
+    }
+    cursor.expect(end)?;
+    Ok(false)
+}
+
+/// Reads any value as it is.
+fn any_value(cursor: &mut Cursor<'_>, depth_left: u64) -> Result<Value, Doubt> {
+    let start = cursor.at;
+    cursor.skip_value()?;
+    parse::parse(cursor.since(start), depth_left).map_err(|_| Doubt)
+}
+
+fn value(rule: &Rule, column: &mut ColumnBuilder, cursor: &mut Cursor<'_>, depth_left: u64) -> Result<(), Doubt> {
+    if let Kind::Judged(judge) = &rule.kind {
+        let value = any_value(cursor, depth_left)?;
+        let accepted = judge.as_ref().is_none_or(|judge| judge.accepts(&value));
+        if !accepted || column.check(Some(&value)).is_err() {
+            return Err(Doubt);
+        }
+        column.append(Some(&value));
+        return Ok(());
+    }
+    if cursor.peek() == Some(b'n') {
+        if !rule.nullable || !cursor.take_all(b"null") {
+            return Err(Doubt);
+        }
+        column.append_null();
+        return Ok(());
+    }
+    match (&rule.kind, &mut column.values) {
+        (Kind::Text(rule), Values::Text(texts)) => texts.push(&text(rule, cursor)?),
+        (Kind::Whole { least, most }, Values::Whole(values)) => {
+            let number: i64 = cursor.number()?.parse().map_err(|_| Doubt)?;
+            if number < *least || number > *most {
+                return Err(Doubt);
+            }
+            values.push(number);
+        }
+        (Kind::Double { above, below }, Values::Double(values)) => {
+            let number = number::double(cursor.number()?).ok_or(Doubt)?;
+            if number <= *above || number >= *below {
+                return Err(Doubt);
+            }
+            values.push(number);
+        }
+        (Kind::Boolean, Values::Boolean(values)) => values.append(boolean(cursor)?),
+        (Kind::Time, Values::Time(values)) => values.push(time::plain_micros(&cursor.string()?).ok_or(Doubt)?),
+        (Kind::Day, Values::Day(values)) => values.push(time::plain_days(&cursor.string()?).ok_or(Doubt)?),
+        (Kind::List { element, least, most }, Values::List(list)) => {
+            let length = list_of(element, &mut list.column, cursor, depth_left)?;
+            if length < *least || length > *most {
+                return Err(Doubt);
+            }
+            list.close_row(length);
+        }
+        (Kind::Map { value: of_value }, Values::Map { keys, values, .. }) => {
+            let mut names = Vec::new();
+            let depth_left = depth_left.checked_sub(1).ok_or(Doubt)?;
+            cursor.expect(b'{')?;
+            cursor.skip_space();
+            let mut more = !cursor.take(b'}');
+            while more {
+                let name = cursor.string()?;
+                behind_key(cursor)?;
+                if names.contains(&name) || names.len() >= KEYS_MAX {
+                    return Err(Doubt);
+                }
+                keys.push(&name);
+                names.push(name);
+                value(of_value, &mut values.column, cursor, depth_left)?;
+                more = another(cursor, b'}')?;
+            }
+            values.close_row(names.len());
+        }
+        (Kind::Struct(rule), Values::Struct { columns, .. }) => object(rule, columns, cursor, depth_left)?,
+        _ => return Err(Doubt),
+    }
+    column.appended();
+    Ok(())
+}
+
+fn text<'a>(rule: &TextRule, cursor: &mut Cursor<'a>) -> Result<Cow<'a, str>, Doubt> {
+    let text = cursor.string()?;
+    let is_one_of = rule.one_of.as_ref().is_none_or(|options| options.iter().any(|option| *option == text));
+    let is_long_enough = rule.least.is_none_or(|least| text.chars().count() >= least);
+    let is_short_enough = rule.most.is_none_or(|most| text.len() <= most || text.chars().count() <= most);
+    let accepted = || rule.judge.as_ref().is_none_or(|judge| judge.accepts(&Value::String(text.clone().into_owned())));
+    if is_one_of && is_long_enough && is_short_enough && accepted() { Ok(text) } else { Err(Doubt) }
+}
+
+fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, Doubt> {
+    match (cursor.take_all(b"true"), cursor.take_all(b"false")) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(Doubt),
+    }
+}
+
+fn list_of(
+    element: &Rule,
+    column: &mut ColumnBuilder,
+    cursor: &mut Cursor<'_>,
+    depth_left: u64,
+) -> Result<usize, Doubt> {
+    let depth_left = depth_left.checked_sub(1).ok_or(Doubt)?;
+    cursor.expect(b'[')?;
+    cursor.skip_space();
+    let mut length = 0;
+    let mut more = !cursor.take(b']');
+    while more {
+        value(element, column, cursor, depth_left)?;
+        length += 1;
+        more = another(cursor, b']')?;
+    }
+    Ok(length)
+}

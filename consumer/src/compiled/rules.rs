@@ -1,0 +1,299 @@
+//! A JSON Schema and the columns that follow from it, compiled into rules for reading records.
+//!
+//! Knows the keywords that event schemas use. A keyword it does not know sends the value below it to the judge; one
+//! that reaches further, such as a rule over several fields, makes the schema none to be compiled. Invariant: a rule
+//! accepts no value that the judge refuses.
+
+use lake::columns::{Column, ColumnType, EXTRA_COLUMN};
+use serde_json::{Map, Value};
+
+use crate::enforce::Enforcer;
+
+/// Keywords that say something to people and nothing about a value.
+const ANNOTATIONS: &[&str] = &[
+    "$comment",
+    "$schema",
+    "$defs",
+    "definitions",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "type",
+];
+
+/// The most fields of one object that are told apart by the bits of a number.
+const FIELDS_MAX: usize = 64;
+
+/// How many `$ref`s in a row are followed.
+const REFERENCES_MAX: usize = 16;
+
+/// What a value must be, and how it becomes one of its column.
+pub(super) struct Rule {
+    /// Whether JSON's null is allowed.
+    pub(super) nullable: bool,
+    pub(super) kind: Kind,
+}
+
+/// The rule for one kind of column.
+pub(super) enum Kind {
+    Text(TextRule),
+    Whole {
+        least: i64,
+        most: i64,
+    },
+    /// Both bounds themselves are left to the judge, who compares without rounding.
+    Double {
+        above: f64,
+        below: f64,
+    },
+    Boolean,
+    Time,
+    Day,
+    List {
+        element: Box<Rule>,
+        least: usize,
+        most: usize,
+    },
+    Map {
+        value: Box<Rule>,
+    },
+    Struct(ObjectRule),
+    /// Any value that the judge accepts, or any at all.
+    Judged(Option<Enforcer>),
+}
+
+/// The rule for texts.
+#[derive(Default)]
+pub(super) struct TextRule {
+    pub(super) one_of: Option<Vec<String>>,
+    pub(super) least: Option<usize>,
+    pub(super) most: Option<usize>,
+    /// Who knows patterns and formats.
+    pub(super) judge: Option<Enforcer>,
+}
+
+/// The rule for an object's fields.
+pub(super) struct ObjectRule {
+    pub(super) fields: Vec<FieldRule>,
+    /// The fields that must be there, by the bits of their places.
+    pub(super) required: u64,
+    /// The column that keeps what no field names; without one, such a field is left to the judge.
+    pub(super) extra: Option<usize>,
+}
+
+/// The rule for one field.
+pub(super) struct FieldRule {
+    pub(super) name: String,
+    /// The name as it mostly stands in a text: in quotes, nothing escaped.
+    pub(super) quoted: Vec<u8>,
+    /// Its place among the object's columns.
+    pub(super) column: usize,
+    pub(super) rule: Rule,
+}
+
+/// Compiles a record's schema; `None` where only the judge can tell what it accepts.
+pub(super) fn compile(schema: &Value, columns: &[Column]) -> Option<ObjectRule> {
+    let root = Root(schema);
+    // An id changes what references mean.
+    let has_id = schema.get("id").is_some_and(Value::is_string);
+    let record = root.resolve(schema)?;
+    let is_object = record.get("type").is_some_and(|kind| kind == "object");
+    let fields = record.as_object().filter(|_| is_object && !has_id)?;
+    root.object(fields, columns)
+}
+
+struct Root<'a>(&'a Value);
+
+impl<'a> Root<'a> {
+    /// Follows `$ref`s within the document.
+    fn resolve(&self, mut schema: &'a Value) -> Option<&'a Value> {
+        for _ in 0..REFERENCES_MAX {
+            let Some(reference) = schema.get("$ref") else { return Some(schema) };
+            // What stands beside a reference counts in some drafts and not in others.
+            let stands_alone =
+                schema.as_object()?.keys().all(|key| key == "$ref" || ANNOTATIONS.contains(&key.as_str()));
+            if !stands_alone || schema.get("type").is_some() {
+                return None;
+            }
+            schema = self.0.pointer(reference.as_str()?.strip_prefix('#')?)?;
+        }
+        None
+    }
+
+    fn object(&self, schema: &'a Map<String, Value>, columns: &[Column]) -> Option<ObjectRule> {
+        known_only(schema, &["properties", "required", "additionalProperties", "$id"])?;
+        let none = Map::new();
+        let properties = match schema.get("properties") {
+            Some(properties) => properties.as_object()?,
+            None => &none,
+        };
+        let open = match schema.get("additionalProperties") {
+            None | Some(Value::Bool(true)) => true,
+            Some(Value::Bool(false)) => false,
+            Some(_) => return None,
+        };
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let mut fields = Vec::new();
+        for (name, property) in properties {
+            // A property without a column of its own shares a name with another one.
+            let column = place(name).filter(|_| name != EXTRA_COLUMN)?;
+            let rule = self.rule(property, &columns[column].kind)?;
+            let quoted = serde_json::to_vec(name).ok()?;
+            fields.push(FieldRule { name: name.clone(), quoted, column, rule });
+        }
+        let extra = place(EXTRA_COLUMN);
+        // Every column must get a value of each record.
+        let covered = fields.len() + usize::from(extra.is_some()) == columns.len();
+        if !covered || open != extra.is_some() || fields.len() > FIELDS_MAX {
+            return None;
+        }
+        let mut required = 0;
+        for name in schema.get("required").map_or(Some(&Vec::new()), Value::as_array)? {
+            let name = name.as_str()?;
+            required |= 1 << fields.iter().position(|field| field.name == name)?;
+        }
+        Some(ObjectRule { fields, required, extra })
+    }
+
+    fn rule(&self, schema: &'a Value, column: &ColumnType) -> Option<Rule> {
+        let schema = self.resolve(schema)?;
+        let Some(keywords) = schema.as_object() else { return self.judged(schema) };
+        let Some(nullable) = allows_null(keywords) else { return self.judged(schema) };
+        let kind = match column {
+            ColumnType::String => self.text(keywords),
+            ColumnType::Int64 => whole(keywords),
+            ColumnType::Float64 => double(keywords),
+            ColumnType::Boolean => known_only(keywords, &[]).map(|()| Kind::Boolean),
+            ColumnType::Timestamp => known_only(keywords, &["format"]).map(|()| Kind::Time),
+            ColumnType::Date => known_only(keywords, &["format"]).map(|()| Kind::Day),
+            ColumnType::List(element) => self.list(keywords, element),
+            ColumnType::Map { value, .. } => self.map(keywords, value),
+            ColumnType::Struct(fields) => self.object(keywords, fields).map(Kind::Struct),
+            ColumnType::Json | ColumnType::Binary => None,
+        };
+        match kind {
+            Some(kind) => Some(Rule { nullable, kind }),
+            None => self.judged(schema),
+        }
+    }
+
+    fn text(&self, keywords: &'a Map<String, Value>) -> Option<Kind> {
+        known_only(keywords, &["enum", "const", "minLength", "maxLength", "format", "pattern"])?;
+        let one_of = match (keywords.get("enum"), keywords.get("const")) {
+            (None, None) => None,
+            (Some(Value::Array(values)), None) => {
+                Some(values.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            (None, Some(Value::String(value))) => Some(vec![value.clone()]),
+            _ => return None,
+        };
+        // An enum may forbid the null that the type allows.
+        if one_of.is_some() && allows_null(keywords)? {
+            return None;
+        }
+        let judge = match ["format", "pattern"].into_iter().any(|keyword| keywords.contains_key(keyword)) {
+            true => Some(self.judge(&Value::Object(keywords.clone()))?),
+            false => None,
+        };
+        let [least, most] = ["minLength", "maxLength"].map(|keyword| count(keywords, keyword));
+        Some(Kind::Text(TextRule { one_of, least: least?, most: most?, judge }))
+    }
+
+    fn list(&self, keywords: &'a Map<String, Value>, element: &Column) -> Option<Kind> {
+        known_only(keywords, &["items", "minItems", "maxItems"])?;
+        let element = Box::new(self.rule(keywords.get("items")?, &element.kind)?);
+        let [least, most] = ["minItems", "maxItems"].map(|keyword| count(keywords, keyword));
+        Some(Kind::List { element, least: least?.unwrap_or(0), most: most?.unwrap_or(usize::MAX) })
+    }
+
+    fn map(&self, keywords: &'a Map<String, Value>, value: &Column) -> Option<Kind> {
+        known_only(keywords, &["additionalProperties"])?;
+        let value = Box::new(self.rule(keywords.get("additionalProperties")?, &value.kind)?);
+        Some(Kind::Map { value })
+    }
+
+    /// Leaves a value to the judge. `None` where it can't be judged without the rest of the document.
+    fn judged(&self, schema: &Value) -> Option<Rule> {
+        let says_nothing = match schema {
+            Value::Bool(any) => *any,
+            Value::Object(keywords) => known_only(keywords, &[]).is_some() && !keywords.contains_key("type"),
+            _ => false,
+        };
+        let judge = if says_nothing { None } else { Some(self.judge(schema)?) };
+        Some(Rule { nullable: false, kind: Kind::Judged(judge) })
+    }
+
+    fn judge(&self, schema: &Value) -> Option<Enforcer> {
+        if refers(schema) {
+            return None;
+        }
+        let mut schema = schema.clone();
+        // The draft decides what keywords mean.
+        if let (Some(keywords), Some(draft)) = (schema.as_object_mut(), self.0.get("$schema")) {
+            keywords.insert("$schema".to_owned(), draft.clone());
+        }
+        Enforcer::compile(&schema).ok()
+    }
+}
+
+fn whole(keywords: &Map<String, Value>) -> Option<Kind> {
+    known_only(keywords, &["minimum", "maximum"])?;
+    let bound = |keyword: &str, default| match keywords.get(keyword) {
+        None => Some(default),
+        Some(bound) => bound.as_i64(),
+    };
+    Some(Kind::Whole { least: bound("minimum", i64::MIN)?, most: bound("maximum", i64::MAX)? })
+}
+
+fn double(keywords: &Map<String, Value>) -> Option<Kind> {
+    known_only(keywords, &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])?;
+    let bound = |keyword: &str, default| match keywords.get(keyword) {
+        None => Some(default),
+        Some(bound) => bound.as_f64(),
+    };
+    let above = bound("minimum", f64::NEG_INFINITY)?.max(bound("exclusiveMinimum", f64::NEG_INFINITY)?);
+    let below = bound("maximum", f64::INFINITY)?.min(bound("exclusiveMaximum", f64::INFINITY)?);
+    Some(Kind::Double { above, below })
+}
+
+/// `Some` where the schema has no keyword but annotations and those named.
+fn known_only(keywords: &Map<String, Value>, named: &[&str]) -> Option<()> {
+    keywords.keys().all(|key| ANNOTATIONS.contains(&key.as_str()) || named.contains(&key.as_str())).then_some(())
+}
+
+/// Whether a schema of one type allows null besides; `None` for one of no type or several.
+fn allows_null(keywords: &Map<String, Value>) -> Option<bool> {
+    match keywords.get("type")? {
+        Value::String(_) => Some(false),
+        Value::Array(types) => {
+            let others = types.iter().filter(|name| *name != "null").count();
+            // A number that may be an integer is a number.
+            let is_number = types.iter().any(|name| name == "number") && types.iter().any(|name| name == "integer");
+            (others == 1 || (others == 2 && is_number)).then_some(others < types.len())
+        }
+        _ => None,
+    }
+}
+
+/// The value of a keyword that counts: `None` inside where it is absent.
+fn count(keywords: &Map<String, Value>, keyword: &str) -> Option<Option<usize>> {
+    match keywords.get(keyword) {
+        None => Some(None),
+        Some(value) => Some(Some(usize::try_from(value.as_u64()?).ok()?)),
+    }
+}
+
+/// Whether a schema's meaning depends on the document around it.
+fn refers(schema: &Value) -> bool {
+    match schema {
+        Value::Object(keywords) => keywords.iter().any(|(key, value)| {
+            matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef" | "$id" | "id" | "$anchor") || refers(value)
+        }),
+        Value::Array(schemas) => schemas.iter().any(refers),
+        _ => false,
+    }
+}

@@ -1,0 +1,226 @@
+//! Reads JSON text (RFC 8259) where it lies, without a copy where nothing is escaped.
+//!
+//! Knows no schema. Invariant: what is read is JSON that every strict parser reads alike; all else is a [`Doubt`].
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::decode::parse;
+
+/// The text is not what was hoped for. Whoever reads more slowly says what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Doubt;
+
+/// A place in a text. Cheap to copy, so that one can go back.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    pub(super) at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes().get(self.at).copied()
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// The text from `start` to here.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    #[inline]
+    pub(super) fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Doubt> {
+        if self.take(byte) { Ok(()) } else { Err(Doubt) }
+    }
+
+    /// Takes these very bytes.
+    #[inline]
+    pub(super) fn take_all(&mut self, bytes: &[u8]) -> bool {
+        let found = self.bytes()[self.at.min(self.text.len())..].starts_with(bytes);
+        self.at += if found { bytes.len() } else { 0 };
+        found
+    }
+
+    /// Reads a text in quotes.
+    #[inline]
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Doubt> {
+        let start = self.at;
+        self.expect(b'"')?;
+        self.skip_plain();
+        if self.take(b'"') {
+            return Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]));
+        }
+        self.at = start;
+        self.skip_string()?;
+        match parse::parse(self.since(start), 1) {
+            Ok(Value::String(text)) => Ok(Cow::Owned(text)),
+            _ => Err(Doubt),
+        }
+    }
+
+    /// Moves on to the next quote, backslash or control character.
+    #[inline]
+    fn skip_plain(&mut self) {
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        const HIGH: u64 = ONES << 7;
+        let bytes = self.bytes();
+        // Eight bytes at a time: in each word below, a byte's highest bit is set where it is what is looked for. A borrow can set
+        // further bits, but only above the first, which is all that counts ("Bit Twiddling Hacks", zero in a word).
+        while let Some(Ok(word)) = bytes.get(self.at..self.at + 8).map(<[u8; 8]>::try_from) {
+            let word = u64::from_le_bytes(word);
+            let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word;
+            let quote = zero_byte(word ^ (ONES * u64::from(b'"')));
+            let backslash = zero_byte(word ^ (ONES * u64::from(b'\\')));
+            let control = word.wrapping_sub(ONES * 0x20) & !word;
+            let found = (quote | backslash | control) & HIGH;
+            if found != 0 {
+                self.at += found.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while self.peek().is_some_and(|byte| byte != b'"' && byte != b'\\' && byte >= 0x20) {
+            self.at += 1;
+        }
+    }
+
+    /// Moves behind a text in quotes.
+    fn skip_string(&mut self) -> Result<(), Doubt> {
+        self.expect(b'"')?;
+        loop {
+            self.skip_plain();
+            if self.take(b'"') {
+                return Ok(());
+            }
+            self.expect(b'\\')?;
+            match self.peek() {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+                Some(b'u') => {
+                    let digits = self.bytes().get(self.at + 1..self.at + 5).ok_or(Doubt)?;
+                    if !digits.iter().all(u8::is_ascii_hexdigit) {
+                        return Err(Doubt);
+                    }
+                    self.at += 5;
+                }
+                _ => return Err(Doubt),
+            }
+        }
+    }
+
+    /// Reads a number as the text that it is.
+    #[inline]
+    pub(super) fn number(&mut self) -> Result<&'a str, Doubt> {
+        let start = self.at;
+        let _negative = self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            let _sign = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        Ok(self.since(start))
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), Doubt> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Doubt) } else { Ok(()) }
+    }
+
+    /// Moves behind a value of any kind, however deeply nested.
+    pub(super) fn skip_value(&mut self) -> Result<(), Doubt> {
+        // What is open around the cursor: for each level, whether it is an object.
+        let mut open: Vec<bool> = Vec::new();
+        loop {
+            match self.peek().ok_or(Doubt)? {
+                b'{' => {
+                    self.at += 1;
+                    self.skip_space();
+                    if !self.take(b'}') {
+                        open.push(true);
+                        self.skip_key()?;
+                        continue;
+                    }
+                }
+                b'[' => {
+                    self.at += 1;
+                    self.skip_space();
+                    if !self.take(b']') {
+                        open.push(false);
+                        continue;
+                    }
+                }
+                b'"' => self.skip_string()?,
+                b'-' | b'0'..=b'9' => drop(self.number()?),
+                b't' if self.take_all(b"true") => {}
+                b'f' if self.take_all(b"false") => {}
+                b'n' if self.take_all(b"null") => {}
+                _ => return Err(Doubt),
+            }
+            if !self.close(&mut open)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Behind a value: closes what ends here, and tells whether another value follows.
+    fn close(&mut self, open: &mut Vec<bool>) -> Result<bool, Doubt> {
+        while let Some(is_object) = open.last().copied() {
+            self.skip_space();
+            if self.take(b',') {
+                self.skip_space();
+                if is_object {
+                    self.skip_key()?;
+                }
+                return Ok(true);
+            }
+            self.expect(if is_object { b'}' } else { b']' })?;
+            open.pop();
+        }
+        Ok(false)
+    }
+
+    fn skip_key(&mut self) -> Result<(), Doubt> {
+        self.skip_string()?;
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Ok(())
+    }
+}

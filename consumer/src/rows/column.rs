@@ -1,0 +1,387 @@
+//! One column under construction, of any type, nested ones included.
+//!
+//! Two walks over a value: [`ColumnBuilder::check`] says whether it fits, [`ColumnBuilder::append`] then can't fail. One
+//! who reads a record's text puts values into [`Values`] directly, and takes back what it began with
+//! [`ColumnBuilder::truncate`]. Invariant: whatever was appended in part is gone after a truncation.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanBufferBuilder, NullBufferBuilder};
+use arrow::{
+    array::{
+        ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, MapArray, StringArray, StructArray,
+        TimestampMicrosecondArray,
+    },
+    buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer},
+    datatypes::{DataType, FieldRef, Fields},
+};
+use lake::{
+    columns::{Column, ColumnType, EXTRA_COLUMN},
+    dead_letter::{ErrorCode, Fault, Reason, pointer_step},
+};
+use serde_json::{Map, Value};
+
+use super::{arrow_field, entries_field, number, time};
+
+/// A column under construction.
+pub(crate) struct ColumnBuilder {
+    pub(crate) values: Values,
+    valid: NullBufferBuilder,
+    nullable: bool,
+}
+
+/// A column's values, one for each row; any at all where the row is null.
+pub(crate) enum Values {
+    Text(Texts),
+    Json(Texts),
+    Whole(Vec<i64>),
+    Double(Vec<f64>),
+    Boolean(BooleanBufferBuilder),
+    /// Microseconds since 1970.
+    Time(Vec<i64>),
+    /// Days since 1970.
+    Day(Vec<i32>),
+    List(Repeated),
+    Map {
+        field: FieldRef,
+        keys: Texts,
+        values: Repeated,
+    },
+    Struct {
+        fields: Fields,
+        names: Vec<String>,
+        extra: Option<usize>,
+        columns: Vec<ColumnBuilder>,
+    },
+}
+
+impl Values {
+    /// Puts one value behind the others; `None` where it is null or of another kind.
+    fn put(&mut self, value: &Value) -> Option<()> {
+        match (self, value) {
+            (Self::Text(texts), Value::String(text)) => texts.push(text),
+            (Self::Json(texts), value) if !value.is_null() => texts.push(&value.to_string()),
+            (Self::Whole(values), Value::Number(number)) => values.push(number::whole(number.as_str())?),
+            (Self::Double(values), Value::Number(number)) => values.push(number::double(number.as_str())?),
+            (Self::Boolean(values), Value::Bool(value)) => values.append(*value),
+            (Self::Time(values), Value::String(text)) => values.push(time::micros(text)?),
+            (Self::Day(values), Value::String(text)) => values.push(time::days(text)?),
+            (Self::List(list), Value::Array(elements)) => {
+                elements.iter().for_each(|element| list.column.append(Some(element)));
+                list.close_row(elements.len());
+            }
+            (Self::Map { keys, values, .. }, Value::Object(entries)) => {
+                for (name, value) in entries {
+                    keys.push(name);
+                    values.column.append(Some(value));
+                }
+                values.close_row(entries.len());
+            }
+            (Self::Struct { names, extra, columns, .. }, Value::Object(fields)) => {
+                append_fields(columns, names, *extra, fields);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Texts behind one another.
+pub(crate) struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text begins, and where the last one ends.
+    offsets: Vec<i32>,
+}
+
+impl Texts {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0] }
+    }
+
+    pub(crate) fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.offsets.push(offset(self.bytes.len()));
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.bytes.truncate(self.offsets.last().map_or(0, |end| *end as usize));
+    }
+
+    fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        let Self { bytes, offsets } = std::mem::replace(self, Self::new());
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        Arc::new(StringArray::new(offsets, Buffer::from_vec(bytes), nulls))
+    }
+}
+
+/// An offset as Arrow stores it. Rows are handed on long before two gigabytes have come together.
+fn offset(bytes: usize) -> i32 {
+    i32::try_from(bytes).expect("a column under construction is flushed every few megabytes")
+}
+
+/// Any number of values per row, of one column.
+pub(crate) struct Repeated {
+    element: FieldRef,
+    pub(crate) column: Box<ColumnBuilder>,
+    offsets: Vec<i32>,
+}
+
+impl Repeated {
+    fn new(column: &Column) -> Self {
+        let element = Arc::new(arrow_field(column));
+        Self { element, column: Box::new(ColumnBuilder::new(column)), offsets: vec![0] }
+    }
+
+    /// Ends a row after its `length` values.
+    pub(crate) fn close_row(&mut self, length: usize) {
+        let end = self.offsets.last().copied().unwrap_or_default();
+        self.offsets.push(end + offset(length));
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.column.truncate(self.values());
+    }
+
+    /// How many values all rows have together.
+    fn values(&self) -> usize {
+        self.offsets.last().map_or(0, |end| *end as usize)
+    }
+
+    fn finish(&mut self) -> (OffsetBuffer<i32>, ArrayRef) {
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), self.column.finish())
+    }
+}
+
+/// Which of a struct's fields keeps what no other field names.
+pub(super) fn extra_field(columns: &[Column]) -> Option<usize> {
+    columns.iter().position(|column| column.name == EXTRA_COLUMN)
+}
+
+/// A record's fields.
+pub(super) fn object_fields(record: &Value) -> Result<&Map<String, Value>, Fault> {
+    record.as_object().ok_or_else(|| unrepresentable("the record is not an object, and a row holds the fields of one"))
+}
+
+/// Whether each field fits its column.
+pub(super) fn check_fields(
+    columns: &[ColumnBuilder],
+    names: &[String],
+    extra: Option<usize>,
+    fields: &Map<String, Value>,
+) -> Result<(), Fault> {
+    for (at, (column, name)) in columns.iter().zip(names).enumerate() {
+        if Some(at) != extra {
+            column.check(fields.get(name)).map_err(|fault| below(name, fault))?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends each field to its column, and those without one to `extra`.
+pub(super) fn append_fields(
+    columns: &mut [ColumnBuilder],
+    names: &[String],
+    extra: Option<usize>,
+    fields: &Map<String, Value>,
+) {
+    for (at, (column, name)) in columns.iter_mut().zip(names).enumerate() {
+        if Some(at) != extra {
+            column.append(fields.get(name));
+        }
+    }
+    if let Some(at) = extra {
+        let is_named = |name: &String| names.iter().enumerate().any(|(other, named)| other != at && named == name);
+        let rest: Map<String, Value> = fields
+            .iter()
+            .filter(|(name, _)| !is_named(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let rest = (!rest.is_empty()).then_some(Value::Object(rest));
+        columns[at].append(rest.as_ref());
+    }
+}
+
+impl ColumnBuilder {
+    pub(super) fn new(column: &Column) -> Self {
+        let values = match &column.kind {
+            ColumnType::Int64 => Values::Whole(Vec::new()),
+            ColumnType::Float64 => Values::Double(Vec::new()),
+            ColumnType::Boolean => Values::Boolean(BooleanBufferBuilder::new(0)),
+            ColumnType::Timestamp => Values::Time(Vec::new()),
+            ColumnType::Date => Values::Day(Vec::new()),
+            ColumnType::String => Values::Text(Texts::new()),
+            // JSON has no bytes, so no schema leads to a binary column.
+            ColumnType::Json | ColumnType::Binary => Values::Json(Texts::new()),
+            ColumnType::List(element) => Values::List(Repeated::new(element)),
+            ColumnType::Map { key, value } => {
+                let field = Arc::new(entries_field(key, value));
+                Values::Map { field, keys: Texts::new(), values: Repeated::new(value) }
+            }
+            ColumnType::Struct(fields) => Values::Struct {
+                fields: fields.iter().map(arrow_field).collect(),
+                names: fields.iter().map(|field| field.name.clone()).collect(),
+                extra: extra_field(fields),
+                columns: fields.iter().map(Self::new).collect(),
+            },
+        };
+        Self { values, valid: NullBufferBuilder::new(0), nullable: column.nullable }
+    }
+
+    /// Whether the column can hold the value unchanged. An absent value and a JSON null are the same to a column.
+    pub(crate) fn check(&self, value: Option<&Value>) -> Result<(), Fault> {
+        let Some(value) = value.filter(|value| !value.is_null()) else {
+            return if self.nullable { Ok(()) } else { Err(unrepresentable("the column must have a value")) };
+        };
+        let fits = match (&self.values, value) {
+            (Values::Json(_), _) | (Values::Text(_), Value::String(_)) | (Values::Boolean(_), Value::Bool(_)) => true,
+            (Values::Whole(_), Value::Number(found)) => number::whole(found.as_str()).is_some(),
+            (Values::Double(_), Value::Number(found)) => number::double(found.as_str()).is_some(),
+            (Values::Time(_), Value::String(text)) => time::micros(text).is_some(),
+            (Values::Day(_), Value::String(text)) => time::days(text).is_some(),
+            (Values::List(list), Value::Array(elements)) => {
+                for (index, element) in elements.iter().enumerate() {
+                    list.column.check(Some(element)).map_err(|fault| below(&index.to_string(), fault))?;
+                }
+                true
+            }
+            (Values::Map { values, .. }, Value::Object(entries)) => {
+                for (name, value) in entries {
+                    values.column.check(Some(value)).map_err(|fault| below(name, fault))?;
+                }
+                true
+            }
+            (Values::Struct { names, extra, columns, .. }, Value::Object(fields)) => {
+                check_fields(columns, names, *extra, fields)?;
+                true
+            }
+            _ => false,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(unrepresentable(&format!("{} can't be held unchanged by {}", found(value), self.holds())))
+        }
+    }
+
+    /// Appends a value that [`ColumnBuilder::check`] let pass; anything else would become null.
+    pub(crate) fn append(&mut self, value: Option<&Value>) {
+        match value.and_then(|value| self.values.put(value)) {
+            Some(()) => self.appended(),
+            None => self.append_null(),
+        }
+    }
+
+    /// Says that a value was put into [`ColumnBuilder::values`].
+    pub(crate) fn appended(&mut self) {
+        self.valid.append_non_null();
+    }
+
+    /// Appends no value.
+    pub(crate) fn append_null(&mut self) {
+        self.append_nothing();
+        self.valid.append_null();
+    }
+
+    /// Appends what stands below a null struct: null, or for a column without nulls a value that nobody sees.
+    fn append_hidden(&mut self) {
+        self.append_nothing();
+        self.valid.append(!self.nullable);
+    }
+
+    fn append_nothing(&mut self) {
+        match &mut self.values {
+            Values::Text(texts) | Values::Json(texts) => texts.push(""),
+            Values::Whole(values) | Values::Time(values) => values.push(0),
+            Values::Double(values) => values.push(0.0),
+            Values::Boolean(values) => values.append(false),
+            Values::Day(values) => values.push(0),
+            Values::List(list) => list.close_row(0),
+            Values::Map { values, .. } => values.close_row(0),
+            Values::Struct { columns, .. } => columns.iter_mut().for_each(Self::append_hidden),
+        }
+    }
+
+    /// Takes back all but the first `rows` rows, and whatever was begun after them.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.valid.truncate(rows);
+        match &mut self.values {
+            Values::Text(texts) | Values::Json(texts) => texts.truncate(rows),
+            Values::Whole(values) | Values::Time(values) => values.truncate(rows),
+            Values::Double(values) => values.truncate(rows),
+            Values::Boolean(values) => values.truncate(rows),
+            Values::Day(values) => values.truncate(rows),
+            Values::List(list) => list.truncate(rows),
+            Values::Map { keys, values, .. } => {
+                values.truncate(rows);
+                keys.truncate(values.values());
+            }
+            Values::Struct { columns, .. } => columns.iter_mut().for_each(|column| column.truncate(rows)),
+        }
+    }
+
+    /// The values appended since the last call.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        let nulls = self.valid.finish();
+        match &mut self.values {
+            Values::Text(texts) | Values::Json(texts) => texts.finish(nulls),
+            Values::Whole(values) => Arc::new(Int64Array::new(std::mem::take(values).into(), nulls)),
+            Values::Double(values) => Arc::new(Float64Array::new(std::mem::take(values).into(), nulls)),
+            Values::Boolean(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+            Values::Time(values) => {
+                let times = TimestampMicrosecondArray::new(std::mem::take(values).into(), nulls);
+                Arc::new(times.with_timezone("UTC"))
+            }
+            Values::Day(values) => Arc::new(Date32Array::new(std::mem::take(values).into(), nulls)),
+            Values::List(list) => {
+                let (offsets, values) = list.finish();
+                Arc::new(ListArray::new(Arc::clone(&list.element), offsets, values, nulls))
+            }
+            Values::Map { field, keys, values } => {
+                let (offsets, array) = values.finish();
+                let DataType::Struct(entries) = field.data_type() else { unreachable!("entries are a struct") };
+                let pairs = StructArray::new(entries.clone(), vec![keys.finish(None), array], None);
+                Arc::new(MapArray::new(Arc::clone(field), offsets, pairs, nulls, false))
+            }
+            Values::Struct { fields, columns, .. } => {
+                let arrays = columns.iter_mut().map(Self::finish).collect();
+                Arc::new(StructArray::new(fields.clone(), arrays, nulls))
+            }
+        }
+    }
+
+    /// What the column holds, for messages.
+    fn holds(&self) -> &'static str {
+        match self.values {
+            Values::Text(_) | Values::Json(_) => "a text column",
+            Values::Whole(_) => "a 64-bit integer column",
+            Values::Double(_) => "a 64-bit floating-point column",
+            Values::Boolean(_) => "a boolean column",
+            Values::Time(_) => "a timestamp column of microseconds",
+            Values::Day(_) => "a date column",
+            Values::List(_) => "a list column",
+            Values::Map { .. } => "a map column",
+            Values::Struct { .. } => "a struct column",
+        }
+    }
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "an array".to_owned(),
+        scalar => scalar.to_string().chars().take(80).collect(),
+    }
+}
+
+fn unrepresentable(message: &str) -> Fault {
+    Fault::new(Reason::InvalidSchema, ErrorCode::Unrepresentable, message).at("")
+}
+
+/// The fault, found one step further down.
+fn below(name: &str, fault: Fault) -> Fault {
+    let path = format!("{}{}", pointer_step(name), fault.path.as_deref().unwrap_or_default());
+    fault.at(path)
+}
