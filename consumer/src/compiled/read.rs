@@ -198,8 +198,16 @@ fn text<'a>(rule: &TextRule, cursor: &mut Cursor<'a>) -> Result<Cow<'a, str>, Do
     let is_one_of = rule.one_of.as_ref().is_none_or(|options| options.iter().any(|option| *option == text));
     let is_long_enough = rule.least.is_none_or(|least| text.chars().count() >= least);
     let is_short_enough = rule.most.is_none_or(|most| text.len() <= most || text.chars().count() <= most);
+    let is_uuid = !rule.is_uuid || is_uuid(&text);
     let accepted = || rule.judge.as_ref().is_none_or(|judge| judge.accepts(&Value::String(text.clone().into_owned())));
-    if is_one_of && is_long_enough && is_short_enough && accepted() { Ok(text) } else { Err(Doubt) }
+    if is_one_of && is_long_enough && is_short_enough && is_uuid && accepted() { Ok(text) } else { Err(Doubt) }
+}
+
+/// Whether a text is a UUID as most programs write it: 32 hex digits and four hyphens (RFC 9562).
+fn is_uuid(text: &str) -> bool {
+    let is_right =
+        |(at, byte): (usize, u8)| if matches!(at, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    text.len() == 36 && text.bytes().enumerate().all(is_right)
 }
 
 fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, Doubt> {

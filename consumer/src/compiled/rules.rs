@@ -72,7 +72,8 @@ pub(super) struct TextRule {
     pub(super) one_of: Option<Vec<String>>,
     pub(super) least: Option<usize>,
     pub(super) most: Option<usize>,
-    /// Who knows patterns and formats.
+    pub(super) is_uuid: bool,
+    /// Who knows patterns and the other formats.
     pub(super) judge: Option<Enforcer>,
 }
 
@@ -195,12 +196,11 @@ impl<'a> Root<'a> {
         if one_of.is_some() && allows_null(keywords)? {
             return None;
         }
-        let judge = match ["format", "pattern"].into_iter().any(|keyword| keywords.contains_key(keyword)) {
-            true => Some(self.judge(&Value::Object(keywords.clone()))?),
-            false => None,
-        };
+        let is_uuid = keywords.get("format").is_some_and(|format| format == "uuid");
+        let needs_judge = keywords.contains_key("pattern") || (keywords.contains_key("format") && !is_uuid);
+        let judge = if needs_judge { Some(self.judge(&Value::Object(keywords.clone()))?) } else { None };
         let [least, most] = ["minLength", "maxLength"].map(|keyword| count(keywords, keyword));
-        Some(Kind::Text(TextRule { one_of, least: least?, most: most?, judge }))
+        Some(Kind::Text(TextRule { one_of, least: least?, most: most?, is_uuid, judge }))
     }
 
     fn list(&self, keywords: &'a Map<String, Value>, element: &Column) -> Option<Kind> {

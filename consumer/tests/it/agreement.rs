@@ -133,7 +133,16 @@ fn string_text(rng: &mut Rng, schema: &Value) -> String {
             ],
         ),
         "date" => *one(rng, &["2026-11-20", "2000-02-29", "1900-02-29", "2026-4-1", "0000-01-01", "9999-12-31"]),
-        "uuid" => *one(rng, &["67e55044-10b1-426f-9247-bb680e5fe0c8", "67e5504410b1426f9247bb680e5fe0c8"]),
+        "uuid" => *one(
+            rng,
+            &[
+                "67e55044-10b1-426f-9247-bb680e5fe0c8",
+                "67e5504410b1426f9247bb680e5fe0c8",
+                "67E55044-10B1-426F-9247-BB680E5FE0C8",
+                "67e55044-10b1-426f-9247-bb680e5fe0cé",
+                "{67e55044-10b1-426f-9247-bb680e5fe0c8}",
+            ],
+        ),
         "email" => *one(rng, &["a@example.com", "a"]),
         _ => *one(
             rng,
@@ -207,7 +216,7 @@ fn any_text(rng: &mut Rng, depth: u32) -> String {
 }
 
 fn space(rng: &mut Rng) -> &'static str {
-    if rng.u8(0..4) == 0 { one(rng, &[" ", "\t", "  ", "\r"]) } else { "" }
+    if rng.u8(0..4) == 0 { [" ", "\t", "  ", "\r"][rng.usize(0..4)] } else { "" }
 }
 
 fn context(schema: &SchemaRecord, format: Format, compiled: bool) -> Arc<TaskContext> {
