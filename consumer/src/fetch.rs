@@ -2,7 +2,8 @@
 //!
 //! Invariant: bytes are handed on only if they are all of the planned version; a short body is never an end of file.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use lake::{
     ledger::{PlannedObject, PlannedTask},
     store::Lake,
@@ -45,11 +46,7 @@ async fn fetch(lake: &Lake, object: &PlannedObject, read: &ReadSettings, is_pois
     if object.size > read.object_bytes_max {
         return Ok(Fetched::TooLarge);
     }
-    let mut body = found.into_stream();
-    let mut bytes = Vec::with_capacity(usize::try_from(object.size).unwrap_or(0));
-    while let Some(chunk) = body.next().await {
-        bytes.extend_from_slice(&chunk.map_err(failed)?);
-    }
+    let bytes = whole_body(found.into_stream(), object.size).await.map_err(failed)?;
     if bytes.len() as u64 != object.size {
         return Err(Error::ShortBody {
             key: object.key.to_string(),
@@ -57,5 +54,21 @@ async fn fetch(lake: &Lake, object: &PlannedObject, read: &ReadSettings, is_pois
             expected: object.size,
         });
     }
-    Ok(Fetched::Bytes(bytes.into()))
+    Ok(Fetched::Bytes(bytes))
+}
+
+/// All that a body holds; without a copy where it came in one piece.
+async fn whole_body(
+    mut body: BoxStream<'static, Result<Bytes, object_store::Error>>,
+    size: u64,
+) -> Result<Bytes, object_store::Error> {
+    let Some(first) = body.try_next().await? else { return Ok(Bytes::new()) };
+    let Some(second) = body.try_next().await? else { return Ok(first) };
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    bytes.extend_from_slice(&first);
+    bytes.extend_from_slice(&second);
+    while let Some(chunk) = body.try_next().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
 }

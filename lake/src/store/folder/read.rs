@@ -23,7 +23,7 @@ use super::{
 };
 
 /// How much is read at a time: enough to hide what a change of threads costs.
-const PIECE_BYTES_MAX: u64 = 256 << 10;
+const PIECE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Result<GetResult> {
     // Before it is opened: to open a named pipe is to wait for its writer.
@@ -46,7 +46,10 @@ pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Re
         stream::empty().boxed()
     } else {
         let version = meta.e_tag.clone();
-        Pieces { opened, file: file.to_path_buf(), due: range.clone(), version, at_start: true }.into_stream().boxed()
+        let mut pieces = Pieces { opened, file: file.to_path_buf(), due: range.clone(), version, at_start: true };
+        // At once, since most objects are small and each change of threads costs as much as reading one.
+        let first = pieces.next()?;
+        stream::iter(first.map(Ok)).chain(pieces.into_stream()).boxed()
     };
     Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
 }
@@ -106,7 +109,10 @@ struct Pieces {
 
 impl Pieces {
     fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        stream::try_unfold(self, |mut pieces| blocking(move || Ok(pieces.next()?.map(|bytes| (bytes, pieces)))))
+        stream::try_unfold(self, async |mut pieces| match pieces.due.is_empty() {
+            true => Ok(None),
+            false => blocking(move || Ok(pieces.next()?.map(|bytes| (bytes, pieces)))).await,
+        })
     }
 
     fn next(&mut self) -> Result<Option<Bytes>> {
