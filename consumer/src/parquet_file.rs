@@ -2,17 +2,20 @@
 //!
 //! Knows Parquet and nothing of stores or keys. Invariant: equal rows in equal batches give equal bytes.
 
+use std::collections::HashSet;
+
 use arrow::{
-    array::{AsArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
     compute,
-    datatypes::{SchemaRef, TimestampMicrosecondType},
+    datatypes::{DataType, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType},
 };
 use lake::clock::Timestamp;
 use parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
-    file::properties::WriterProperties,
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
 };
 
 /// The version of how rows become bytes: raise it whenever a file of equal rows could come out otherwise.
@@ -44,7 +47,7 @@ impl FileWriter {
     /// A writer of files with this schema, noting the range of the timestamp column `event_time`, if there is one.
     pub fn new(schema: SchemaRef, event_time: Option<&str>) -> Self {
         let watched = event_time.and_then(|name| schema.index_of(name).ok());
-        let is_time = |at: &usize| matches!(schema.field(*at).data_type(), arrow::datatypes::DataType::Timestamp(..));
+        let is_time = |at: &usize| matches!(schema.field(*at).data_type(), DataType::Timestamp(..));
         let watched = watched.filter(is_time);
         Self { schema, writer: None, rows: 0, watched, event_micros: None }
     }
@@ -62,7 +65,8 @@ impl FileWriter {
         match &mut self.writer {
             Some(writer) => writer.write(batch),
             None => {
-                let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+                let properties = properties(batch);
+                let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
                 let schema = SchemaRef::clone(&self.schema);
                 let writer = self.writer.insert(ArrowWriter::try_new_with_options(Vec::new(), schema, options)?);
                 writer.write(batch)
@@ -92,9 +96,33 @@ impl FileWriter {
     }
 }
 
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+/// How many of a column's first values are looked at to see whether a dictionary pays.
+const SAMPLED_ROWS: usize = 1_000;
+
+fn properties(first: &RecordBatch) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(format!("sluice writer {WRITER_VERSION}"))
-        .build()
+        // For a row group and column as a whole: readers skip by these, and hardly any by those of pages.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(format!("sluice writer {WRITER_VERSION}"));
+    for (field, column) in first.schema().fields().iter().zip(first.columns()) {
+        if !repeats_itself(column) {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
+        }
+    }
+    properties.build()
+}
+
+/// Whether values come again so often that a dictionary of them pays; where that is not known, it is tried.
+fn repeats_itself(column: &ArrayRef) -> bool {
+    let sample = column.slice(0, column.len().min(SAMPLED_ROWS));
+    let distinct = match sample.data_type() {
+        DataType::Utf8 => sample.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Int64 => sample.as_primitive::<Int64Type>().values().iter().collect::<HashSet<_>>().len(),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            sample.as_primitive::<TimestampMicrosecondType>().values().iter().collect::<HashSet<_>>().len()
+        }
+        _ => return true,
+    };
+    distinct * 2 <= sample.len()
 }

@@ -7,6 +7,7 @@ pub mod folder;
 pub mod s3;
 
 mod create;
+mod fetch;
 mod key;
 mod open;
 mod probe;
@@ -19,6 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 pub use create::Created;
+pub use fetch::{Found as Fetched, Wanted};
 use folder::{FolderStore, Found};
 pub use versions::Removed;
 use versions::{Unconditional, Versions};

@@ -73,6 +73,11 @@ impl FolderStore {
         found.try_filter_map(async |found| Ok(found.into_object())).boxed()
     }
 
+    /// Reads one version of a file whole, or without `whole` only looks whether it is there. Blocks.
+    pub(super) fn read(&self, location: &Path, etag: &str, whole: bool) -> Result<Option<bytes::Bytes>> {
+        read::whole(&self.file(location)?, etag, whole)
+    }
+
     /// Whether a version can be of a file here.
     pub(super) fn names_version(&self, etag: &str) -> bool {
         read::is_version(etag)

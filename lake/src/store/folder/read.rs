@@ -47,7 +47,7 @@ pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Re
     } else {
         let version = meta.e_tag.clone();
         let mut pieces = Pieces { opened, file: file.to_path_buf(), due: range.clone(), version, at_start: true };
-        // At once, since most objects are small and each change of threads costs as much as reading one.
+        // At once: for a small file a change of threads costs as much as reading it.
         let first = pieces.next()?;
         stream::iter(first.map(Ok)).chain(pieces.into_stream()).boxed()
     };
@@ -107,6 +107,25 @@ struct Pieces {
     at_start: bool,
 }
 
+/// Reads one version of a file whole; without `wanted` only looks whether it is there.
+pub(super) fn whole(file: &Path, etag: &str, wanted: bool) -> Result<Option<Bytes>> {
+    let found = std::fs::metadata(file).map_err(failed("look at", file))?;
+    if !found.is_file() {
+        return Err(Error::NotFound { path: shown(file), source: "it is no regular file".into() });
+    }
+    if version(&found) != etag {
+        let source = format!("its version is {}, not {etag}", version(&found)).into();
+        return Err(Error::Precondition { path: shown(file), source });
+    }
+    if !wanted {
+        return Ok(None);
+    }
+    let opened = File::open(file).map_err(failed("open", file))?;
+    let (due, version) = (0..found.len(), Some(etag.to_owned()));
+    let mut pieces = Pieces { opened, file: file.to_path_buf(), due, version, at_start: false };
+    Ok(Some(pieces.read(found.len())?.unwrap_or_default()))
+}
+
 impl Pieces {
     fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         stream::try_unfold(self, async |mut pieces| match pieces.due.is_empty() {
@@ -116,7 +135,12 @@ impl Pieces {
     }
 
     fn next(&mut self) -> Result<Option<Bytes>> {
-        let length = PIECE_BYTES_MAX.min(self.due.end - self.due.start);
+        self.read(PIECE_BYTES_MAX)
+    }
+
+    /// The next bytes, at most this many; `None` at the end.
+    fn read(&mut self, most: u64) -> Result<Option<Bytes>> {
+        let length = most.min(self.due.end - self.due.start);
         if length == 0 {
             return Ok(None);
         }
