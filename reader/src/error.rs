@@ -17,6 +17,9 @@ pub enum Error {
     /// DuckDB refused or failed a statement; its own words.
     #[error("{0}")]
     Sql(String),
+    /// A statement would write into the lake, or can't be known not to.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The script could not be read.
     #[error("cannot read {name}")]
     Script {
@@ -64,9 +67,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Lake(error) => error.kind(),
-            Self::Sql(_) | Self::Script { .. } | Self::Copy { .. } | Self::Output(_) | Self::Terminal(_) => {
-                ErrorKind::Invalid
-            }
+            Self::Sql(_)
+            | Self::Refused(_)
+            | Self::Script { .. }
+            | Self::Copy { .. }
+            | Self::Output(_)
+            | Self::Terminal(_) => ErrorKind::Invalid,
             Self::Unreadable { .. } => ErrorKind::Corrupt,
             Self::Bug { .. } => ErrorKind::Bug,
         }

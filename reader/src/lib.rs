@@ -7,6 +7,7 @@
 pub mod args;
 pub mod catalog;
 pub mod error;
+pub mod guard;
 pub mod ledger_tables;
 pub mod output;
 pub mod query;
@@ -17,6 +18,7 @@ pub mod settings;
 pub mod shell;
 pub mod sql_types;
 pub mod storage;
+pub mod tokens;
 pub mod views;
 
 pub use error::Error;

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::{
     catalog::{Catalog, News},
     error::Error,
+    guard::{self, Guard},
     ledger_tables::{self, PlacedCommit, PlacedFile},
     output::Sink,
     query,
@@ -25,8 +26,9 @@ use crate::{
 /// How many files are placed at once; matters only where they must be copied.
 const PLACED_AT_ONCE: usize = 16;
 
-/// The settings of every session: DuckDB fetches no extension by itself.
+/// The settings of every session: DuckDB fetches no extension by itself, and keeps no secret on disk.
 const SET_UP: &str = "
+SET GLOBAL allow_persistent_secrets = false;
 SET GLOBAL autoinstall_known_extensions = false;
 SET GLOBAL autoload_known_extensions = false;
 ";
@@ -36,6 +38,7 @@ const SET_TIME_ZONE: &str = "SET GLOBAL TimeZone = 'UTC'";
 /// A DuckDB session over a lake.
 pub struct Session {
     connection: Connection,
+    guard: Guard,
     catalog: Catalog,
     storage: Storage,
     runtime: Handle,
@@ -69,7 +72,11 @@ impl Session {
         let lake = runtime.block_on(Lake::open(&settings.urls))?;
         let storage = runtime.block_on(Storage::open(&connection, lake.clone(), settings.urls.clone()))?;
         let catalog = Catalog::new(lake, settings.streams_dir.clone());
-        Ok(Self { connection, catalog, storage, runtime, sides: BTreeMap::new(), in_transaction: false })
+        let zones = ZoneName::ALL.map(|zone| settings.urls.zone(zone).1);
+        let places: Vec<_> = zones.into_iter().chain(settings.lake_url.clone()).collect();
+        let guard = Guard::new(&places, &connection)?;
+        guard::lock_settings(&connection)?;
+        Ok(Self { connection, guard, catalog, storage, runtime, sides: BTreeMap::new(), in_transaction: false })
     }
 
     /// What stops a statement that runs, from another thread.
@@ -82,7 +89,9 @@ impl Session {
     /// # Errors
     /// - [`Error::Lake`]: what is new could not be read; the statement was not run.
     /// - [`Error::Sql`]: DuckDB's words.
+    /// - [`Error::Refused`]: the statement would write into the lake; it was not run.
     pub fn run(&mut self, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
+        self.guard.check(statement.text)?;
         if !self.in_transaction {
             self.refresh()?;
         }
@@ -91,6 +100,7 @@ impl Session {
             "BEGIN" | "START" if done.is_ok() => self.in_transaction = true,
             // A failed COMMIT leaves no transaction open either.
             "COMMIT" | "END" | "ROLLBACK" | "ABORT" => self.in_transaction = false,
+            "CREATE" if done.is_ok() => self.guard.check_secrets(&self.connection)?,
             _ => {}
         }
         done

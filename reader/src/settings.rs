@@ -5,15 +5,17 @@ use std::{
     path::PathBuf,
 };
 
-use lake::settings::LakeUrls;
+use lake::settings::{LakeUrls, StoreUrl};
 
 use crate::{args::ReaderArgs, error::Error, output::Format};
 
 /// What to run, over which lake, written how.
 #[derive(Debug)]
 pub struct Settings {
-    /// The lake.
+    /// The zones of the lake.
     pub urls: LakeUrls,
+    /// What lies below this is the lake's as well; `None` where each zone has a place of its own.
+    pub lake_url: Option<StoreUrl>,
     /// The folder of the stream definitions.
     pub streams_dir: PathBuf,
     /// Where the SQL comes from.
@@ -42,6 +44,7 @@ impl Settings {
     /// [`Error::Lake`] with all settings that are wrong.
     pub fn check(args: ReaderArgs) -> Result<Self, Error> {
         let urls = args.lake.check()?;
+        let lake_url = args.lake.lake_url.as_deref().and_then(|text| StoreUrl::parse(text).ok());
         let source = match args.file {
             Some(file) => Source::File(file),
             None if !args.commands.is_empty() => Source::Commands(args.commands),
@@ -49,7 +52,7 @@ impl Settings {
             None => Source::Stdin,
         };
         let format = args.format.unwrap_or(if io::stdout().is_terminal() { Format::Box } else { Format::Csv });
-        Ok(Self { urls, streams_dir: args.streams_dir, source, format })
+        Ok(Self { urls, lake_url, streams_dir: args.streams_dir, source, format })
     }
 }
 

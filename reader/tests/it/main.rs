@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails its test by panicking, too")]
 
 mod formats;
+mod guard;
 mod ledger;
 mod prompt;
 mod s3;

@@ -99,3 +99,35 @@ fn credentials_do_not_show_in_a_session() {
     assert!(!text(&done.stdout).contains(SECRET));
     assert!(text(&done.stdout).contains("s3://"));
 }
+
+#[test]
+fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
+    let served = served("events");
+    let host = served.endpoint.trim_start_matches("http://");
+    let secret = |options: &str| {
+        format!("CREATE SECRET mine (TYPE s3, KEY_ID '{KEY_ID}', SECRET 'te''st-secret', USE_SSL false, {options});")
+    };
+    let own = secret(&format!("ENDPOINT '{host}', URL_STYLE 'path'"));
+    let in_path = secret(&format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
+    let in_host = secret("ENDPOINT 'lake.localhost', URL_STYLE 'path', SCOPE 's3://pre'");
+    for script in [
+        "COPY (SELECT 1) TO 's3://lake/pre/fix/x.csv'".to_owned(),
+        "COPY (SELECT 1) TO 's3://lake/pre/fix/bronze/events/x.csv'".to_owned(),
+        "COPY (SELECT 1) TO 's3a://LAKE//pre/fix/x.csv'".to_owned(),
+        "COPY (SELECT 1) TO 'S3://Lake/pre/fix/x.csv'".to_owned(),
+        "COPY (SELECT 1 AS a) TO 's3://lake/pre' (FORMAT csv, PARTITION_BY (a))".to_owned(),
+        "COPY (SELECT 1) TO 's3://lake/other/../pre/fix/x.csv'".to_owned(),
+        format!("COPY (SELECT 1) TO 's3://pre/fix/x.csv?s3_endpoint={host}/lake'"),
+        format!("{own} COPY (SELECT 1) TO 's3://lake/pre/fix/x.csv'"),
+        format!("{in_path} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("PREPARE p AS COPY (SELECT 1) TO 's3://pre/fix/x.csv'; {in_path} EXECUTE p"),
+        format!("{in_host} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+    ] {
+        let done = served.reader().args(["-c", &script]).output().unwrap();
+        let told = text(&done.stderr);
+        assert_eq!((done.status.code(), told.starts_with("error: refused: ")), (Some(2), true), "{script}: {told}");
+    }
+    let elsewhere = format!("{own} COPY (SELECT 7 AS n) TO 's3://lake/other/x.csv'; FROM 's3://lake/other/x.csv'");
+    let done = served.reader().args(["-c", &elsewhere]).output().unwrap();
+    assert_eq!(text(&done.stdout).lines().last(), Some("7"), "{}", text(&done.stderr));
+}

@@ -15,7 +15,7 @@ use lake::{
     ids::{BatchId, Fingerprint, Ordinal, StreamName},
     keys::{DataFile, Key},
     ledger::{Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, SchemaRecord, Totals},
-    settings::LakeUrls,
+    settings::{LakeUrls, StoreUrl},
     store::Lake,
     stream::{Format as StreamFormat, ReadSettings},
 };
@@ -170,6 +170,7 @@ impl TestLake {
     pub(crate) fn settings(&self, format: Format) -> Settings {
         Settings {
             urls: LakeUrls::below(&self.url).unwrap(),
+            lake_url: StoreUrl::parse(&self.url).ok(),
             streams_dir: self.folder.path().join("streams"),
             source: Source::Prompt,
             format,

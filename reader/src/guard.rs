@@ -1,0 +1,247 @@
+//! Refuses what would write into the lake, before DuckDB sees it.
+//!
+//! Knows which statements of DuckDB write files, and where the lake is. Three walls, see `docs/decisions/0008`: only
+//! statements of known kinds pass; the target of one that writes must be plain text and outside of the lake; and the
+//! settings and functions by which DuckDB writes on the side are shut. Invariant: what is not understood is refused.
+
+mod places;
+
+use duckdb::Connection;
+use lake::settings::StoreUrl;
+
+use crate::{
+    error::Error,
+    quote::literal,
+    tokens::{Kind, Token, tokens},
+};
+use places::Places;
+
+/// The kinds of statements that write no file, whatever stands in them.
+const HARMLESS: &str = "SELECT FROM WITH VALUES TABLE ( PIVOT PIVOT_WIDER PIVOT_LONGER UNPIVOT SHOW DESCRIBE DESC \
+    SUMMARIZE CALL PRAGMA SET RESET USE BEGIN START COMMIT END ROLLBACK ABORT CREATE ALTER DROP COMMENT INSERT UPDATE \
+    DELETE MERGE TRUNCATE DETACH DEALLOCATE ANALYZE VACUUM CHECKPOINT EXECUTE";
+/// Statements that run code or SQL from elsewhere, which nobody has looked at.
+const FOREIGN: &str = "INSTALL LOAD FORCE IMPORT";
+/// Functions that write files of their own, or run SQL that is put together while they run.
+const SHUT: &str = "enable_logging enable_profiling json_execute_serialized_sql import_database";
+/// Options of COPY that put a text of the user's into the names of files.
+const NAMING: &str = "filename_pattern file_extension";
+/// Settings whose names hold one of these words steer where DuckDB writes, or what it loads and whom it asks.
+const LOCKED: &str = "directory directories path output logging extension secret config external_access filesystems \
+    endpoint proxy s3_";
+/// Settings that are none of these, though their names say so.
+const OPEN: &str = "search_path explain_output";
+
+fn holds(words: &str, word: &str) -> bool {
+    words.split_ascii_whitespace().any(|one| one == word)
+}
+
+/// Knows what must not be written to.
+#[derive(Debug)]
+pub struct Guard {
+    places: Places,
+    /// The secrets that the shell itself made, as DuckDB shows them.
+    own_secrets: Vec<String>,
+}
+
+impl Guard {
+    /// Keeps these places from being written to, and all that lies below them; trusts the secrets that are there.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when DuckDB does not tell the secrets.
+    pub fn new(places: &[StoreUrl], connection: &Connection) -> Result<Self, Error> {
+        let secrets = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
+        Ok(Self { places: Places::new(places), own_secrets: secrets.into_iter().map(|(_, shown)| shown).collect() })
+    }
+
+    /// Whether a statement may run.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], with what to do instead.
+    pub fn check(&self, statement: &str) -> Result<(), Error> {
+        let tokens: Vec<Token<'_>> = tokens(statement).filter(Token::is_code).collect();
+        self.check_kind(&tokens).and_then(|()| self.check_functions(&tokens)).map_err(Error::Refused)
+    }
+
+    /// Whether a file may be written.
+    ///
+    /// # Errors
+    /// As [`Guard::check`].
+    pub fn check_target(&self, target: &str) -> Result<(), Error> {
+        self.places.check(target).map_err(Error::Refused)
+    }
+
+    /// Takes away the secrets by which a name outside of the lake's bucket would lead into it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there was one; [`Error::Bug`] when DuckDB does not tell.
+    pub fn check_secrets(&self, connection: &Connection) -> Result<(), Error> {
+        let secrets = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
+        let is_wrong = |shown: &String| self.places.is_reached_by(shown) && !self.own_secrets.contains(shown);
+        if let Some((name, _)) = secrets.iter().find(|(_, shown)| is_wrong(shown)) {
+            let drop = format!("DROP SECRET {}", crate::quote::identifier(name));
+            connection.execute_batch(&drop).map_err(Error::bug("drop a secret"))?;
+            return Err(Error::Refused(format!(
+                "the endpoint of secret {name:?} leads into the lake's bucket, so it was dropped again; give the \
+                 endpoint as host and port alone"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self, tokens: &[Token<'_>]) -> Result<(), String> {
+        let Some(first) = tokens.first() else { return Ok(()) };
+        match first.text.to_ascii_uppercase().as_str() {
+            "EXPLAIN" => self.check_kind(explained(&tokens[1..])),
+            "PREPARE" => match tokens.iter().position(|token| token.is_word("AS")) {
+                Some(at) => self.check_kind(&tokens[at + 1..]),
+                None => Err("this PREPARE has no AS".to_owned()),
+            },
+            "COPY" => self.check_copy(&tokens[1..]),
+            "ATTACH" => self.check_attach(&tokens[1..]),
+            "EXPORT" => self.check_export(&tokens[1..]),
+            "UPDATE" if tokens.get(1).is_some_and(|next| next.is_word("EXTENSIONS")) => {
+                Err(foreign("UPDATE EXTENSIONS"))
+            }
+            "EXECUTE" if tokens.get(1).is_none_or(|next| next.name().is_none()) => {
+                Err("EXECUTE takes the name of a prepared statement".to_owned())
+            }
+            word if holds(HARMLESS, word) => Ok(()),
+            word if holds(FOREIGN, word) => Err(foreign(word)),
+            _ => Err(format!("{:?} opens no statement that this shell runs; .help tells what it is for", first.text)),
+        }
+    }
+
+    /// `COPY … TO target` writes; `COPY … FROM` reads, and so does `COPY FROM DATABASE` as far as files are concerned.
+    fn check_copy(&self, tokens: &[Token<'_>]) -> Result<(), String> {
+        let Some(at) = outside_parentheses(tokens).find(|at| tokens[*at].is_word("TO") || tokens[*at].is_word("FROM"))
+        else {
+            return Err("this COPY has no TO and no FROM".to_owned());
+        };
+        if tokens[at].is_word("FROM") {
+            return Ok(());
+        }
+        let rest = &tokens[at + 1..];
+        match rest {
+            [target, ..] if target.is_word("STDOUT") => {}
+            _ => self.check_text(rest, "COPY … TO")?,
+        }
+        for (index, option) in rest.iter().enumerate() {
+            let value = rest[index + 1..].iter().find(|token| !token.is_symbol("="));
+            let is_plain = value.and_then(Token::string).is_some_and(|value| !value.contains(['/', '\\']));
+            if option.name().is_some_and(|name| holds(NAMING, &name)) && !is_plain {
+                return Err(format!("{} takes a plain text in single quotes, without slashes", option.text));
+            }
+        }
+        Ok(())
+    }
+
+    /// `ATTACH [OR REPLACE] [DATABASE] [IF NOT EXISTS] 'file' …`
+    fn check_attach(&self, tokens: &[Token<'_>]) -> Result<(), String> {
+        const BEFORE: [&str; 6] = ["OR", "REPLACE", "DATABASE", "IF", "NOT", "EXISTS"];
+        let skipped = tokens.iter().take_while(|token| BEFORE.iter().any(|word| token.is_word(word))).count();
+        self.check_text(&tokens[skipped..], "ATTACH")
+    }
+
+    /// `EXPORT DATABASE [name TO] 'folder' …`
+    fn check_export(&self, tokens: &[Token<'_>]) -> Result<(), String> {
+        let to = outside_parentheses(tokens).find(|at| tokens[*at].is_word("TO")).unwrap_or(0);
+        self.check_text(tokens.get(to + 1..).unwrap_or_default(), "EXPORT DATABASE")
+    }
+
+    /// Whether a target opens these tokens, in plain quotes, and may be written to.
+    fn check_text(&self, tokens: &[Token<'_>], what: &str) -> Result<(), String> {
+        let target = tokens.first().and_then(Token::string);
+        // A string on the next line would be a part of it.
+        let goes_on = tokens.get(1).is_some_and(|next| matches!(next.kind, Kind::Text | Kind::OtherText));
+        match target {
+            Some(target) if !goes_on => self.places.check(target.strip_prefix("duckdb:").unwrap_or(&target)),
+            _ => Err(format!("{what} takes its target as plain text in single quotes here, so that it can be checked")),
+        }
+    }
+
+    fn check_functions(&self, code: &[Token<'_>]) -> Result<(), String> {
+        for (index, token) in code.iter().enumerate() {
+            let Some(name) = token.name().filter(|_| code.get(index + 1).is_some_and(|next| next.is_symbol("(")))
+            else {
+                continue;
+            };
+            if holds(SHUT, &name) {
+                return Err(format!("{name} is shut in this shell: it could write anywhere, the lake included"));
+            }
+            if name == "query" {
+                match code.get(index + 2..index + 4) {
+                    Some([text, end]) if text.kind == Kind::Text && end.is_symbol(")") => {
+                        let sql = text.string().unwrap_or_default();
+                        let inner: Vec<Token<'_>> = tokens(&sql).filter(Token::is_code).collect();
+                        self.check_functions(&inner)?;
+                    }
+                    _ => {
+                        return Err(
+                            "query takes plain text in single quotes here, so that it can be checked".to_owned()
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shuts the settings by which DuckDB would write on the side or load code; nothing opens them again.
+///
+/// # Errors
+/// [`Error::Bug`] when DuckDB refuses.
+pub fn lock_settings(connection: &Connection) -> Result<(), Error> {
+    let failed = || Error::bug("lock DuckDB's settings");
+    // In memory, DuckDB would spill into the working folder, which may be a part of the lake.
+    let spill = std::env::temp_dir().join(format!("sluice-reader-{}", std::process::id()));
+    let spill = format!("SET GLOBAL temp_directory = {}", literal(&spill.display().to_string()));
+    connection.execute_batch(&spill).map_err(failed())?;
+    let mut prepared = connection.prepare("SELECT name FROM duckdb_settings()").map_err(failed())?;
+    let names = prepared.query_map([], |row| row.get::<_, String>(0)).map_err(failed())?;
+    let names = names.collect::<Result<Vec<_>, _>>().map_err(failed())?;
+    let open = names.iter().filter(|name| is_open(name)).map(|name| literal(name)).collect::<Vec<_>>();
+    let lock = format!("SET GLOBAL allowed_configs = [{}]; SET GLOBAL lock_configuration = true", open.join(", "));
+    connection.execute_batch(&lock).map_err(failed())
+}
+
+fn is_open(setting: &str) -> bool {
+    holds(OPEN, setting) || !LOCKED.split_ascii_whitespace().any(|word| setting.contains(word))
+}
+
+fn all_secrets(connection: &Connection) -> duckdb::Result<Vec<(String, String)>> {
+    let mut prepared = connection.prepare("SELECT name, secret_string FROM duckdb_secrets()")?;
+    prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+fn foreign(word: &str) -> String {
+    format!(
+        "{word} is refused here: it runs code or SQL that nobody has checked; extensions come from pinned files alone"
+    )
+}
+
+/// What an EXPLAIN is about: what follows its own words, and its options in parentheses.
+fn explained<'a, 't>(tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
+    let own = tokens.iter().take_while(|token| token.is_word("ANALYZE") || token.is_word("VERBOSE")).count();
+    let rest = &tokens[own..];
+    let options = rest.first().is_some_and(|token| token.is_symbol("("))
+        && rest.get(1).is_some_and(|token| token.is_word("ANALYZE") || token.is_word("FORMAT"));
+    let end = rest.iter().position(|token| token.is_symbol(")")).filter(|_| options);
+    end.map_or(rest, |end| &rest[end + 1..])
+}
+
+/// The places of the tokens that stand in no parentheses or brackets.
+fn outside_parentheses(tokens: &[Token<'_>]) -> impl Iterator<Item = usize> {
+    let mut depth = 0_usize;
+    let outside = tokens.iter().enumerate().filter_map(move |(at, token)| {
+        match (token.kind, token.text) {
+            (Kind::Symbol, "(" | "[" | "{") => depth += 1,
+            (Kind::Symbol, ")" | "]" | "}") => depth = depth.saturating_sub(1),
+            _ if depth == 0 => return Some(at),
+            _ => {}
+        }
+        None
+    });
+    outside.collect::<Vec<_>>().into_iter()
+}

@@ -1,0 +1,169 @@
+//! Where the lake is, and whether a target lies in it, whatever way the target is written.
+//!
+//! Asks the file system about symbolic links, and which folders are one and the same. Invariant: a target that can't
+//! be resolved is taken for one in the lake.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use lake::settings::StoreUrl;
+
+/// How many symbolic links are followed, as Linux does.
+const LINKS_MAX: usize = 40;
+/// The schemes that DuckDB writes objects under, all through one protocol.
+const OBJECT_SCHEMES: [&str; 6] = ["s3://", "s3a://", "s3n://", "gcs://", "gs://", "r2://"];
+
+/// The places that are kept.
+#[derive(Debug)]
+pub(super) struct Places {
+    kept: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    url: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    Bucket { bucket: String, prefix: Vec<String> },
+}
+
+impl Places {
+    pub(super) fn new(urls: &[StoreUrl]) -> Self {
+        let kept = urls.iter().filter_map(|url| {
+            let place = match url {
+                StoreUrl::File { path } => Place::Folder(path.clone()),
+                StoreUrl::S3 { bucket, prefix } => {
+                    Place::Bucket { bucket: bucket.to_lowercase(), prefix: segments(prefix) }
+                }
+                StoreUrl::Memory { .. } => return None,
+            };
+            Some(Kept { url: url.to_string(), place })
+        });
+        Self { kept: kept.collect() }
+    }
+
+    /// Whether a target lies outside of all places, and none of them in it: a folder may be overwritten as a whole.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(super) fn check(&self, target: &str) -> Result<(), String> {
+        if target.is_empty() || target == ":memory:" {
+            return Ok(());
+        }
+        let object = object_of(target)?;
+        let file = resolved(target).ok_or_else(|| format!("{target:?} can't be resolved; write its full path"))?;
+        let touched = self.kept.iter().find(|kept| match &kept.place {
+            Place::Folder(folder) => resolved_path(folder).is_none_or(|folder| touches(&file, &folder)),
+            Place::Bucket { bucket, prefix } => object
+                .as_ref()
+                .is_some_and(|(other, key)| bucket == other && key.iter().zip(prefix).all(|(one, other)| one == other)),
+        });
+        match touched {
+            Some(kept) => {
+                Err(format!("{target:?} is in the lake ({}), which is for reading here; write elsewhere", kept.url))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a secret, as DuckDB shows it, sends requests for other names to a bucket of the lake.
+    pub(super) fn is_reached_by(&self, secret: &str) -> bool {
+        let Some(endpoint) = secret.split(';').find_map(|option| option.strip_prefix("endpoint=")) else {
+            return false;
+        };
+        let endpoint = endpoint.to_lowercase();
+        let host = endpoint.split([':', '/']).next().unwrap_or_default();
+        self.kept.iter().any(|kept| match &kept.place {
+            // The bucket in the path, or in the host's name.
+            Place::Bucket { bucket, .. } => {
+                endpoint.contains('/') || host == bucket || host.starts_with(&format!("{bucket}."))
+            }
+            Place::Folder(_) => false,
+        })
+    }
+}
+
+/// The bucket and the key of a target on an object store; `None` for any other.
+fn object_of(target: &str) -> Result<Option<(String, Vec<String>)>, String> {
+    let lower = target.to_lowercase();
+    let Some(scheme) = OBJECT_SCHEMES.iter().find(|scheme| lower.starts_with(**scheme)) else { return Ok(None) };
+    let rest = &target[scheme.len()..];
+    if rest.contains('?') || rest.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(format!("{target:?} holds a \"?\", \".\" or \"..\" part; write the object's plain address"));
+    }
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok(Some((bucket.to_lowercase(), segments(key))))
+}
+
+fn segments(key: &str) -> Vec<String> {
+    key.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether one of the two is the other, or lies in it.
+fn touches(file: &Path, folder: &Path) -> bool {
+    file.starts_with(folder)
+        || folder.starts_with(file)
+        || file.ancestors().any(|above| is_same(above, folder))
+        || folder.ancestors().any(|above| is_same(above, file))
+}
+
+/// Whether both names are names of one folder, as a bind mount or a file system that ignores case can have it.
+#[cfg(unix)]
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// The path that DuckDB would open, without links.
+fn resolved(target: &str) -> Option<PathBuf> {
+    let path = ["file://localhost/", "file:///", "file:/"].iter().find_map(|prefix| target.strip_prefix(prefix));
+    let path = match path {
+        Some(path) => PathBuf::from(format!("/{path}")),
+        None => match target.strip_prefix('~') {
+            Some(rest) => PathBuf::from(format!("{}{rest}", std::env::var("HOME").unwrap_or_default())),
+            None => PathBuf::from(target),
+        },
+    };
+    resolved_path(&std::env::current_dir().ok()?.join(path))
+}
+
+/// An absolute path without links, `.` and `..`; its end need not exist. `None` when links lead in a circle.
+fn resolved_path(path: &Path) -> Option<PathBuf> {
+    let mut left: VecDeque<PathBuf> = path.components().map(|part| PathBuf::from(part.as_os_str())).collect();
+    let mut done = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = left.pop_front() {
+        match part.components().next()? {
+            Component::ParentDir => drop(done.pop()),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => done.push(part),
+            Component::Normal(name) => {
+                done.push(name);
+                // A link that leads nowhere is followed too: writing to it makes what it names.
+                let Ok(target) = fs::read_link(&done) else { continue };
+                links += 1;
+                if links > LINKS_MAX {
+                    return None;
+                }
+                done.pop();
+                target.components().rev().for_each(|part| left.push_front(PathBuf::from(part.as_os_str())));
+            }
+        }
+    }
+    Some(done)
+}
