@@ -1,21 +1,26 @@
 //! What the ledgers say, asked again before each statement: which streams there are, what was committed since, and
 //! which columns each stream has.
 //!
-//! Knows the lake and nothing of SQL. Invariant: a commit is read once; what was told is not asked for again.
+//! Knows the lake and nothing of SQL. Invariant: a commit is read once; what was told is not asked for again. Of an old
+//! history only files are kept: what became of each object is read when somebody asks for it.
+
+mod published;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use lake::{
-    Error,
+    Error, ErrorKind,
     ids::{BatchId, SchemaId, StreamName},
     ledger::{Commit, Ledger, SchemaRecord},
     store::Lake,
     stream::StreamDefinition,
 };
+
+pub use published::Published;
 
 /// How many streams are asked for at once: enough to hide a store's latency.
 const STREAMS_AT_ONCE: usize = 16;
@@ -33,6 +38,7 @@ pub struct Catalog {
 struct Known {
     last_batch: Option<BatchId>,
     record: Option<SchemaRecord>,
+    damage: Option<String>,
 }
 
 /// What is new about one stream.
@@ -41,11 +47,15 @@ pub struct News {
     /// The stream.
     pub stream: StreamName,
     /// The commits since the last news, in order.
-    pub commits: Vec<Commit>,
+    pub commits: Vec<Published>,
     /// The schema whose columns the stream has now; `None` when nothing says them yet.
     pub record: Option<SchemaRecord>,
     /// Whether the stream or its columns are new, so that its views must be made.
     pub columns_changed: bool,
+    /// What is wrong with the stream's ledger, which hides all of the stream until it is repaired.
+    pub damage: Option<String>,
+    /// Whether that has changed.
+    pub damage_changed: bool,
 }
 
 impl Catalog {
@@ -54,43 +64,88 @@ impl Catalog {
         Self { lake, streams_dir, known: BTreeMap::new() }
     }
 
+    /// The lake that it is about.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
     /// What is new, stream by stream, those without news left out. All streams are asked at the same time.
     ///
+    /// A ledger that contradicts itself is news of its stream, and hinders no other.
+    ///
     /// # Errors
-    /// - [`Error::Store`]: the store failed. Ask again later.
-    /// - [`Error::Damaged`]: a ledger contradicts itself; a person must look.
+    /// [`Error::Store`]: the store failed. Ask again later.
     pub async fn news(&self) -> Result<Vec<News>, Error> {
-        let mut names: BTreeSet<StreamName> = self.lake.streams().await?.into_iter().collect();
+        let known: Vec<StreamName> = self.known.keys().cloned().collect();
+        // One wait for all of them: known streams are asked while the lake is asked for new ones.
+        let (told, listed) = futures::join!(self.news_of(known), self.lake.streams());
+        let mut names: BTreeSet<StreamName> = listed?.into_iter().collect();
         names.extend(StreamDefinition::names_in(&self.streams_dir));
         // A stream that is gone from the folder before its first batch keeps its view: it is empty.
-        let asked = futures::stream::iter(names).map(|name| self.news_of(name)).buffered(STREAMS_AT_ONCE);
-        let news: Vec<News> = asked.try_collect().await?;
-        Ok(news.into_iter().filter(|news| news.columns_changed || !news.commits.is_empty()).collect())
+        let new = names.into_iter().filter(|name| !self.known.contains_key(name)).collect();
+        let mut news = told?;
+        news.extend(self.news_of(new).await?);
+        let is_news = |news: &News| news.columns_changed || news.damage_changed || !news.commits.is_empty();
+        Ok(news.into_iter().filter(is_news).collect())
     }
 
     /// Takes note that `news` was acted on.
     pub fn accept(&mut self, news: &News) {
         let known = self.known.entry(news.stream.clone()).or_default();
-        known.last_batch = news.commits.last().map(|commit| commit.batch).or(known.last_batch);
+        known.last_batch = news.commits.last().map(|published| published.commit.batch).or(known.last_batch);
         known.record.clone_from(&news.record);
+        known.damage.clone_from(&news.damage);
     }
 
-    async fn news_of(&self, stream: StreamName) -> Result<News, Error> {
-        let ledger = Ledger::new(self.lake.clone(), stream.clone());
+    /// Every commit of a stream that was told of so far, with what became of each object.
+    ///
+    /// # Errors
+    /// As [`Ledger::history`].
+    pub async fn told_commits<'a>(&self, ledger: &'a Ledger) -> Result<BoxStream<'a, Result<Commit, Error>>, Error> {
+        let last = self.known.get(ledger.stream()).and_then(|known| known.last_batch);
+        let commits = ledger.history::<Commit>().await?.commits;
+        let is_told = move |commit: &Commit| futures::future::ready(Some(commit.batch) <= last);
+        Ok(commits.try_filter(is_told).boxed())
+    }
+
+    async fn news_of(&self, streams: Vec<StreamName>) -> Result<Vec<News>, Error> {
+        let asked = futures::stream::iter(streams).map(|stream| self.news_or_damage(stream));
+        asked.buffered(STREAMS_AT_ONCE).try_collect().await
+    }
+
+    async fn news_or_damage(&self, stream: StreamName) -> Result<News, Error> {
         let known = self.known.get(&stream);
-        let commits: Vec<Commit> = match known.and_then(|known| known.last_batch) {
-            Some(last) => ledger.read_commits(ledger.commits_after(Some(last)).await?).try_collect().await?,
+        let record = known.and_then(|known| known.record.clone());
+        let (commits, record, damage) = match self.commits_and_record(&stream).await {
+            Ok((commits, record)) => (commits, record, None),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                (Vec::new(), record, Some(lake::error::describe(&error)))
+            }
+            Err(error) => return Err(error),
+        };
+        let columns_changed = known.is_none_or(|known| known.record != record);
+        let damage_changed = damage != known.and_then(|known| known.damage.clone());
+        Ok(News { stream, commits, record, columns_changed, damage, damage_changed })
+    }
+
+    async fn commits_and_record(&self, stream: &StreamName) -> Result<(Vec<Published>, Option<SchemaRecord>), Error> {
+        let ledger = Ledger::new(self.lake.clone(), stream.clone());
+        let known = self.known.get(stream);
+        let commits: Vec<Published> = match known.and_then(|known| known.last_batch) {
+            Some(last) => {
+                let commits = ledger.read_commits(ledger.commits_after(Some(last)).await?);
+                commits.map_ok(Published::with_inputs).try_collect().await?
+            }
             // Most of a long history lies in snapshots.
             None => ledger.history().await?.commits.try_collect().await?,
         };
         let known_record = known.and_then(|known| known.record.as_ref());
         let record = match commits.last() {
-            Some(commit) => Some(schema(&ledger, &commit.schema_id, known_record).await?),
+            Some(published) => Some(schema(&ledger, &published.commit.schema_id, known_record).await?),
             None if known.is_some_and(|known| known.last_batch.is_some()) => known_record.cloned(),
             None => self.record_before_commits(&ledger, known).await?,
         };
-        let columns_changed = known.is_none_or(|known| known.record != record);
-        Ok(News { stream, commits, record, columns_changed })
+        Ok((commits, record))
     }
 
     /// The schema of a stream without a commit: of its newest plan, else the newest stored, else as it is defined.

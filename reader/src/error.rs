@@ -6,8 +6,6 @@ use std::io;
 
 use lake::ErrorKind;
 
-use crate::views::View;
-
 /// Why a statement or the program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,14 +40,12 @@ pub enum Error {
     /// The terminal could not be used.
     #[error("cannot use the terminal")]
     Terminal(#[source] io::Error),
-    /// A file that a commit names can't be opened.
-    #[error(
-        "cannot open the committed files of {view}: {words}\n`consumer verify` names every file that is missing or damaged"
-    )]
+    /// A file that a commit names, or a ledger, can't be read.
+    #[error("cannot read {view}: {words}\n`consumer verify` names every file that is missing or damaged")]
     Unreadable {
-        /// The view over them.
+        /// The relation that it is a part of.
         view: String,
-        /// DuckDB's words.
+        /// What is wrong with it.
         words: String,
     },
     /// DuckDB refused what this program itself asked of it.
@@ -88,20 +84,14 @@ impl Error {
         Self::Sql(words(&error))
     }
 
-    /// A view whose files can't be opened.
-    pub(crate) fn unreadable(view: &View) -> impl FnOnce(duckdb::Error) -> Self {
-        let view = format!("{}.{}", view.schema, view.name);
-        // The first line tells the file; the others show SQL that nobody typed.
-        move |error| Self::Unreadable { view, words: words(&error).lines().next().unwrap_or_default().to_owned() }
-    }
-
     /// An error of a statement that this program wrote.
     pub(crate) fn bug(doing: &'static str) -> impl FnOnce(duckdb::Error) -> Self {
         move |error| Self::Bug { doing, words: words(&error) }
     }
 }
 
-fn words(error: &duckdb::Error) -> String {
+/// DuckDB's own words.
+pub(crate) fn words(error: &duckdb::Error) -> String {
     match error {
         duckdb::Error::DuckDBFailure(_, Some(message)) => message.trim_end().to_owned(),
         other => other.to_string(),

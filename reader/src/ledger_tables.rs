@@ -9,7 +9,7 @@ use lake::{
     ledger::{Commit, InputOutcome, OutputFile},
 };
 
-use crate::error::Error;
+use crate::{catalog::Published, error::Error};
 
 /// The schemas, tables and views of an empty session.
 pub const CREATE: &str = "
@@ -37,7 +37,7 @@ CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path) REPLACE (
 #[derive(Clone, Debug)]
 pub struct PlacedCommit<'a> {
     /// What was committed.
-    pub commit: &'a Commit,
+    pub published: &'a Published,
     /// Its files, in its order.
     pub files: Vec<PlacedFile<'a>>,
 }
@@ -51,18 +51,26 @@ pub struct PlacedFile<'a> {
     pub location: String,
     /// Where DuckDB reads it.
     pub path: String,
+    /// Why it can't be read there.
+    pub fault: Option<String>,
 }
 
-/// Adds what these commits say.
+/// Adds what these commits say, but for their objects.
 ///
 /// # Errors
 /// [`Error::Bug`]: DuckDB refused the rows.
 pub fn append(connection: &Connection, commits: &[PlacedCommit<'_>]) -> Result<(), Error> {
-    rows(connection, "batches", commits.iter().map(|placed| batch_row(placed.commit)))?;
-    let objects = commits.iter().flat_map(|placed| placed.commit.inputs.iter().map(|input| (placed.commit, input)));
-    rows(connection, "objects", objects.map(|(commit, input)| object_row(commit, input)))?;
-    let files = commits.iter().flat_map(|placed| placed.files.iter().map(|file| (placed.commit, file)));
+    rows(connection, "batches", commits.iter().map(|placed| batch_row(placed.published)))?;
+    let files = commits.iter().flat_map(|placed| placed.files.iter().map(|file| (&placed.published.commit, file)));
     rows(connection, "files", files.map(|(commit, file)| file_row(commit, file)))
+}
+
+/// Adds the objects of one commit.
+///
+/// # Errors
+/// As [`append`].
+pub fn append_objects(connection: &Connection, commit: &Commit, inputs: &[InputOutcome]) -> Result<(), Error> {
+    rows(connection, "objects", inputs.iter().map(|input| object_row(commit, input)))
 }
 
 /// The statement that makes the variable `variable` name a stream's files of one zone, in the order of their commits.
@@ -88,7 +96,8 @@ fn rows<const N: usize>(
     appender.flush().map_err(failed())
 }
 
-fn batch_row(commit: &Commit) -> [Value; 12] {
+fn batch_row(published: &Published) -> [Value; 12] {
+    let commit = &published.commit;
     let totals = &commit.totals;
     let reasons =
         totals.dead_letters_by_reason.iter().map(|(reason, count)| format!("\"{}\":{count}", reason.as_str()));
@@ -99,7 +108,7 @@ fn batch_row(commit: &Commit) -> [Value; 12] {
         text(commit.committed_at),
         text(&commit.schema_id),
         text(&commit.fingerprint),
-        count(commit.inputs.len() as u64),
+        count(published.objects),
         count(commit.files.len() as u64),
         count(totals.records_read),
         count(totals.rows),

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     error::Error,
+    listing::TABLES,
     output::Format,
     script::{is_complete, statements},
     session::Session,
@@ -19,9 +20,6 @@ use crate::{
 /// The most rows that a box shows at the prompt.
 const ROWS_SHOWN: usize = 1_000;
 const HISTORY_LINES: usize = 10_000;
-
-const TABLES: &str = "SELECT schema_name AS schema, view_name AS name FROM duckdb_views() \
-    WHERE schema_name IN ('bronze', 'dead_letters', 'checkpoints') ORDER BY ALL";
 
 const HELP: &str = "\
 Statements end with a semicolon and may span lines. Each sees the newest commit; between BEGIN and COMMIT all see one.

@@ -8,13 +8,13 @@ mod httpfs;
 
 use duckdb::Connection;
 use lake::{
-    keys::{Key, ZoneName},
+    keys::ZoneName,
     ledger::OutputFile,
     settings::{LakeUrls, StoreUrl},
     store::Lake,
 };
 
-use crate::error::Error;
+use crate::{error::Error, ledger_tables::PlacedFile};
 use copies::Copies;
 use httpfs::Httpfs;
 
@@ -58,22 +58,40 @@ impl Storage {
         }
     }
 
-    /// Where a file is, as a user would name it.
-    pub fn location(&self, key: &Key) -> String {
-        self.lake.location(key)
-    }
-
-    /// Where DuckDB reads a file. One that it can't read where it is, is copied to this machine first.
+    /// Where a file is and where DuckDB reads it, and whether it is there. One that DuckDB can't read where it is, is
+    /// copied to this machine first.
     ///
     /// # Errors
-    /// [`Error::Lake`]: the store failed, or the file is not as its commit says.
-    pub async fn path(&self, file: &OutputFile) -> Result<String, Error> {
+    /// [`Error::Lake`]: the store failed.
+    pub async fn place<'a>(&self, file: &'a OutputFile) -> Result<PlacedFile<'a>, Error> {
         let location = self.lake.location(&file.key);
-        match self.urls.zone(file.key.zone()).1 {
-            StoreUrl::File { .. } => Ok(location.strip_prefix("file://").unwrap_or(&location).to_owned()),
-            StoreUrl::S3 { .. } if self.httpfs.is_some() && is_plain(&location) => Ok(location),
-            StoreUrl::S3 { .. } | StoreUrl::Memory { .. } => self.copies.path(&location, file).await,
+        let (path, fault) = match self.urls.zone(file.key.zone()).1 {
+            StoreUrl::File { .. } => {
+                let path = location.strip_prefix("file://").unwrap_or(&location).to_owned();
+                let fault = fault_on_disk(&path, file);
+                (path, fault)
+            }
+            // Whether it is there, httpfs asks when it reads.
+            StoreUrl::S3 { .. } if self.httpfs.is_some() && is_plain(&location) => (location.clone(), None),
+            StoreUrl::S3 { .. } | StoreUrl::Memory { .. } => {
+                let path = self.copies.path(&location, file);
+                let fault = self.copies.make(&path, file).await?;
+                (path.display().to_string(), fault)
+            }
+        };
+        Ok(PlacedFile { file, location, path, fault })
+    }
+}
+
+/// What a look at a file's size tells.
+fn fault_on_disk(path: &str, file: &OutputFile) -> Option<String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() == file.size => None,
+        Ok(found) => {
+            let (key, is, said) = (&file.key, found.len(), file.size);
+            Some(format!("{key} has {is} bytes where its commit says {said}; restore it"))
         }
+        Err(_) => Some(copies::missing(file)),
     }
 }
 

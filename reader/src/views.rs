@@ -11,6 +11,7 @@ use lake::{
 };
 
 use crate::{
+    names::folded,
     quote::{identifier, literal},
     sql_types::sql_type,
 };
@@ -22,20 +23,43 @@ pub struct View {
     pub schema: &'static str,
     /// Its name.
     pub name: String,
+    /// The session variable that holds the paths of its files.
+    pub variable: String,
     /// Its columns, in order.
     pub columns: Vec<Column>,
 }
 
+/// What a view is made over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The files that its variable names.
+    Files,
+    /// No file yet: DuckDB reads no empty list.
+    Nothing,
+    /// Something that can't be read, and why.
+    Unreadable(String),
+}
+
 impl View {
-    /// The variable that holds the paths of the view's files.
-    pub fn variable(&self) -> String {
-        format!("files of {}.{}", self.schema, self.name)
+    /// The view's name as SQL writes it.
+    pub fn full_name(&self) -> String {
+        format!("memory.{}.{}", self.schema, identifier(&self.name))
     }
 
-    /// The statement that makes the view. `has_files` says whether the variable holds any: DuckDB reads no empty list.
-    pub fn create(&self, has_files: bool) -> String {
-        let body = if has_files { self.over_files() } else { self.over_nothing() };
-        format!("CREATE OR REPLACE VIEW memory.{}.{} AS {body}", self.schema, identifier(&self.name))
+    /// The view's name as people read it.
+    pub fn shown_name(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+
+    /// The statement that makes the view.
+    pub fn create(&self, body: &Body) -> String {
+        let body = match body {
+            Body::Files => self.over_files(),
+            Body::Nothing => self.over_nothing("false"),
+            // What is read of it fails with these words, and its columns are there to be described.
+            Body::Unreadable(words) => self.over_nothing(&format!("error({}) IS NULL", literal(words))),
+        };
+        format!("CREATE OR REPLACE VIEW {} AS {body}", self.full_name())
     }
 
     fn over_files(&self) -> String {
@@ -44,14 +68,15 @@ impl View {
             format!("{}: {{name: {name}, type: {kind}, default_value: NULL}}", column.id)
         };
         let columns = self.columns.iter().map(column).collect::<Vec<_>>().join(", ");
-        let files = literal(&self.variable());
+        let files = literal(&self.variable);
         format!("FROM read_parquet(getvariable({files}), schema = MAP {{{columns}}}, hive_partitioning = false)")
     }
 
-    fn over_nothing(&self) -> String {
+    fn over_nothing(&self, condition: &str) -> String {
         let column =
             |column: &Column| format!("CAST(NULL AS {}) AS {}", sql_type(&column.kind), identifier(&column.name));
-        format!("SELECT {} WHERE false", self.columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        let columns = self.columns.iter().map(column).collect::<Vec<_>>().join(", ");
+        format!("SELECT {columns} WHERE {condition}")
     }
 }
 
@@ -78,9 +103,4 @@ fn free_name(column: &Column, taken: &mut BTreeSet<String>) -> String {
         name = format!("{name}_{}", column.id);
     }
     name
-}
-
-/// A name with the differences gone that SQL does not see.
-pub fn folded(name: &str) -> String {
-    name.to_lowercase()
 }

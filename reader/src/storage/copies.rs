@@ -8,7 +8,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use lake::{Error, ids::sha256_hex, ledger::OutputFile, store::Lake};
+#[cfg(doc)]
+use lake::Error;
+use lake::{ids::sha256_hex, ledger::OutputFile, store::Lake};
 
 use crate::error;
 
@@ -33,24 +35,32 @@ impl Copies {
         cache.unwrap_or_else(std::env::temp_dir).join("sluice").join("files")
     }
 
-    /// The path of a copy of `file`, which is at `location`; made if there is none.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when it can't be read; [`Error::Damaged`] when it is not there or has another size.
-    pub(super) async fn path(&self, location: &str, file: &OutputFile) -> Result<String, error::Error> {
+    /// Where the copy of `file` stands, which is at `location`, whether it was made or not.
+    pub(super) fn path(&self, location: &str, file: &OutputFile) -> PathBuf {
         // The checksum tells two lakes apart that stood at one place one after the other.
         let name = format!("{}.parquet", sha256_hex(format!("{location} {}", file.sha256).as_bytes()));
-        let path = Self::root().join(name);
-        if !std::fs::metadata(&path).is_ok_and(|found| found.len() == file.size) {
-            let bytes = self.lake.read(&file.key).await?;
-            let bytes = bytes.ok_or_else(|| Error::damaged(&file.key, "is missing, though a commit names it"))?;
-            if bytes.len() as u64 != file.size || sha256_hex(&bytes) != file.sha256 {
-                return Err(Error::damaged(&file.key, "is not the file that a commit names; restore it").into());
-            }
-            store(&path, &bytes)?;
-        }
-        Ok(path.display().to_string())
+        Self::root().join(name)
     }
+
+    /// Makes the copy if there is none; what is wrong with the committed file where it can't be copied.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it can't be read; [`error::Error::Copy`] when the copy can't be written.
+    pub(super) async fn make(&self, path: &Path, file: &OutputFile) -> Result<Option<String>, error::Error> {
+        if std::fs::metadata(path).is_ok_and(|found| found.len() == file.size) {
+            return Ok(None);
+        }
+        let Some(bytes) = self.lake.read(&file.key).await? else { return Ok(Some(missing(file))) };
+        if bytes.len() as u64 != file.size || sha256_hex(&bytes) != file.sha256 {
+            return Ok(Some(format!("{} is not the file that its commit names; restore it", file.key)));
+        }
+        store(path, &bytes).map(|()| None)
+    }
+}
+
+/// What to say of a committed file that is not there.
+pub(super) fn missing(file: &OutputFile) -> String {
+    format!("{} is missing, though a commit names it; restore it", file.key)
 }
 
 fn store(path: &Path, bytes: &[u8]) -> Result<(), error::Error> {

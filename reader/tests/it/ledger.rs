@@ -1,6 +1,6 @@
 //! The ledger as SQL.
 
-use crate::support::{TestLake, id_and_name};
+use crate::support::{TestLake, ask, id_and_name};
 
 fn two_batches() -> TestLake {
     let mut lake = TestLake::new();
@@ -48,6 +48,29 @@ fn times_are_the_same_in_every_time_zone() {
 #[test]
 fn the_ledger_can_be_read_and_not_written() {
     let lake = two_batches();
-    let failed = crate::support::ask(&mut lake.session(), "DELETE FROM checkpoints.batches").unwrap_err();
+    let failed = ask(&mut lake.session(), "DELETE FROM checkpoints.batches").unwrap_err();
     assert_eq!(failed.kind(), lake::ErrorKind::Invalid);
+}
+
+#[test]
+fn objects_are_there_however_they_are_named_and_stay_up_to_date() {
+    let mut lake = two_batches();
+    let mut session = lake.session();
+    let count = "SELECT count(*) AS n FROM mine";
+    ask(&mut session, "BEGIN; SELECT count(*) FROM checkpoints.objects; ROLLBACK").unwrap();
+    ask(&mut session, "CREATE VIEW mine AS FROM query('FROM checkpoints.Objects')").unwrap();
+    assert_eq!(ask(&mut session, count).unwrap(), "n\n2\n");
+    lake.commit("events", &id_and_name(), "SELECT 3 AS id, 'three' AS name", None);
+    lake.commit("orders", &id_and_name(), "SELECT 3 AS id, 'three' AS name", None);
+    assert_eq!(ask(&mut session, count).unwrap(), "n\n4\n");
+}
+
+#[test]
+fn a_transaction_that_asks_late_for_objects_sees_those_of_its_state() {
+    let mut lake = two_batches();
+    let mut session = lake.session();
+    ask(&mut session, "BEGIN").unwrap();
+    lake.commit("events", &id_and_name(), "SELECT 3 AS id, 'three' AS name", None);
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM checkpoints.objects").unwrap(), "n\n2\n");
+    assert_eq!(ask(&mut session, "COMMIT; SELECT count(*) AS n FROM checkpoints.objects").unwrap(), "n\n3\n");
 }

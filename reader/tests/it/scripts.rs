@@ -2,10 +2,14 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::Stdio,
 };
 
-use crate::support::{TestLake, id_and_name, run_with_stdin, text};
+use lake::ErrorKind;
+use reader::session::Session;
+
+use crate::support::{TestLake, ask, id_and_name, run_with_stdin, text};
 
 #[test]
 fn sql_from_c_runs_in_order_and_in_one_session() {
@@ -74,20 +78,107 @@ fn a_damaged_ledger_is_told_with_exit_code_3() {
     lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
     std::fs::write(lake.path("checkpoints/events/commits/00000000000000000001.json"), "{\"version\":1,").unwrap();
 
-    let done = lake.reader().args(["-c", "SELECT 1"]).output().unwrap();
-    assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""));
-    assert!(text(&done.stderr).contains("00000000000000000001.json"), "{}", text(&done.stderr));
+    for relation in ["bronze.events", "dead_letters.events"] {
+        let done = lake.reader().args(["-c", &format!("SELECT count(*) FROM {relation}")]).output().unwrap();
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""));
+        let told = text(&done.stderr);
+        assert!(told.contains("stream \"events\"") && told.contains("00000000000000000001.json"), "{told}");
+    }
+}
+
+#[test]
+fn damage_of_one_stream_leaves_all_others_readable() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("orders", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    let mut session = lake.session();
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM bronze.events").unwrap(), "n\n1\n");
+    let second = lake.path("checkpoints/events/commits/00000000000000000002.json");
+    std::fs::write(&second, "{\"version\":1,").unwrap();
+
+    assert_eq!(ask(&mut session, "SELECT id FROM bronze.orders").unwrap(), "id\n2\n");
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM checkpoints.batches").unwrap(), "n\n2\n");
+    let told = ask(&mut session, "SELECT count(*) FROM bronze.events").unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::Corrupt, "{told}");
+
+    std::fs::remove_file(second).unwrap();
+    assert_eq!(ask(&mut session, "SELECT id FROM bronze.events").unwrap(), "id\n1\n");
+}
+
+/// A lake of two streams, and the bronze file of the second batch of one of them.
+fn lake_and_file() -> (TestLake, PathBuf) {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
+    lake.commit("events", &id_and_name(), "SELECT range AS id, 'n' || range AS name FROM range(5000)", None);
+    lake.commit("orders", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    let folder = lake.path("bronze/events/ingested_date=2026-11-20");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let second = files.max_by_key(|path| path.file_name().map(ToOwned::to_owned)).unwrap();
+    (lake, second)
+}
+
+/// Holds a session, new or old, to telling the file, and to reading everything else.
+#[track_caller]
+fn tells_the_file_alone(session: &mut Session, file: &Path) {
+    let told = ask(session, "SELECT max(id), max(name) FROM bronze.events").unwrap_err();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert_eq!(told.kind(), ErrorKind::Corrupt, "{told}");
+    let told = told.to_string();
+    assert!(told.contains("bronze.events") && told.contains(name) && told.contains("consumer verify"), "{told}");
+    assert_eq!(ask(session, "SELECT id FROM bronze.orders").unwrap(), "id\n2\n");
+    assert_eq!(ask(session, "SELECT count(*) AS n FROM dead_letters.events").unwrap(), "n\n1\n");
+    assert_eq!(ask(session, "SELECT count(*) AS n FROM checkpoints.files").unwrap(), "n\n4\n");
+    assert!(ask(session, "DESCRIBE bronze.events").unwrap().contains("id,BIGINT"));
 }
 
 #[test]
 fn a_missing_committed_file_is_told_by_name_with_exit_code_3() {
-    let mut lake = TestLake::new();
-    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
-    std::fs::remove_dir_all(lake.path("bronze")).unwrap();
+    let (lake, file) = lake_and_file();
+    let mut open = lake.session();
+    ask(&mut open, "FROM bronze.events").unwrap();
+    std::fs::rename(&file, file.with_extension("away")).unwrap();
+    tells_the_file_alone(&mut open, &file);
+    let mut session = lake.session();
+    tells_the_file_alone(&mut session, &file);
     let done = lake.reader().args(["-c", "FROM bronze.events"]).output().unwrap();
     assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""));
-    let told = text(&done.stderr);
-    assert!(told.contains("bronze.events") && told.contains(".parquet") && told.contains("consumer verify"), "{told}");
+
+    std::fs::rename(file.with_extension("away"), &file).unwrap();
+    for session in [&mut open, &mut session] {
+        assert_eq!(ask(session, "SELECT count(*) AS n FROM bronze.events").unwrap(), "n\n5001\n");
+    }
+}
+
+#[test]
+fn a_committed_file_of_another_size_is_told_by_name() {
+    let (lake, file) = lake_and_file();
+    let first = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let first = first.min_by_key(|path| path.file_name().map(ToOwned::to_owned)).unwrap();
+    std::fs::copy(first, &file).unwrap();
+    tells_the_file_alone(&mut lake.session(), &file);
+}
+
+#[test]
+fn a_damaged_committed_file_is_told_by_name() {
+    let (lake, file) = lake_and_file();
+    let whole = std::fs::read(&file).unwrap();
+    let size = whole.len();
+    // The last bytes, the footer's length, a page and a page's head.
+    for (start, end) in [(size - 4, size), (size - 8, size - 4), (1000, 3000), (4, 30)] {
+        let mut damaged = whole.clone();
+        damaged[start..end].fill(0xff);
+        std::fs::write(&file, damaged).unwrap();
+        tells_the_file_alone(&mut lake.session(), &file);
+    }
+}
+
+#[test]
+fn a_persons_own_mistake_with_a_file_is_not_the_lakes() {
+    let (lake, file) = lake_and_file();
+    let absent = format!("FROM '{}'", file.with_extension("absent").display());
+    for mistake in [absent, format!("SELECT '{}'::INTEGER", file.display())] {
+        assert_eq!(ask(&mut lake.session(), &mistake).unwrap_err().kind(), ErrorKind::Invalid, "{mistake}");
+    }
 }
 
 #[test]

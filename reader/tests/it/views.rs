@@ -166,15 +166,21 @@ fn a_strange_name_is_only_a_strange_name() {
 }
 
 #[test]
-fn streams_whose_names_differ_in_case_are_told_apart() {
+fn of_streams_that_differ_in_case_the_one_in_lower_case_keeps_its_name() {
     let mut lake = TestLake::new();
-    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'small' AS name", None);
     lake.commit("EVENTS", &id_and_name(), "SELECT 2 AS id, 'capital' AS name", None);
+    let mut session = lake.session();
+    assert_eq!(ask(&mut session, "SELECT name FROM bronze.events").unwrap(), "name\ncapital\n");
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'small' AS name", None);
+    lake.commit("events_2", &id_and_name(), "SELECT 3 AS id, 'another' AS name", None);
 
-    assert_eq!(
-        lake.ask("SELECT name FROM bronze.events; SELECT name FROM bronze.events_2"),
-        "name\ncapital\nname\nsmall\n"
-    );
+    for mut session in [session, lake.session()] {
+        for (relation, name) in [("events", "small"), ("EVENTS_3", "capital"), ("events_2", "another")] {
+            let query = format!("SELECT name FROM bronze.{relation}");
+            assert_eq!(ask(&mut session, &query).unwrap(), format!("name\n{name}\n"));
+        }
+        assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM dead_letters.events_3").unwrap(), "n\n0\n");
+    }
 }
 
 #[test]
@@ -186,6 +192,19 @@ fn a_missing_batch_is_told_as_damage() {
     let first = lake::keys::Key::Commit { stream, batch: lake::ids::BatchId::FIRST };
     std::fs::remove_file(lake.path(&first.to_string())).unwrap();
 
-    let failed = ask(&mut lake.session(), "SELECT 1").unwrap_err();
+    let failed = ask(&mut lake.session(), "FROM bronze.events").unwrap_err();
     assert_eq!(failed.kind(), lake::ErrorKind::Corrupt);
+}
+
+#[test]
+fn show_tables_lists_what_a_query_can_name() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("my orders", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    assert_eq!(
+        lake.ask("CREATE TABLE mine (i INTEGER); SHOW TABLES"),
+        "name\nmine\nbronze.events\n\"bronze.\"\"my orders\"\"\"\ncheckpoints.batches\ncheckpoints.files\n\
+         checkpoints.objects\ndead_letters.events\n\"dead_letters.\"\"my orders\"\"\"\n"
+    );
+    assert_eq!(lake.ask("USE bronze; SHOW TABLES; SELECT id FROM events"), "name\nevents\nmy orders\nid\n1\n");
 }

@@ -1,0 +1,85 @@
+//! Tells a statement that is wrong from one that met a damaged lake.
+//!
+//! DuckDB's words are all there is to go by. Invariant: an error that a committed file caused names the file, and never
+//! passes for a fault of the person who typed.
+
+use duckdb::Row;
+use lake::{ids::StreamName, ledger::OutputFile};
+
+use super::Session;
+use crate::{
+    error::{Error, words},
+    quote::literal,
+};
+
+/// The most files that are tried one by one when DuckDB does not say which one it can't read.
+const FILES_TRIED_MAX: u64 = 500;
+/// The committed file whose path stands in DuckDB's words.
+const IN_WORDS: &str = "SELECT stream, key, size, sha256, location, path FROM memory.internal.files \
+    WHERE contains(?, path) ORDER BY length(path) DESC LIMIT 1";
+const NEWEST: &str = "SELECT stream, key, size, sha256, location, path FROM memory.internal.files \
+    ORDER BY rowid DESC LIMIT ?";
+
+/// A committed file, as the session knows it.
+struct Known {
+    stream: StreamName,
+    file: OutputFile,
+    location: String,
+    path: String,
+}
+
+impl Session {
+    /// The error as it is to be told.
+    pub(super) fn blame(&mut self, error: Error, statement: &str) -> Error {
+        let Error::Sql(told) = &error else { return error };
+        if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| told.contains(fault)) {
+            return Error::Unreadable { view, words: fault.to_owned() };
+        }
+        // The first line tells the file; the others show SQL that nobody typed.
+        let first = told.lines().next().unwrap_or_default().to_owned();
+        if let Some(known) = self.aside.query_row(IN_WORDS, [&first], known).ok().flatten() {
+            // A person who names a committed file by hand may be wrong about it in many ways.
+            return if statement.contains(&known.path) { error } else { self.unreadable(known, &first) };
+        }
+        // An exception of the Parquet reader's own has no class and names no file.
+        if first.starts_with("Invalid Error: ") || !first.contains("Error: ") {
+            return self.unreadable_file().unwrap_or(error);
+        }
+        error
+    }
+
+    fn unreadable(&mut self, known: Known, words: &str) -> Error {
+        let name = self.relations.sql_name(&known.stream).unwrap_or(known.stream.as_str());
+        let view = format!("{}.{name}", known.file.key.zone());
+        let placed = self.runtime.block_on(self.storage.place(&known.file));
+        if let Some(fault) = placed.ok().and_then(|placed| placed.fault) {
+            self.relations.suspect(&known.stream, known.file, fault);
+        }
+        Error::Unreadable { view, words: words.to_owned() }
+    }
+
+    /// The newest committed file that can't be read.
+    fn unreadable_file(&mut self) -> Option<Error> {
+        let files: Vec<Known> = {
+            let mut prepared = self.aside.prepare(NEWEST).ok()?;
+            let rows = prepared.query_map([FILES_TRIED_MAX], known).ok()?;
+            rows.flatten().flatten().collect()
+        };
+        for known in files {
+            let read = format!("SELECT max(hash(file)) FROM read_parquet({}) AS file", literal(&known.path));
+            if let Err(error) = self.aside.query_row(&read, [], |_| Ok(())) {
+                let words = format!("{} can't be read: {}", known.location, words(&error));
+                return Some(self.unreadable(known, &words));
+            }
+        }
+        None
+    }
+}
+
+fn known(row: &Row<'_>) -> duckdb::Result<Option<Known>> {
+    let (stream, key): (String, String) = (row.get(0)?, row.get(1)?);
+    let (Ok(stream), Ok(key)) = (stream.parse(), key.parse()) else { return Ok(None) };
+    let (size, sha256) = (row.get(2)?, row.get(3)?);
+    let file = OutputFile { key, size, sha256, rows: 0, event_time_min: None, event_time_max: None };
+    Ok(Some(Known { stream, file, location: row.get(4)?, path: row.get(5)? }))
+}
