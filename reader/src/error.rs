@@ -18,10 +18,21 @@ pub enum Error {
     /// A statement would write into the lake, or can't be known not to.
     #[error("refused: {0}")]
     Refused(String),
+    /// A command of the shell that is none, or is given what it does not take.
+    #[error("{0}")]
+    Command(String),
     /// The script could not be read.
     #[error("cannot read {name}")]
     Script {
         /// The file, or `stdin`.
+        name: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The file that results were to go to could not be made.
+    #[error("cannot write {name}")]
+    Write {
+        /// The file.
         name: String,
         /// The system's words.
         source: io::Error,
@@ -65,7 +76,9 @@ impl Error {
             Self::Lake(error) => error.kind(),
             Self::Sql(_)
             | Self::Refused(_)
+            | Self::Command(_)
             | Self::Script { .. }
+            | Self::Write { .. }
             | Self::Copy { .. }
             | Self::Output(_)
             | Self::Terminal(_) => ErrorKind::Invalid,

@@ -4,11 +4,60 @@
 
 use duckdb::Connection;
 
-use crate::tokens::tokens;
+use crate::{
+    quote::{identifier, literal},
+    tokens::tokens,
+};
 
 /// The relations of the lake, for `.tables`.
 pub const TABLES: &str = "SELECT schema_name AS schema, view_name AS name FROM duckdb_views() \
     WHERE schema_name IN ('bronze', 'dead_letters', 'checkpoints') ORDER BY ALL";
+
+/// A table for what has landed, filled by the shell.
+pub const RAW_OBJECTS: &str = "CREATE OR REPLACE TEMPORARY TABLE raw_objects \
+    (stream VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, last_modified TIMESTAMPTZ)";
+
+/// What has landed and no commit accounts for. Markers of other tools are no inputs.
+pub const LAG: &str = "\
+WITH landed AS (
+    FROM raw_objects
+    WHERE NOT regexp_matches(key, '/(_SUCCESS|_started_[^/]*|_committed_[^/]*)$') AND NOT (size = 0 AND key LIKE '%/')
+), pending AS (
+    FROM landed ANTI JOIN checkpoints.objects USING (stream, key, etag)
+)
+SELECT stream, count(pending.key) AS objects_pending, coalesce(sum(pending.size), 0)::BIGINT AS bytes_pending,
+    min(pending.last_modified) AS oldest, date_trunc('second', now() - min(pending.last_modified)) AS waiting
+FROM (SELECT stream FROM checkpoints.batches UNION SELECT stream FROM raw_objects) LEFT JOIN pending USING (stream)
+GROUP BY stream ORDER BY stream";
+
+/// Dead letters of these streams, the most frequent first.
+pub fn dead_letters(streams: &[String]) -> String {
+    let one = |stream: &String| {
+        format!(
+            "SELECT {} AS stream, _dead_letter_reason AS reason, _error_code AS code, count(*) AS dead_letters,\n    \
+             arg_max(_error_message, _batch_id) AS newest_example, arg_max(_source_key, _batch_id) AS its_object\n\
+             FROM dead_letters.{} GROUP BY ALL",
+            literal(stream),
+            identifier(stream)
+        )
+    };
+    let all = streams.iter().map(one).collect::<Vec<_>>().join("\nUNION ALL\n");
+    format!("{all}\nORDER BY dead_letters DESC, stream, reason, code")
+}
+
+/// The columns of all relations of the lake, or of one, with or without its schema.
+pub fn schema(relation: Option<&str>) -> String {
+    let named = relation.map(|name| {
+        let name = literal(&name.replace('"', "").to_lowercase());
+        format!(" AND lower({name}) IN (lower(table_name), lower(schema_name || '.' || table_name))")
+    });
+    format!(
+        "SELECT schema_name || '.' || table_name AS relation, column_name AS column, data_type AS type \
+         FROM duckdb_columns() WHERE schema_name IN ('bronze', 'dead_letters', 'checkpoints', 'main') AND NOT internal{} \
+         ORDER BY schema_name, table_name, column_index",
+        named.unwrap_or_default()
+    )
+}
 
 /// The relations of the lake, and what the session made itself, by the names that a query gives them.
 const SHOW_TABLES: &str = "\

@@ -7,10 +7,9 @@ use lake::{ErrorKind, process};
 use reader::{
     Error,
     args::ReaderArgs,
-    script::statements,
     session::Session,
     settings::{Settings, Source},
-    shell,
+    shell::{Flow, Shell, prompt},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -34,13 +33,14 @@ fn main() -> ExitCode {
 
 fn run(args: ReaderArgs, runtime: &Runtime) -> Result<(), Error> {
     let settings = Settings::check(args)?;
-    let mut session = Session::open(&settings, runtime.handle().clone())?;
+    let session = Session::open(&settings, runtime.handle().clone())?;
     if settings.source == Source::Prompt {
-        return shell::run(session, settings.format, runtime.handle());
+        return prompt::run(Shell::new(session, settings.format), &settings.place(), runtime.handle());
     }
+    let mut shell = Shell::new(session, settings.format);
     for script in settings.source.scripts()? {
-        for statement in statements(&script) {
-            session.run(statement, &mut *settings.format.to_stdout(usize::MAX))?;
+        if shell.run_script(&script)? == Flow::Leave {
+            break;
         }
     }
     Ok(())

@@ -3,16 +3,16 @@
 //! Knows texts and nothing of DuckDB. Invariant: no control character of the data reaches a terminal.
 
 mod boxes;
-mod csv;
 mod json;
 mod line;
 mod markdown;
 mod screen;
-mod tsv;
+mod separated;
 
 use std::io::{self, IsTerminal, Write};
 
 use screen::Screen;
+use separated::Separated;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -95,23 +95,40 @@ pub trait Sink {
     fn end(&mut self) -> io::Result<()>;
 }
 
+/// What a box leaves out on a screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The most rows that are shown: the first and the last.
+    pub rows_max: usize,
+    /// How wide it may be.
+    pub width: Option<usize>,
+    /// Whether NULL is told from a text by its colour.
+    pub colors: bool,
+}
+
+impl Layout {
+    /// Nothing is left out.
+    pub const WHOLE: Self = Self { rows_max: usize::MAX, width: None, colors: false };
+}
+
 impl Format {
-    /// A sink that writes to stdout, for one result. `rows_max` is the most rows that a box shows.
-    pub fn to_stdout(self, rows_max: usize) -> Box<dyn Sink> {
+    /// A sink that writes to stdout, for one result.
+    pub fn to_stdout(self, layout: Layout) -> Box<dyn Sink> {
         let stdout = io::stdout();
-        if stdout.is_terminal() {
-            self.to(Screen(stdout.lock()), rows_max)
-        } else {
-            self.to(io::BufWriter::with_capacity(1 << 16, stdout.lock()), rows_max)
+        match self {
+            _ if !stdout.is_terminal() => self.to(io::BufWriter::with_capacity(1 << 16, stdout.lock()), layout),
+            // These escape the data themselves, and may use colours.
+            Self::Box | Self::Line | Self::Markdown => self.to(io::BufWriter::new(stdout.lock()), layout),
+            _ => self.to(Screen(stdout.lock()), layout),
         }
     }
 
     /// A sink that writes to `out`, for one result.
-    pub fn to<'a>(self, out: impl Write + 'a, rows_max: usize) -> Box<dyn Sink + 'a> {
+    pub fn to<'a>(self, out: impl Write + 'a, layout: Layout) -> Box<dyn Sink + 'a> {
         match self {
-            Self::Box => Box::new(boxes::Boxes::new(out, rows_max)),
-            Self::Csv => Box::new(csv::Csv(out)),
-            Self::Tsv => Box::new(tsv::Tsv(out)),
+            Self::Box => Box::new(boxes::Boxes::new(out, layout)),
+            Self::Csv => Box::new(Separated::by_commas(out)),
+            Self::Tsv => Box::new(Separated::by_tabs(out)),
             Self::Json => Box::new(json::Json::array(out)),
             Self::Jsonlines => Box::new(json::Json::lines(out)),
             Self::Markdown => Box::new(markdown::Markdown(out)),
@@ -142,15 +159,4 @@ fn draw(out: &mut dyn Write, text: &str) -> io::Result<()> {
 /// Whether a terminal acts on a character instead of showing it: controls, and those that turn the direction of text.
 fn is_obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Lines of cells with a separator, as CSV and its like have them.
-fn separated(out: &mut dyn Write, separator: &str, cells: impl Iterator<Item = String>) -> io::Result<()> {
-    for (index, cell) in cells.enumerate() {
-        if index > 0 {
-            out.write_all(separator.as_bytes())?;
-        }
-        out.write_all(cell.as_bytes())?;
-    }
-    out.write_all(b"\n")
 }

@@ -5,6 +5,7 @@
 
 mod blame;
 mod objects;
+mod streams;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::{
     storage::Storage,
 };
 use objects::Objects;
+pub use streams::StreamSummary;
 
 /// How many files are placed at once; matters only where they must be copied.
 const PLACED_AT_ONCE: usize = 16;

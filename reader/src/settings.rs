@@ -5,9 +5,15 @@ use std::{
     path::PathBuf,
 };
 
-use lake::settings::{LakeUrls, StoreUrl};
+use lake::{
+    keys::ZoneName,
+    settings::{LakeUrls, Problems, StoreUrl},
+};
 
 use crate::{args::ReaderArgs, error::Error, output::Format};
+
+/// Where streams are defined when nobody says otherwise; it need not be there.
+const STREAMS_DIR_DEFAULT: &str = "streams";
 
 /// What to run, over which lake, written how.
 #[derive(Debug)]
@@ -20,8 +26,8 @@ pub struct Settings {
     pub streams_dir: PathBuf,
     /// Where the SQL comes from.
     pub source: Source,
-    /// How results are written.
-    pub format: Format,
+    /// How results are written, where somebody said so.
+    pub format: Option<Format>,
 }
 
 /// Where the SQL comes from.
@@ -43,16 +49,32 @@ impl Settings {
     /// # Errors
     /// [`Error::Lake`] with all settings that are wrong.
     pub fn check(args: ReaderArgs) -> Result<Self, Error> {
-        let urls = args.lake.check()?;
+        let mut problems = Problems::default();
+        let urls = problems.absorb(args.lake.check())?;
+        let streams_dir = args.streams_dir.filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = streams_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            problems.add("STREAMS_DIR", format!("{} is no folder", folder.display()));
+        }
+        let Some(urls) = urls.filter(|_| problems.is_empty()) else {
+            return Err(lake::Error::Settings(problems).into());
+        };
         let lake_url = args.lake.lake_url.as_deref().and_then(|text| StoreUrl::parse(text).ok());
         let source = match args.file {
+            Some(file) if file.as_os_str() == "-" => Source::Stdin,
             Some(file) => Source::File(file),
             None if !args.commands.is_empty() => Source::Commands(args.commands),
             None if io::stdin().is_terminal() => Source::Prompt,
             None => Source::Stdin,
         };
-        let format = args.format.unwrap_or(if io::stdout().is_terminal() { Format::Box } else { Format::Csv });
-        Ok(Self { urls, lake_url, streams_dir: args.streams_dir, source, format })
+        let streams_dir = streams_dir.unwrap_or_else(|| PathBuf::from(STREAMS_DIR_DEFAULT));
+        Ok(Self { urls, lake_url, streams_dir, source, format: args.format })
+    }
+}
+
+impl Settings {
+    /// Where the lake is, for a person.
+    pub fn place(&self) -> String {
+        self.lake_url.as_ref().unwrap_or(&self.urls.zone(ZoneName::Bronze).1).to_string()
     }
 }
 

@@ -1,141 +1,114 @@
-//! The prompt: lines in, results out, until the person leaves.
+//! The shell: runs steps one after the other, the same at a prompt and in a script.
 //!
-//! Knows the terminal. Statements end with `;` and may span lines; commands open with a dot and are one line.
+//! Knows where results go and how they are written. Invariant: results go to stdout or to the file that was named, all
+//! else to stderr.
 
-use std::{borrow::Cow, fs, path::PathBuf};
+pub mod commands;
+pub mod prompt;
 
-use reedline::{
-    FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal, ValidationResult, Validator,
+mod complete;
+mod greeting;
+mod highlight;
+mod history;
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
 };
-use tokio::runtime::Handle;
 
 use crate::{
     error::Error,
-    listing::TABLES,
-    output::Format,
-    script::{is_complete, statements},
+    output::{Format, Layout, Sink},
+    script::{Statement, Step, steps},
     session::Session,
 };
 
-/// The most rows that a box shows at the prompt.
-const ROWS_SHOWN: usize = 1_000;
-const HISTORY_LINES: usize = 10_000;
+/// The most rows that a box shows on a screen.
+const ROWS_SHOWN: usize = 40;
+/// A statement that takes longer tells how long it took, at a prompt.
+const LONG: Duration = Duration::from_secs(1);
 
-const HELP: &str = "\
-Statements end with a semicolon and may span lines. Each sees the newest commit; between BEGIN and COMMIT all see one.
-
-  SELECT * FROM bronze.<stream>        the rows that passed
-  SELECT * FROM dead_letters.<stream>  what did not, with the reason and the place it came from
-  FROM checkpoints.batches             what was committed; also checkpoints.objects and checkpoints.files
-
-  .tables        the relations of the lake
-  .help          this text
-  .quit, .exit   leave; Ctrl-D does too
-Ctrl-C clears the line, or stops a statement that runs.";
-
-/// Asks for statements and runs them until the person leaves.
-///
-/// # Errors
-/// [`Error::Terminal`] when the terminal can't be used; [`Error::Output`] when nobody reads the results.
-pub fn run(mut session: Session, format: Format, runtime: &Handle) -> Result<(), Error> {
-    let interrupt = session.interrupt_handle();
-    runtime.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            interrupt.interrupt();
-        }
-    });
-    let mut editor = editor();
-    eprintln!("Statements end with \";\"; .help tells more.");
-    loop {
-        match editor.read_line(&LakePrompt).map_err(Error::Terminal)? {
-            Signal::Success(typed) => match typed.trim() {
-                ".quit" | ".exit" => return Ok(()),
-                ".help" => eprintln!("{HELP}"),
-                ".tables" => answer(&mut session, TABLES, format)?,
-                other if other.starts_with('.') => eprintln!("error: {other:?} is no command; .help tells which are"),
-                _ => answer(&mut session, &typed, format)?,
-            },
-            Signal::CtrlD => return Ok(()),
-            _ => {}
-        }
-    }
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next step.
+    Next,
+    /// Somebody wants to leave.
+    Leave,
 }
 
-/// Runs what was typed, up to the first statement that fails; only a lost terminal ends the session.
-fn answer(session: &mut Session, typed: &str, format: Format) -> Result<(), Error> {
-    for statement in statements(typed) {
-        match session.run(statement, &mut *format.to_stdout(ROWS_SHOWN)) {
-            Ok(()) => {}
-            Err(error @ Error::Output(_)) => return Err(error),
-            Err(error) => {
-                eprintln!("error: {}", lake::error::describe(&error));
-                break;
+/// A session, and how its results are written.
+pub struct Shell {
+    session: Session,
+    format: Option<Format>,
+    file: Option<File>,
+    tells_time: bool,
+    at_prompt: bool,
+    /// How many scripts are being read that were named by scripts.
+    depth: usize,
+}
+
+impl Shell {
+    /// A shell over a session. Without a format, boxes are for terminals and CSV for all else.
+    pub fn new(session: Session, format: Option<Format>) -> Self {
+        Self { session, format, file: None, tells_time: false, at_prompt: false, depth: 0 }
+    }
+
+    /// Runs all steps of a script, up to the first that fails.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`Error::Command`] for a command that is none.
+    pub fn run_script(&mut self, script: &str) -> Result<Flow, Error> {
+        for step in steps(script) {
+            let flow = match step {
+                Step::Sql(statement) => self.answer(statement)?,
+                Step::Command(line) => commands::run(self, line)?,
+            };
+            if flow == Flow::Leave {
+                return Ok(flow);
             }
         }
+        Ok(Flow::Next)
     }
-    Ok(())
-}
 
-fn editor() -> Reedline {
-    let editor = Reedline::create().with_validator(Box::new(UntilSemicolon));
-    match history_file().and_then(|file| FileBackedHistory::with_file(HISTORY_LINES, file).ok()) {
-        Some(history) => editor.with_history(Box::new(history)),
-        None => {
-            eprintln!("warning: there is no place for the history; it ends with this session");
-            editor
+    fn answer(&mut self, statement: Statement<'_>) -> Result<Flow, Error> {
+        let started = Instant::now();
+        let (format, file) = (self.format(), self.file.as_ref());
+        let mut sink = sink(format, file)?;
+        let done = self.session.run(statement, &mut *sink);
+        drop(sink);
+        let took = started.elapsed();
+        if self.tells_time || self.at_prompt && took >= LONG {
+            eprintln!("{:.3} s", took.as_secs_f64());
         }
+        done.map(|()| Flow::Next)
+    }
+
+    fn format(&self) -> Format {
+        let is_seen = self.file.is_none() && io::stdout().is_terminal();
+        self.format.unwrap_or(if is_seen { Format::Box } else { Format::Csv })
     }
 }
 
-/// The history's file, made so that nobody else can read it: what is typed may hold secrets.
-fn history_file() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
-    let folder = state.join("sluice");
-    fs::create_dir_all(&folder).ok()?;
-    let file = folder.join("history");
-    let mut options = fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(&file).ok()?;
-    #[cfg(unix)]
-    opened.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).ok()?;
-    Some(file)
-}
-
-struct UntilSemicolon;
-
-impl Validator for UntilSemicolon {
-    fn validate(&self, typed: &str) -> ValidationResult {
-        if typed.trim_start().starts_with('.') || is_complete(typed) {
-            ValidationResult::Complete
-        } else {
-            ValidationResult::Incomplete
-        }
+/// Where the next result goes.
+fn sink(format: Format, file: Option<&File>) -> Result<Box<dyn Sink>, Error> {
+    match file {
+        Some(file) => Ok(format.to(io::BufWriter::new(file.try_clone()?), Layout::WHOLE)),
+        None => Ok(format.to_stdout(screen())),
     }
 }
 
-struct LakePrompt;
-
-impl Prompt for LakePrompt {
-    fn render_prompt_left(&self) -> Cow<'_, str> {
-        Cow::Borrowed("lake")
+/// What a result may take of the screen; all there is where there is none.
+fn screen() -> Layout {
+    if !io::stdout().is_terminal() {
+        return Layout::WHOLE;
     }
+    let width = crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|width| *width > 0);
+    Layout { rows_max: ROWS_SHOWN, width, colors: shows_colors() }
+}
 
-    fn render_prompt_right(&self) -> Cow<'_, str> {
-        Cow::Borrowed("")
-    }
-
-    fn render_prompt_indicator(&self, _: PromptEditMode) -> Cow<'_, str> {
-        Cow::Borrowed("> ")
-    }
-
-    fn render_prompt_multiline_indicator(&self) -> Cow<'_, str> {
-        Cow::Borrowed("  ... ")
-    }
-
-    fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
-        Cow::Owned(format!("(search: {}) ", search.term))
-    }
+/// Whether people want colours: see no-color.org.
+fn shows_colors() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

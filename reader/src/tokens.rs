@@ -210,3 +210,9 @@ fn find(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let found = bytes[from.min(bytes.len())..].iter().position(|byte| wanted(*byte));
     found.map_or(bytes.len(), |found| from + found)
 }
+
+/// Whether a text makes a secret, and so may hold one.
+pub fn holds_secret(text: &str) -> bool {
+    let mut words = tokens(text).filter(|token| token.kind == Kind::Word);
+    words.any(|word| word.is_word("CREATE")) && words.any(|word| word.is_word("SECRET"))
+}

@@ -1,33 +1,78 @@
 //! A table drawn with lines: names, types, rows, and how many there are.
 //!
-//! Columns are as wide as their widest cell, so the rows are kept until the end; beyond a number of rows they are
-//! counted and not shown.
+//! Rows are kept until the end, for columns are as wide as their widest cell. On a screen, long values are shortened,
+//! columns in the middle left out and so are rows, each with a `…` in its place, and the last line says so.
+//! Invariant: without a width and a number of rows, nothing is left out.
 
-use std::io::{self, Write};
+mod fit;
+
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Cell, Head, Sink, draw, visible};
+use super::{Cell, Head, Layout, Sink, draw, visible};
+use fit::{LEFT_OUT, fit, shortened};
+
+const DIM: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";
 
 pub(super) struct Boxes<W> {
     out: W,
-    rows_max: usize,
+    layout: Layout,
     heads: Vec<Head>,
-    rows: Vec<Vec<String>>,
+    first: Vec<Row>,
+    last: VecDeque<Row>,
     rows_seen: usize,
 }
 
+/// The cells of a row; `None` is NULL.
+type Row = Vec<Option<String>>;
+
 impl<W: Write> Boxes<W> {
-    pub(super) fn new(out: W, rows_max: usize) -> Self {
-        Self { out, rows_max, heads: Vec::new(), rows: Vec::new(), rows_seen: 0 }
+    pub(super) fn new(out: W, layout: Layout) -> Self {
+        Self { out, layout, heads: Vec::new(), first: Vec::new(), last: VecDeque::new(), rows_seen: 0 }
     }
 
     fn widths(&self) -> Vec<usize> {
+        let rows = || self.first.iter().chain(&self.last);
         let width = |(index, head): (usize, &Head)| {
-            let cells = self.rows.iter().map(|row| row[index].width());
+            let cells = rows().map(|row| row[index].as_deref().unwrap_or("NULL").width());
             cells.chain([visible(&head.name).width(), head.sql_type.width()]).max().unwrap_or(0)
         };
         self.heads.iter().enumerate().map(width).collect()
+    }
+
+    /// One line of the table. `columns`: which are shown, `None` standing for those left out, and how wide.
+    fn line(&self, columns: &[(Option<usize>, usize)], cell: impl Fn(usize) -> Option<String>) -> String {
+        let cells = columns.iter().map(|(column, width)| {
+            let Some(column) = *column else { return format!(" {LEFT_OUT} ") };
+            let cell = cell(column);
+            let text = shortened(cell.as_deref().unwrap_or("NULL"), *width);
+            let space = " ".repeat(width - text.width());
+            let text = if cell.is_none() && self.layout.colors { format!("{DIM}{text}{PLAIN}") } else { text };
+            let is_number = self.heads[column].cell == Cell::Number;
+            if is_number { format!(" {space}{text} ") } else { format!(" {text}{space} ") }
+        });
+        format!("│{}│\n", cells.collect::<Vec<_>>().join("│"))
+    }
+
+    /// What the table holds, and how much of it is shown.
+    fn summary(&self, columns_shown: usize) -> String {
+        let rows = if self.rows_seen == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows_seen) };
+        let (first, last) = (self.first.len(), self.last.len());
+        let rows_shown = match self.rows_seen {
+            seen if seen == first + last => String::new(),
+            _ if last == 0 => format!(", the first {first} are shown"),
+            _ => format!(", the first {first} and the last {last} are shown"),
+        };
+        let columns = match self.heads.len() {
+            columns if columns == columns_shown => String::new(),
+            columns => format!("; {columns} columns, {columns_shown} are shown (.mode line shows all)"),
+        };
+        format!("{rows}{rows_shown}{columns}\n")
     }
 }
 
@@ -47,47 +92,45 @@ impl<W: Write> Sink for Boxes<W> {
 
     fn row(&mut self, cells: &[Option<&str>]) -> io::Result<()> {
         self.rows_seen += 1;
-        if self.rows.len() < self.rows_max {
-            self.rows.push(cells.iter().map(|cell| cell.map_or_else(|| "NULL".to_owned(), visible)).collect());
+        let width_max = self.layout.width.unwrap_or(usize::MAX);
+        let shown = |cell: &Option<&str>| cell.map(|cell| shortened(&visible(cell), width_max));
+        let last_max = self.layout.rows_max / 2;
+        if self.first.len() < self.layout.rows_max - last_max {
+            self.first.push(cells.iter().map(shown).collect());
+        } else if last_max > 0 {
+            if self.last.len() == last_max {
+                self.last.pop_front();
+            }
+            self.last.push_back(cells.iter().map(shown).collect());
         }
         Ok(())
     }
 
     fn end(&mut self) -> io::Result<()> {
-        let widths = self.widths();
+        let columns = fit(&self.widths(), self.layout.width);
         let rule = |left: &str, middle: &str, right: &str| {
-            let lines = widths.iter().map(|width| "─".repeat(width + 2)).collect::<Vec<_>>();
+            let lines = columns.iter().map(|(_, width)| "─".repeat(width + 2)).collect::<Vec<_>>();
             format!("{left}{}{right}\n", lines.join(middle))
         };
-        let line = |cells: &mut dyn Iterator<Item = (String, bool)>| {
-            let cells = cells.zip(&widths).map(|((cell, right), width)| {
-                let space = " ".repeat(width - cell.width());
-                if right { format!(" {space}{cell} ") } else { format!(" {cell}{space} ") }
-            });
-            format!("│{}│\n", cells.collect::<Vec<_>>().join("│"))
-        };
-        let numbers: Vec<bool> = self.heads.iter().map(|head| head.cell == Cell::Number).collect();
         let mut text = rule("┌", "┬", "┐");
-        text += &line(&mut self.heads.iter().map(|head| (visible(&head.name), head.cell == Cell::Number)));
+        text += &self.line(&columns, |column| Some(visible(&self.heads[column].name)));
         if self.heads.iter().any(|head| !head.sql_type.is_empty()) {
-            text += &line(
-                &mut self.heads.iter().map(|head| (visible(&head.sql_type).to_lowercase(), head.cell == Cell::Number)),
-            );
+            text += &self.line(&columns, |column| Some(visible(&self.heads[column].sql_type).to_lowercase()));
         }
         text += &rule("├", "┼", "┤");
         self.out.write_all(text.as_bytes())?;
-        for row in &self.rows {
-            let row = line(&mut row.iter().cloned().zip(numbers.iter().copied()));
-            self.out.write_all(row.as_bytes())?;
+        for row in &self.first {
+            self.out.write_all(self.line(&columns, |column| row[column].clone()).as_bytes())?;
+        }
+        if self.rows_seen > self.first.len() + self.last.len() {
+            self.out.write_all(self.line(&columns, |_| Some(LEFT_OUT.to_owned())).as_bytes())?;
+        }
+        for row in &self.last {
+            self.out.write_all(self.line(&columns, |column| row[column].clone()).as_bytes())?;
         }
         self.out.write_all(rule("└", "┴", "┘").as_bytes())?;
-        let shown = self.rows.len();
-        let count = match self.rows_seen {
-            1 => "1 row\n".to_owned(),
-            seen if seen == shown => format!("{seen} rows\n"),
-            seen => format!("{seen} rows, the first {shown} are shown\n"),
-        };
-        self.out.write_all(count.as_bytes())?;
+        let shown = columns.iter().filter(|(column, _)| column.is_some()).count();
+        self.out.write_all(self.summary(shown).as_bytes())?;
         self.out.flush()
     }
 }

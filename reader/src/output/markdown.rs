@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Cell, Head, Sink, separated, visible};
+use super::{Cell, Head, Sink, visible};
 
 pub(super) struct Markdown<W>(pub(super) W);
 
@@ -24,12 +24,7 @@ impl<W: Write> Sink for Markdown<W> {
 
 impl<W: Write> Markdown<W> {
     fn line(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
-        self.0.write_all(b"| ")?;
-        let mut line = Vec::new();
-        separated(&mut line, " | ", cells)?;
-        line.pop();
-        self.0.write_all(&line)?;
-        self.0.write_all(b" |\n")
+        writeln!(self.0, "| {} |", cells.collect::<Vec<_>>().join(" | "))
     }
 }
 

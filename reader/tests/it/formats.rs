@@ -1,6 +1,6 @@
 //! Every format against the text that is expected of it.
 
-use reader::output::Format;
+use reader::output::{Format, Layout};
 
 use crate::support::{TestLake, write_as};
 
@@ -30,8 +30,52 @@ fn box_tells_when_it_does_not_show_all_rows() {
     let lake = TestLake::new();
     let mut answer = Vec::new();
     let statement = reader::script::statements("FROM range(5)").next().unwrap();
-    lake.session().run(statement, &mut *Format::Box.to(&mut answer, 2)).unwrap();
-    assert!(String::from_utf8(answer).unwrap().ends_with("5 rows, the first 2 are shown\n"));
+    let layout = Layout { rows_max: 3, ..Layout::WHOLE };
+    lake.session().run(statement, &mut *Format::Box.to(&mut answer, layout)).unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.contains("│      1 │\n│      … │\n│      4 │"), "{answer}");
+    assert!(answer.ends_with("5 rows, the first 2 and the last 1 are shown\n"), "{answer}");
+}
+
+#[test]
+fn box_fits_a_screen_and_says_what_it_leaves_out() {
+    let lake = TestLake::new();
+    let shown = |query: &str, width: usize| {
+        let mut answer = Vec::new();
+        let statement = reader::script::statements(query).next().unwrap();
+        let layout = Layout { width: Some(width), ..Layout::WHOLE };
+        lake.session().run(statement, &mut *Format::Box.to(&mut answer, layout)).unwrap();
+        String::from_utf8(answer).unwrap()
+    };
+    assert_eq!(
+        shown("SELECT 1 AS n, 'a long text that does not fit' AS s, NULL AS z", 40),
+        "\
+┌─────────┬──────────────────┬─────────┐
+│       n │ s                │       z │
+│ integer │ varchar          │ integer │
+├─────────┼──────────────────┼─────────┤
+│       1 │ a long text tha… │    NULL │
+└─────────┴──────────────────┴─────────┘
+1 row
+"
+    );
+    let wide = shown(
+        "SELECT COLUMNS(*) FROM (SELECT 'äöü日本語日本語日本語' AS a, 2 AS b, 3 AS c, 4 AS d, 5 AS e, 6 AS f)",
+        50,
+    );
+    assert!(wide.lines().take(5).all(|line| line.chars().count() <= 50), "{wide}");
+    assert!(wide.contains("│ äöü日本語日…"), "{wide}");
+    assert!(
+        wide.contains("│ … │") && wide.ends_with("1 row; 6 columns, 4 are shown (.mode line shows all)\n"),
+        "{wide}"
+    );
+}
+
+#[test]
+fn csv_and_tsv_keep_control_characters_for_programs() {
+    let query = "SELECT e'a\x1b[31m\x07' AS s";
+    assert_eq!(written(Format::Csv, query), "s\n\"a\u{1b}[31m\u{7}\"\n");
+    assert_eq!(written(Format::Tsv, query), "s\na\u{1b}[31m\u{7}\n");
 }
 
 #[test]

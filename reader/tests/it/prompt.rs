@@ -163,7 +163,7 @@ fn ctrl_c_stops_a_statement_that_runs() {
     // The key counts from the moment the statement runs; before, it does nothing.
     let deadline = Instant::now() + PATIENCE;
     while !terminal.screen.0.lock().unwrap()[terminal.seen..].contains("INTERRUPT") {
-        assert!(Instant::now() < deadline, "the statement is not stopped");
+        assert!(Instant::now() < deadline, "the statement is not stopped: {:?}", terminal.screen.0.lock().unwrap());
         terminal.press("\x03");
         let (screen, changed) = &*terminal.screen;
         drop(changed.wait_timeout(screen.lock().unwrap(), Duration::from_millis(50)).unwrap());

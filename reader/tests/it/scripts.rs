@@ -211,3 +211,104 @@ fn help_tells_the_exit_codes() {
     assert_eq!(done.status.code(), Some(0));
     assert!(text(&done.stdout).contains("3 the lake is damaged"));
 }
+
+#[test]
+fn commands_work_wherever_sql_does() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    let script = ".mode json\nSELECT 1 AS a; -- then\n  .mode tsv\nSELECT '.' AS b\n;.quit\nSELECT 2";
+    let answer = "[{\"a\":1}]\nb\n.\n";
+    std::fs::write(lake.folder.path().join("all.sql"), script).unwrap();
+    for (arguments, stdin) in
+        [(vec!["-c", script], ""), (vec!["-f", "all.sql"], ""), (vec!["-f", "-"], script), (vec![], script)]
+    {
+        let done = run_with_stdin(lake.reader().args(&arguments), stdin);
+        assert_eq!(
+            (done.status.code(), text(&done.stdout), text(&done.stderr)),
+            (Some(0), answer, ""),
+            "{arguments:?}"
+        );
+    }
+    let read = lake.reader().args(["-c", ".read 'all.sql'", "-c", "SELECT 3"]).output().unwrap();
+    assert_eq!((read.status.code(), text(&read.stdout)), (Some(0), answer));
+    let help = lake.reader().args(["-c", ".help"]).output().unwrap();
+    assert!(text(&help.stdout).contains(".tables") && text(&help.stdout).contains("Ctrl-C"), "{}", text(&help.stderr));
+}
+
+#[test]
+fn a_command_that_is_none_ends_a_script() {
+    let lake = TestLake::new();
+    std::fs::write(lake.folder.path().join("again.sql"), ".read again.sql").unwrap();
+    for (wrong, told) in [
+        (".nonsense", "\".nonsense\" is no command; .help lists them"),
+        (".mode xml", "\"xml\" is no format; .mode takes box, csv,"),
+        (".timer", ".timer takes on|off"),
+        (".help me", ".help takes nothing behind it"),
+        (".dead events", "there is no stream \"events\""),
+        (".read absent.sql", "cannot read absent.sql"),
+        (".read again.sql", ".read again.sql: scripts name scripts 16 deep"),
+        (".output absent/x.csv", "cannot write absent/x.csv"),
+    ] {
+        let done = lake.reader().args(["-c", wrong, "-c", "SELECT 1"]).output().unwrap();
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""), "{wrong}");
+        assert!(text(&done.stderr).starts_with(&format!("error: {told}")), "{wrong}: {}", text(&done.stderr));
+    }
+}
+
+#[test]
+fn output_goes_to_a_file_outside_of_the_lake() {
+    let lake = TestLake::new();
+    let script = ".output out.csv\nSELECT 1 AS a; SELECT e'\\x1b' AS b;\n.output\nSELECT 2 AS c;";
+    let done = run_with_stdin(&mut lake.reader(), script);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "c\n2\n"), "{}", text(&done.stderr));
+    let written = std::fs::read_to_string(lake.folder.path().join("out.csv")).unwrap();
+    assert_eq!(written, "a\n1\nb\n\"\u{1b}\"\n");
+    let refused = lake.reader().args(["-c", ".output lake/bronze/x.csv"]).output().unwrap();
+    assert!(text(&refused.stderr).starts_with("error: refused: "), "{}", text(&refused.stderr));
+    assert!(!lake.path("bronze/x.csv").exists());
+}
+
+#[test]
+fn the_streams_folder_may_come_from_the_environment_and_must_be_there() {
+    let lake = TestLake::new();
+    lake.define("orders", &id_and_name());
+    std::fs::rename(lake.folder.path().join("streams"), lake.folder.path().join("elsewhere")).unwrap();
+    let query = ["-c", "SELECT count(*) AS n FROM bronze.orders"];
+    let found = lake.reader().env("STREAMS_DIR", "elsewhere").args(query).output().unwrap();
+    assert_eq!((found.status.code(), text(&found.stdout)), (Some(0), "n\n0\n"));
+    let by_environment = lake.reader().env("STREAMS_DIR", "absent").args(query).output().unwrap();
+    let by_flag = lake.reader().args(["--streams-dir", "absent"]).args(query).output().unwrap();
+    for done in [by_environment, by_flag] {
+        assert_eq!((done.status.code(), text(&done.stderr)), (Some(2), "error: STREAMS_DIR: absent is no folder\n"));
+    }
+    assert_eq!(lake.reader().args(["-c", "SELECT 1"]).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn first_aid_tells_dead_letters_by_reason_and_what_is_pending() {
+    let mut lake = TestLake::new();
+    let dead = "SELECT 'invalid_schema' AS _dead_letter_reason, 'wrong_type' AS _error_code, 'no number' AS _error_message, \
+                'raw/events/1.json' AS _source_key, 1 AS _batch_id FROM range(3)";
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some(dead));
+    lake.commit("quiet", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    let raw = lake.path("raw/events");
+    std::fs::create_dir_all(&raw).unwrap();
+    for name in ["2.json", "3.json", "_SUCCESS"] {
+        std::fs::write(raw.join(name), "[1]").unwrap();
+    }
+    let done = lake.reader().args(["-c", ".dead"]).output().unwrap();
+    assert_eq!(
+        text(&done.stdout),
+        "stream,reason,code,dead_letters,newest_example,its_object\n\
+         events,invalid_schema,wrong_type,3,no number,raw/events/1.json\n",
+        "{}",
+        text(&done.stderr)
+    );
+    let none = lake.reader().args(["-c", ".dead quiet"]).output().unwrap();
+    assert_eq!((none.status.code(), text(&none.stdout).lines().count()), (Some(0), 1));
+    let lag = lake.reader().args(["-c", ".lag", "-c", "SELECT max(key) AS key FROM raw_objects"]).output().unwrap();
+    let lines: Vec<&str> = text(&lag.stdout).lines().collect();
+    assert_eq!(lines[0], "stream,objects_pending,bytes_pending,oldest,waiting", "{}", text(&lag.stderr));
+    assert!(lines[1].starts_with("events,2,6,20"), "{lines:?}");
+    assert_eq!(lines[2..], ["quiet,0,0,,", "key", "raw/events/_SUCCESS"]);
+}

@@ -21,7 +21,7 @@ use lake::{
 };
 use reader::{
     Error,
-    output::Format,
+    output::{Format, Layout},
     quote::{identifier, literal},
     script::statements,
     session::Session,
@@ -173,7 +173,7 @@ impl TestLake {
             lake_url: StoreUrl::parse(&self.url).ok(),
             streams_dir: self.folder.path().join("streams"),
             source: Source::Prompt,
-            format,
+            format: Some(format),
         }
     }
 
@@ -214,7 +214,7 @@ pub(crate) fn ask(session: &mut Session, script: &str) -> Result<String, Error> 
 pub(crate) fn write_as(session: &mut Session, script: &str, format: Format) -> Result<String, Error> {
     let mut answer = Vec::new();
     for statement in statements(script) {
-        session.run(statement, &mut *format.to(&mut answer, usize::MAX))?;
+        session.run(statement, &mut *format.to(&mut answer, Layout::WHOLE))?;
     }
     Ok(String::from_utf8(answer).unwrap())
 }

@@ -1,0 +1,99 @@
+//! What the shell asks of a session besides statements: which streams there are, what has landed, where it may write.
+
+use duckdb::{Connection, appender_params_from_iter, types::Value};
+use futures::TryStreamExt;
+use lake::{ids::StreamName, keys::Prefix, store::Listed};
+
+use super::Session;
+use crate::{error::Error, listing::RAW_OBJECTS};
+
+/// A stream at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSummary {
+    /// The name that SQL knows it by.
+    pub name: String,
+    /// The rows that are committed.
+    pub rows: i64,
+    /// The dead letters that are.
+    pub dead_letters: i64,
+}
+
+impl Session {
+    /// All streams, as of the newest commits.
+    ///
+    /// # Errors
+    /// [`Error::Lake`]: the store failed.
+    pub fn streams(&mut self) -> Result<Vec<StreamSummary>, Error> {
+        const SUMS: &str = "SELECT coalesce(sum(rows), 0)::BIGINT, coalesce(sum(dead_letters), 0)::BIGINT \
+            FROM memory.internal.batches WHERE stream = ?";
+        self.refresh_outside_transactions()?;
+        let summary = |stream: &StreamName| {
+            let sums = self.aside.query_row(SUMS, [stream.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
+            let (rows, dead_letters) = sums.map_err(Error::bug("add up what was committed"))?;
+            let name = self.relations.sql_name(stream).unwrap_or(stream.as_str()).to_owned();
+            Ok(StreamSummary { name, rows, dead_letters })
+        };
+        self.relations.streams().map(summary).collect()
+    }
+
+    /// Fills the temporary table `raw_objects` with what lies in the raw zone.
+    ///
+    /// # Errors
+    /// [`Error::Lake`]: the store failed.
+    pub fn list_raw_objects(&mut self) -> Result<(), Error> {
+        self.refresh_outside_transactions()?;
+        let failed = || Error::bug("list what has landed");
+        self.connection.execute_batch(RAW_OBJECTS).map_err(failed())?;
+        let runtime = self.runtime.clone();
+        let lake = self.catalog.lake().clone();
+        for stream in self.relations.streams() {
+            let mut listing = lake.list(&Prefix::Raw(stream), None);
+            let mut rows =
+                self.connection.appender_to_catalog_and_db("raw_objects", "temp", "main").map_err(failed())?;
+            while let Some(listed) = runtime.block_on(listing.try_next())? {
+                rows.append_row(appender_params_from_iter(raw_row(stream.as_str(), &listed))).map_err(failed())?;
+            }
+            rows.flush().map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    /// Whether a file may be written.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for one in the lake.
+    pub fn check_target(&self, target: &str) -> Result<(), Error> {
+        self.guard.check_target(target)
+    }
+
+    /// A connection to the same relations, for what is asked while a person types.
+    ///
+    /// # Errors
+    /// [`Error::Bug`]: DuckDB refused it.
+    pub fn second_connection(&self) -> Result<Connection, Error> {
+        self.connection.try_clone().map_err(Error::bug("open a second connection"))
+    }
+
+    /// Changes a setting of the session.
+    ///
+    /// # Errors
+    /// [`Error::Bug`]: DuckDB refused it.
+    pub fn set(&self, setting: &str) -> Result<(), Error> {
+        self.connection.execute_batch(setting).map_err(Error::bug("change a setting"))
+    }
+
+    fn refresh_outside_transactions(&mut self) -> Result<(), Error> {
+        if self.in_transaction { Ok(()) } else { self.refresh() }
+    }
+}
+
+fn raw_row(stream: &str, listed: &Listed) -> [Value; 5] {
+    let size = i64::try_from(listed.size).unwrap_or(i64::MAX);
+    [
+        Value::Text(stream.to_owned()),
+        Value::Text(listed.key.clone()),
+        Value::Text(listed.etag.clone()),
+        Value::BigInt(size),
+        Value::Text(listed.last_modified.to_rfc3339()),
+    ]
+}

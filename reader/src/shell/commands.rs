@@ -1,0 +1,160 @@
+//! The commands that open with a dot.
+//!
+//! Each that shows something of the lake is a statement that a person could have typed, and says it. Invariant: a command
+//! that is not known, or is given what it does not take, fails as a wrong statement does.
+
+use std::{fs::File, io::Write};
+
+use clap::ValueEnum;
+
+use super::{Flow, Shell};
+use crate::{error::Error, listing, output::Format, script::Statement};
+
+/// How deep scripts may name scripts, so that one that names itself ends.
+const DEPTH_MAX: usize = 16;
+
+/// The commands, what they take, and what they do.
+pub const COMMANDS: [(&str, &str, &str); 11] = [
+    (".tables", "", "the relations of the lake"),
+    (".schema", "[RELATION]", "the columns of all relations, or of one"),
+    (".dead", "[STREAM]", "dead letters by reason and code, with an example of each"),
+    (".lag", "", "what has landed and is not committed, by stream"),
+    (".mode", "[FORMAT]", "how results are written: box, csv, tsv, json, jsonlines, markdown or line"),
+    (".output", "[FILE]", "write the results to a file from here on; without one, to stdout again"),
+    (".read", "FILE", "run the SQL in a file"),
+    (".timer", "on|off", "tell how long each statement takes"),
+    (".help", "", "this text"),
+    (".quit", "", "leave; so does Ctrl-D"),
+    (".exit", "", "the same"),
+];
+
+const ABOUT_SQL: &str = "\
+Statements end with a semicolon and may span lines. Each sees the newest commit; between BEGIN and COMMIT all see one.
+
+  FROM bronze.<stream>        the rows that passed
+  FROM dead_letters.<stream>  what did not, with the reason and the place it came from
+  FROM checkpoints.batches    what was committed; also checkpoints.files and checkpoints.objects
+
+Nothing is written to the lake. COPY (…) TO 'file' writes elsewhere. Ctrl-C stops the statement that runs, and only that.
+";
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Error::Command`] when it is none, or takes something else; else as [`crate::session::Session::run`].
+pub fn run(shell: &mut Shell, line: &str) -> Result<Flow, Error> {
+    let line = line.trim_end().trim_end_matches(';');
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match (name, argument(rest).as_deref()) {
+        (".quit" | ".exit", None) => return Ok(Flow::Leave),
+        (".help", None) => shell.tell(&help())?,
+        (".tables", None) => shell.show(listing::TABLES)?,
+        (".schema", relation) => shell.show(&listing::schema(relation))?,
+        (".dead", stream) => shell.show_dead_letters(stream)?,
+        (".lag", None) => shell.show_lag()?,
+        (".mode", None) => shell.tell(&format!("{}\n", name_of(shell.format())))?,
+        (".mode", Some(format)) => shell.format = Some(format_of(format)?),
+        (".output", None) => shell.file = None,
+        (".output", Some(file)) => shell.write_to(file)?,
+        (".read", Some(file)) => return shell.read(file),
+        (".timer", Some(word @ ("on" | "off"))) => shell.tells_time = word == "on",
+        _ => return Err(wrong(name)),
+    }
+    Ok(Flow::Next)
+}
+
+fn wrong(name: &str) -> Error {
+    Error::Command(match COMMANDS.iter().find(|(command, ..)| *command == name) {
+        Some((name, "", _)) => format!("{name} takes nothing behind it"),
+        Some((name, takes, _)) => format!("{name} takes {takes}"),
+        None => format!("{name:?} is no command; .help lists them"),
+    })
+}
+
+/// What stands behind a command, without the quotes around it.
+fn argument(rest: &str) -> Option<String> {
+    let text = rest.trim();
+    let unquoted = ['\'', '"'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
+    Some(unquoted.unwrap_or(text).to_owned()).filter(|text| !text.is_empty())
+}
+
+fn help() -> String {
+    let line = |(name, takes, does): &(&str, &str, &str)| format!("  {:<20}  {does}\n", format!("{name} {takes}"));
+    format!("{ABOUT_SQL}\n{}", COMMANDS.iter().map(line).collect::<String>())
+}
+
+fn format_of(name: &str) -> Result<Format, Error> {
+    Format::from_str(name, true)
+        .map_err(|_| Error::Command(format!("{name:?} is no format; .mode takes {}", format_names().join(", "))))
+}
+
+/// The names of the formats.
+pub(super) fn format_names() -> Vec<String> {
+    Format::value_variants().iter().map(|format| name_of(*format)).collect()
+}
+
+fn name_of(format: Format) -> String {
+    format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+impl Shell {
+    /// Writes a text that is no table where results go.
+    fn tell(&mut self, text: &str) -> Result<(), Error> {
+        match &mut self.file {
+            Some(file) => file.write_all(text.as_bytes())?,
+            None => std::io::stdout().write_all(text.as_bytes())?,
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, sql: &str) -> Result<(), Error> {
+        self.answer(Statement { text: sql }).map(drop)
+    }
+
+    /// Shows a statement's answer, and at a prompt the statement itself, to be changed.
+    fn show_with_sql(&mut self, sql: &str) -> Result<(), Error> {
+        if self.at_prompt {
+            eprintln!("{sql};");
+        }
+        self.show(sql)
+    }
+
+    fn show_dead_letters(&mut self, stream: Option<&str>) -> Result<(), Error> {
+        let all = self.session.streams()?;
+        let is_chosen = |name: &str, dead: i64| stream.map_or(dead > 0, |wanted| wanted == name);
+        let chosen = all.into_iter().filter(|stream| is_chosen(&stream.name, stream.dead_letters));
+        let chosen: Vec<String> = chosen.map(|stream| stream.name).collect();
+        match (stream, chosen.is_empty()) {
+            (Some(stream), true) => Err(Error::Command(format!("there is no stream {stream:?}; .tables lists them"))),
+            (None, true) => {
+                eprintln!("There are no dead letters.");
+                Ok(())
+            }
+            _ => self.show_with_sql(&listing::dead_letters(&chosen)),
+        }
+    }
+
+    fn show_lag(&mut self) -> Result<(), Error> {
+        self.session.list_raw_objects()?;
+        self.show_with_sql(listing::LAG)
+    }
+
+    fn write_to(&mut self, file: &str) -> Result<(), Error> {
+        self.session.check_target(file)?;
+        let failed = |source| Error::Write { name: file.to_owned(), source };
+        self.file = Some(File::create(file).map_err(failed)?);
+        Ok(())
+    }
+
+    fn read(&mut self, file: &str) -> Result<Flow, Error> {
+        if self.depth >= DEPTH_MAX {
+            return Err(Error::Command(format!(".read {file}: scripts name scripts {DEPTH_MAX} deep")));
+        }
+        let failed = |source| Error::Script { name: file.to_owned(), source };
+        let script = std::fs::read_to_string(file).map_err(failed)?;
+        self.depth += 1;
+        let flow = self.run_script(&script);
+        self.depth -= 1;
+        flow
+    }
+}
