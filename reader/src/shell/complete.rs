@@ -71,7 +71,7 @@ impl Names {
         let named: BTreeSet<String> = code.iter().filter_map(Token::name).collect();
         let is_named = |column: &&Column| named.contains(&column.relation.to_lowercase());
         let fields = columns.iter().filter(is_named).map(|column| (column.name.clone(), column.kind.to_lowercase()));
-        let schemas = columns.iter().map(|column| (column.schema.clone(), "schema".to_owned()));
+        let schemas = columns.iter().map(|column| (format!("{}.", column.schema), "schema".to_owned()));
         let relations = columns.iter().filter(|column| column.schema == "main");
         let relations = relations.map(|column| (column.relation.clone(), "relation".to_owned()));
         let is_upper = typed.word.chars().any(char::is_uppercase);
@@ -92,14 +92,16 @@ impl Names {
         });
         // Without a letter to go by, only what belongs to an owner is worth a menu.
         let wanted = if typed.word.is_empty() && typed.owner.is_none() { 0 } else { SUGGESTIONS_MAX };
-        fitting.take(wanted).map(|(name, about)| suggestion(self.quoted(&name), about, typed.start, pos)).collect()
+        fitting.take(wanted).map(|(name, about)| suggestion(Self::quoted(&name), about, typed.start, pos)).collect()
     }
 
     /// A name as SQL needs it; functions and keywords are what they are.
-    fn quoted(&self, name: &str) -> String {
-        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '('))
-            && !name.starts_with(|c: char| c.is_ascii_digit());
-        if is_plain { name.to_owned() } else { identifier(name) }
+    fn quoted(name: &str) -> String {
+        // What a dot or a parenthesis was put behind goes on.
+        let (stem, rest) = name.split_at(name.trim_end_matches(['.', '(']).len());
+        let is_plain = stem.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !stem.starts_with(|c: char| c.is_ascii_digit());
+        if is_plain { name.to_owned() } else { format!("{}{rest}", identifier(stem)) }
     }
 }
 
@@ -174,7 +176,7 @@ fn aliased(code: &[Token<'_>], alias: &str) -> Option<String> {
 }
 
 fn suggestion(value: String, about: String, start: usize, end: usize) -> Suggestion {
-    let append_whitespace = !value.ends_with('(');
+    let append_whitespace = about.is_empty() || about == "relation";
     Suggestion {
         value,
         description: Some(about).filter(|about| !about.is_empty()),

@@ -20,6 +20,8 @@ struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
     screen: Arc<(Mutex<String>, Condvar)>,
+    /// What was printed, as it was.
+    raw: Arc<Mutex<String>>,
     seen: usize,
     // Kept open: the terminal hangs up when it is dropped.
     _pty: Box<dyn portable_pty::MasterPty + Send>,
@@ -27,9 +29,14 @@ struct Terminal {
 
 impl Terminal {
     fn open(lake: &TestLake) -> Self {
-        let size = PtySize { rows: 50, cols: 200, pixel_width: 0, pixel_height: 0 };
+        Self::open_with(lake, &[], 200)
+    }
+
+    fn open_with(lake: &TestLake, arguments: &[&str], columns: u16) -> Self {
+        let size = PtySize { rows: 50, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_reader"));
+        command.args(arguments);
         command.env_clear();
         command.cwd(lake.folder.path());
         for (name, value) in
@@ -40,8 +47,9 @@ impl Terminal {
         let child = pty.slave.spawn_command(command).unwrap();
         let keyboard = Arc::new(Mutex::new(pty.master.take_writer().unwrap()));
         let screen = Arc::new((Mutex::new(String::new()), Condvar::new()));
-        show(pty.master.try_clone_reader().unwrap(), Arc::clone(&keyboard), Arc::clone(&screen));
-        Self { child, keyboard, screen, seen: 0, _pty: pty.master }
+        let raw = Arc::new(Mutex::new(String::new()));
+        show(pty.master.try_clone_reader().unwrap(), Arc::clone(&keyboard), Arc::clone(&screen), Arc::clone(&raw));
+        Self { child, keyboard, screen, raw, seen: 0, _pty: pty.master }
     }
 
     fn press(&self, keys: &str) {
@@ -102,6 +110,7 @@ fn show(
     mut output: Box<dyn Read + Send>,
     keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
     screen: Arc<(Mutex<String>, Condvar)>,
+    raw: Arc<Mutex<String>>,
 ) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -115,6 +124,7 @@ fn show(
                 keyboard.lock().unwrap().write_all(b"\x1b[1;1R").unwrap();
             }
             answered = asked;
+            *raw.lock().unwrap() = String::from_utf8_lossy(&printed).into_owned();
             *screen.0.lock().unwrap() = readable(&String::from_utf8_lossy(&printed));
             screen.1.notify_all();
         }
@@ -198,4 +208,93 @@ fn the_history_is_kept_where_nobody_else_can_read_it() {
     let file = lake.folder.path().join(".local/state/sluice/history");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(std::fs::read_to_string(&file).unwrap().contains("to be remembered"));
+}
+
+#[test]
+fn a_person_is_told_what_is_there_and_what_to_try() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT range AS id, 'n' AS name FROM range(1234)", Some("SELECT 1"));
+    lake.commit("my orders", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("2 streams.");
+    terminal.await_text("events     1,234 rows, 1 dead letters");
+    terminal.await_text("my orders  1 rows, 0 dead letters");
+    terminal.await_text("Try: FROM bronze.events LIMIT 5;");
+    terminal.await_text("lake> ");
+    let greeting = terminal.screen.0.lock().unwrap().lines().filter(|line| !line.starts_with("lake>")).count();
+    assert!(greeting <= 6, "{greeting}");
+}
+
+#[test]
+fn the_tab_key_completes_keywords_relations_columns_and_commands() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 41 AS id, 'one' AS name", None);
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    for (typed, completed) in [
+        ("SELEC\t", "SELECT"),
+        ("41 AS x FROM bron\t", "bronze."),
+        ("eve\t", "events"),
+        ("AS e WHERE e.nam\t", "name"),
+        (" IS NOT NULL AND e.i\t", "e.id"),
+    ] {
+        terminal.press(typed);
+        terminal.await_text(completed);
+    }
+    terminal.press(" = 41;\r");
+    terminal.await_text("│      41 │");
+    terminal.await_text("lake> ");
+    terminal.press(".dea\t");
+    terminal.await_text(".dead");
+    terminal.press(" eve\t");
+    terminal.await_text("events");
+    terminal.press("\r");
+    terminal.await_text("newest_example");
+}
+
+#[test]
+fn the_arrow_key_brings_the_last_statement_back_but_for_secrets() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("SELECT 40 +\r2 AS answer;\r");
+    terminal.await_text("│      42 │");
+    terminal.await_text("lake> ");
+    terminal.press("CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-kept');\r");
+    terminal.await_text("error: ");
+    terminal.await_text("lake> ");
+    terminal.press("\x1b[A\r");
+    terminal.await_text("│      42 │");
+    terminal.await_text("lake> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.exit_code(), 0);
+    let history = std::fs::read_to_string(lake.folder.path().join(".local/state/sluice/history")).unwrap();
+    assert!(history.contains("40 +") && !history.contains("not-to-be-kept"), "{history}");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_escaped_in_every_format() {
+    let lake = TestLake::new();
+    for format in ["box", "csv", "tsv", "json", "jsonlines", "markdown", "line"] {
+        let query = "SELECT e'a\\x1b]0;x\\x07' || chr(155) || chr(8238) AS s";
+        let mut terminal = Terminal::open_with(&lake, &["--format", format, "-c", query], 100);
+        assert_eq!(terminal.exit_code(), 0);
+        terminal.await_text("]0;x");
+        let shown = terminal.raw.lock().unwrap().clone();
+        assert!(!shown.contains("\x1b]0") && !shown.contains(['\x07', '\u{9b}', '\u{202e}']), "{format}: {shown:?}");
+    }
+}
+
+#[test]
+fn a_table_fits_the_terminal_and_is_whole_in_a_file() {
+    let lake = TestLake::new();
+    let query = "SELECT repeat('x', 500) AS long, i FROM range(100) t(i)";
+    let mut terminal = Terminal::open_with(&lake, &["--format", "box", "-c", query], 60);
+    terminal.await_text("100 rows, the first 20 and the last 20 are shown");
+    let screen = terminal.screen.0.lock().unwrap().clone();
+    assert!(screen.lines().all(|line| line.chars().count() <= 60) && screen.contains("xxx… │"), "{screen}");
+
+    let whole = lake.reader().args(["--format", "box", "-c", query]).output().unwrap();
+    let whole = String::from_utf8(whole.stdout).unwrap();
+    assert_eq!(whole.matches(&"x".repeat(500)).count(), 100);
 }

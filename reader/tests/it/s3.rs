@@ -18,7 +18,7 @@ const SECRET: &str = "te'st-secret";
 struct Served {
     lake: TestLake,
     endpoint: String,
-    _server: Server,
+    server: Server,
     _root: TempDir,
 }
 
@@ -34,7 +34,7 @@ fn served(stream: &str) -> Served {
     written.commit(stream, &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
     runtime.block_on(copy_to_server(&written.path(""), &endpoint));
     let lake = TestLake::of(written.folder, "s3://lake/pre/fix".to_owned(), runtime, written.lake);
-    Served { lake, endpoint, _server: server, _root: root }
+    Served { lake, endpoint, server, _root: root }
 }
 
 async fn copy_to_server(folder: &Path, endpoint: &str) {
@@ -130,4 +130,30 @@ fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
     let elsewhere = format!("{own} COPY (SELECT 7 AS n) TO 's3://lake/other/x.csv'; FROM 's3://lake/other/x.csv'");
     let done = served.reader().args(["-c", &elsewhere]).output().unwrap();
     assert_eq!(text(&done.stdout).lines().last(), Some("7"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn each_statement_costs_one_listing_of_the_lake_and_one_of_each_stream() {
+    let served = served("events");
+    let requests = |statements: usize| {
+        let before = served.server.requests();
+        let script = "SELECT 1;".repeat(statements);
+        assert!(served.reader().args(["-c", &script]).output().unwrap().status.success());
+        served.server.requests().since(&before)
+    };
+    let (few, many) = (requests(1), requests(11));
+    assert_eq!(many.total() - few.total(), 20);
+    assert_eq!(many.get("ListObjectsV2") - few.get("ListObjectsV2"), 20);
+}
+
+#[test]
+fn a_lake_without_a_commit_and_one_with_strange_names_are_read_on_s3() {
+    let served = served("it's \"größe\"; --");
+    let query = "SELECT (SELECT count(*) FROM bronze.\"it's \"\"größe\"\"; --\") AS n, any_value(key) AS key FROM checkpoints.objects";
+    let done = served.reader().args(["-c", query]).output().unwrap();
+    let expected = "n,key\n2,\"raw/it's \"\"größe\"\"; --/1.json\"\n";
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), expected), "{}", text(&done.stderr));
+
+    let empty = served.reader().env("LAKE_URL", "s3://lake/empty").args(["-c", "SHOW TABLES"]).output().unwrap();
+    assert_eq!(text(&empty.stdout).lines().count(), 4, "{}", text(&empty.stderr));
 }

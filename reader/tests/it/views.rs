@@ -208,3 +208,48 @@ fn show_tables_lists_what_a_query_can_name() {
     );
     assert_eq!(lake.ask("USE bronze; SHOW TABLES; SELECT id FROM events"), "name\nevents\nmy orders\nid\n1\n");
 }
+
+#[test]
+fn every_statement_sees_one_state_while_batches_are_committed() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
+    let mut session = lake.session();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..30 {
+            lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name FROM range(3)", Some("SELECT 1"));
+        }
+        lake
+    });
+    let query = "SELECT (SELECT count(*) FROM bronze.events) - (SELECT sum(rows) FROM checkpoints.batches) AS rows, \
+                 (SELECT count(*) FROM dead_letters.events) - (SELECT sum(dead_letters) FROM checkpoints.objects) AS dead, \
+                 (SELECT max(batch) FROM checkpoints.batches) AS newest";
+    let mut newest = 0_u64;
+    while newest < 31 {
+        let answer = ask(&mut session, query).unwrap();
+        let seen = answer.lines().last().unwrap().strip_prefix("0,0,").unwrap_or_else(|| panic!("{answer}")).to_owned();
+        let seen = seen.parse().unwrap();
+        assert!(seen >= newest);
+        newest = seen;
+    }
+    writer.join().unwrap();
+}
+
+#[test]
+fn ten_thousand_files_read_as_one_table() {
+    let mut lake = TestLake::new();
+    lake.commit_files("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", 10_000);
+    let mut session = lake.session();
+    assert_eq!(
+        ask(&mut session, "SELECT count(*) AS n, sum(id) AS s FROM bronze.events").unwrap(),
+        "n,s\n10000,10000\n"
+    );
+    lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM bronze.events").unwrap(), "n\n10001\n");
+}
+
+#[test]
+fn an_empty_lake_has_its_ledger_relations_and_no_other() {
+    let lake = TestLake::new();
+    assert_eq!(lake.ask("SHOW TABLES"), "name\ncheckpoints.batches\ncheckpoints.files\ncheckpoints.objects\n");
+    assert_eq!(lake.ask("SELECT count(*) AS n FROM checkpoints.objects"), "n\n0\n");
+}
