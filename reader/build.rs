@@ -1,8 +1,12 @@
 //! Finds libduckdb before the linker fails to, and tells the programs where it will be when they run.
 //!
-//! Knows where scripts/fetch-duckdb.sh puts the library. Fetches nothing.
+//! Knows where scripts/fetch-duckdb.sh puts the library, and runs it where the library is not there.
 
-use std::{env, path::Path};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Where a program looks for the library, from its own folder: beside the folder of programs and tests.
 const BESIDE_PROGRAMS: [&str; 2] = ["../duckdb", "../../duckdb"];
@@ -12,20 +16,22 @@ fn main() {
     println!("cargo::rerun-if-env-changed=DUCKDB_LIB_DIR");
     println!("cargo::rustc-env=READER_DUCKDB_DIR={}", env::var("DUCKDB_LIB_DIR").unwrap_or_default());
     if env::var_os("CARGO_FEATURE_BUNDLED").is_some() {
+        println!("cargo::warning=DuckDB is built from source, which takes about 18 minutes on 2 cores.");
+        println!("cargo::warning=Without the feature \"bundled\", a prebuilt library is linked in a minute.");
         return;
     }
     let folder = env::var("DUCKDB_LIB_DIR").unwrap_or_default();
-    let names = ["libduckdb.so", "libduckdb.dylib", "duckdb.lib", "libduckdb_static.a"];
-    let present: Vec<_> = names.iter().map(|name| Path::new(&folder).join(name)).filter(|file| file.exists()).collect();
+    let mut present = libraries(&folder);
+    if present.is_empty() && fetch(&folder) {
+        present = libraries(&folder);
+    }
     // Only what is there: cargo takes a missing file for a changed one, and would build the reader anew each time.
     for file in &present {
         println!("cargo::rerun-if-changed={}", file.display());
     }
     if present.is_empty() {
-        println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR).");
-        println!(
-            "cargo::error=Run scripts/fetch-duckdb.sh: it fetches the library in seconds, and cargo finds it there."
-        );
+        println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR), and could not be fetched.");
+        println!("cargo::error=scripts/fetch-duckdb.sh tells why.");
         println!(
             "cargo::error=To build DuckDB from source instead (about 18 minutes): cargo build --features reader/bundled"
         );
@@ -39,4 +45,21 @@ fn main() {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{origin}/{place}");
     }
     println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
+}
+
+fn libraries(folder: &str) -> Vec<PathBuf> {
+    let names = ["libduckdb.so", "libduckdb.dylib", "duckdb.lib", "libduckdb_static.a"];
+    names.iter().map(|name| Path::new(folder).join(name)).filter(|file| file.exists()).collect()
+}
+
+/// Fetches the pinned library into the checkout's own folder; a folder that somebody else named is theirs to fill.
+fn fetch(folder: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let is_own = root.canonicalize().is_ok_and(|root| Path::new(folder) == root.join("target/duckdb"));
+    if !is_own {
+        return false;
+    }
+    println!("cargo::warning=DuckDB's library was not there: scripts/fetch-duckdb.sh fetches it, pinned by SHA-256.");
+    let fetched = Command::new("sh").arg(root.join("scripts/fetch-duckdb.sh")).arg(folder).status();
+    fetched.is_ok_and(|status| status.success())
 }
