@@ -3,7 +3,7 @@
 //! The rows lie in tables of a schema of their own; what users see are views over them, which nothing can be written
 //! to. Times are kept as texts with their offset, so that no session's time zone changes them on the way in.
 
-use duckdb::{Connection, appender_params_from_iter, types::Value};
+use duckdb::{Appender, Connection, appender_params_from_iter, types::Value};
 use lake::{
     ids::StreamName,
     ledger::{Commit, InputOutcome, OutputFile},
@@ -32,6 +32,8 @@ CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path) REPLACE (
     CAST(event_time_min AS TIMESTAMPTZ) AS event_time_min, CAST(event_time_max AS TIMESTAMPTZ) AS event_time_max)
     FROM memory.internal.files;
 ";
+
+const NOTING: &str = "note what was committed";
 
 /// A commit, and where its files are.
 #[derive(Clone, Debug)]
@@ -65,12 +67,38 @@ pub fn append(connection: &Connection, commits: &[PlacedCommit<'_>]) -> Result<(
     rows(connection, "files", files.map(|(commit, file)| file_row(commit, file)))
 }
 
-/// Adds the objects of one commit.
-///
-/// # Errors
-/// As [`append`].
-pub fn append_objects(connection: &Connection, commit: &Commit, inputs: &[InputOutcome]) -> Result<(), Error> {
-    rows(connection, "objects", inputs.iter().map(|input| object_row(commit, input)))
+/// Adds objects, commit by commit, in one go: a history may hold millions.
+pub struct ObjectRows<'a>(Appender<'a>);
+
+impl<'a> ObjectRows<'a> {
+    /// Opens the table.
+    ///
+    /// # Errors
+    /// As [`append`].
+    pub fn open(connection: &'a Connection) -> Result<Self, Error> {
+        connection.appender_to_catalog_and_db("objects", "memory", "internal").map(Self).map_err(Error::bug(NOTING))
+    }
+
+    /// Adds the objects of one commit.
+    ///
+    /// # Errors
+    /// As [`append`].
+    pub fn add(&mut self, commit: &Commit, inputs: &[InputOutcome]) -> Result<(), Error> {
+        let stream = text(&commit.stream);
+        for input in inputs {
+            let row = object_row(stream.clone(), commit, input);
+            self.0.append_row(appender_params_from_iter(row)).map_err(Error::bug(NOTING))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the table; without it, nothing may be there.
+    ///
+    /// # Errors
+    /// As [`append`].
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.0.flush().map_err(Error::bug(NOTING))
+    }
 }
 
 /// The statement that makes the variable `variable` name a stream's files of one zone, in the order of their commits.
@@ -88,7 +116,7 @@ fn rows<const N: usize>(
     table: &'static str,
     rows: impl IntoIterator<Item = [Value; N]>,
 ) -> Result<(), Error> {
-    let failed = || Error::bug("note what was committed");
+    let failed = || Error::bug(NOTING);
     let mut appender = connection.appender_to_catalog_and_db(table, "memory", "internal").map_err(failed())?;
     for row in rows {
         appender.append_row(appender_params_from_iter(row)).map_err(failed())?;
@@ -117,9 +145,9 @@ fn batch_row(published: &Published) -> [Value; 12] {
     ]
 }
 
-fn object_row(commit: &Commit, input: &InputOutcome) -> [Value; 10] {
+fn object_row(stream: Value, commit: &Commit, input: &InputOutcome) -> [Value; 10] {
     [
-        text(&commit.stream),
+        stream,
         count(commit.batch.number()),
         text(&input.key),
         text(&input.etag),

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use lake::{ErrorKind, ids::StreamName, ledger::Ledger};
 
 use super::Session;
-use crate::{catalog::Published, error::Error, ledger_tables};
+use crate::{catalog::Published, error::Error, ledger_tables::ObjectRows};
 
 /// Statements that hold one of these may read the table. `database`: they copy all there is.
 const NAMES: [&str; 2] = ["objects", "database"];
@@ -31,8 +31,11 @@ impl Objects {
         connection: &Connection,
         commits: impl Iterator<Item = &'a Published>,
     ) -> Result<(), Error> {
-        let mut loaded = commits.filter(|published| self.loaded.contains(&published.commit.stream));
-        loaded.try_for_each(|published| ledger_tables::append_objects(connection, &published.commit, &published.inputs))
+        let mut rows = ObjectRows::open(connection)?;
+        for published in commits.filter(|published| self.loaded.contains(&published.commit.stream)) {
+            rows.add(&published.commit, &published.inputs)?;
+        }
+        rows.finish()
     }
 
     pub(super) fn end_transaction(&mut self, kept: bool) {
@@ -63,10 +66,11 @@ impl Session {
         let runtime = self.runtime.clone();
         let filled = runtime.block_on(async {
             let mut commits = self.catalog.told_commits(&ledger).await?;
+            let mut rows = ObjectRows::open(&self.connection)?;
             while let Some(commit) = commits.try_next().await? {
-                ledger_tables::append_objects(&self.connection, &commit, &commit.inputs)?;
+                rows.add(&commit, &commit.inputs)?;
             }
-            Ok::<(), Error>(())
+            rows.finish()
         });
         match filled {
             Ok(()) => {}

@@ -20,6 +20,8 @@ const SUGGESTIONS_MAX: usize = 200;
 /// Every column of the lake, and of what the session made.
 const COLUMNS: &str = "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() \
     WHERE NOT internal AND schema_name <> 'internal' ORDER BY table_oid, column_index";
+const RESERVED: &str =
+    "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')";
 const FUNCTIONS: &str = "SELECT DISTINCT function_name FROM duckdb_functions() \
     WHERE regexp_full_match(function_name, '[a-z][a-z0-9_]*') ORDER BY ALL";
 
@@ -27,6 +29,8 @@ const FUNCTIONS: &str = "SELECT DISTINCT function_name FROM duckdb_functions() \
 pub(super) struct Names {
     connection: Connection,
     keywords: BTreeSet<String>,
+    /// The keywords that are no names without quotes.
+    reserved: BTreeSet<String>,
     functions: Vec<String>,
 }
 
@@ -41,7 +45,8 @@ struct Column {
 impl Names {
     pub(super) fn new(connection: Connection, keywords: BTreeSet<String>) -> Self {
         let functions = texts(&connection, FUNCTIONS);
-        Self { connection, keywords, functions }
+        let reserved = texts(&connection, RESERVED).into_iter().collect();
+        Self { connection, keywords, reserved, functions }
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -92,15 +97,17 @@ impl Names {
         });
         // Without a letter to go by, only what belongs to an owner is worth a menu.
         let wanted = if typed.word.is_empty() && typed.owner.is_none() { 0 } else { SUGGESTIONS_MAX };
-        fitting.take(wanted).map(|(name, about)| suggestion(Self::quoted(&name), about, typed.start, pos)).collect()
+        let needed = |name: &str, about: &str| if about.is_empty() { name.to_owned() } else { self.quoted(name) };
+        fitting.take(wanted).map(|(name, about)| suggestion(needed(&name, &about), about, typed.start, pos)).collect()
     }
 
-    /// A name as SQL needs it; functions and keywords are what they are.
-    fn quoted(name: &str) -> String {
+    /// A name as SQL needs it.
+    fn quoted(&self, name: &str) -> String {
         // What a dot or a parenthesis was put behind goes on.
         let (stem, rest) = name.split_at(name.trim_end_matches(['.', '(']).len());
         let is_plain = stem.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !stem.starts_with(|c: char| c.is_ascii_digit());
+            && !stem.starts_with(|c: char| c.is_ascii_digit())
+            && !self.reserved.contains(&stem.to_lowercase());
         if is_plain { name.to_owned() } else { format!("{}{rest}", identifier(stem)) }
     }
 }

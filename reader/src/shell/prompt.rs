@@ -2,7 +2,7 @@
 //!
 //! Knows the terminal. Statements end with `;` and may span lines; commands open with a dot and are one line.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, io::IsTerminal};
 
 use reedline::{
     ColumnarMenu, DefaultHinter, Emacs, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
@@ -64,7 +64,10 @@ fn tell(error: &Error) {
 
 fn editor(shell: &Shell) -> Result<Reedline, Error> {
     let connection = shell.session.second_connection()?;
-    shell.session.set(PROGRESS_BAR)?;
+    // It is drawn on stdout, among the results.
+    if std::io::stdout().is_terminal() {
+        shell.session.set(PROGRESS_BAR)?;
+    }
     let keywords: BTreeSet<String> = texts(&connection, KEYWORDS).into_iter().collect();
     let mut keys = default_emacs_keybindings();
     let next = vec![ReedlineEvent::Menu(MENU.to_owned()), ReedlineEvent::MenuNext];

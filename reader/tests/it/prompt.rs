@@ -228,7 +228,9 @@ fn a_person_is_told_what_is_there_and_what_to_try() {
 #[test]
 fn the_tab_key_completes_keywords_relations_columns_and_commands() {
     let mut lake = TestLake::new();
-    lake.commit("events", &id_and_name(), "SELECT 41 AS id, 'one' AS name", None);
+    let mut schema = id_and_name();
+    schema["properties"]["order"] = serde_json::json!({ "type": "integer" });
+    lake.commit("events", &schema, "SELECT 41 AS id, 'one' AS name, 1 AS \"order\"", None);
     let mut terminal = Terminal::open(&lake);
     terminal.await_text("lake> ");
     for (typed, completed) in [
@@ -236,7 +238,8 @@ fn the_tab_key_completes_keywords_relations_columns_and_commands() {
         ("41 AS x FROM bron\t", "bronze."),
         ("eve\t", "events"),
         ("AS e WHERE e.nam\t", "name"),
-        (" IS NOT NULL AND e.i\t", "e.id"),
+        (" IS NOT NULL AND e.or\t", "\"order\""),
+        (" = 1 AND e.i\t", "e.id"),
     ] {
         terminal.press(typed);
         terminal.await_text(completed);
