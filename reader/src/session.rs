@@ -93,7 +93,9 @@ impl Session {
     /// - [`Error::Unreadable`]: a committed file or a ledger that the statement needs is missing or damaged.
     /// - [`Error::Refused`]: the statement would write into the lake; it was not run.
     pub fn run(&mut self, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
-        self.guard.check(statement.text)?;
+        if let Err(refused) = self.guard.check(statement.text) {
+            return Err(self.syntax_error(statement.text).unwrap_or(refused));
+        }
         if !self.in_transaction {
             self.refresh()?;
         }

@@ -10,6 +10,7 @@ use super::Session;
 use crate::{
     error::{Error, words},
     quote::literal,
+    tokens::holds_secret,
 };
 
 /// The most files that are tried one by one when DuckDB does not say which one it can't read.
@@ -28,9 +29,27 @@ struct Known {
     path: String,
 }
 
+/// What DuckDB's parser thinks of a text, without running it.
+const PARSED: &str = "SELECT json_serialize_sql(?::VARCHAR)";
+
 impl Session {
+    /// What DuckDB says of a statement that it can't parse, which so can't do anything; `None` for one that it can.
+    pub(super) fn syntax_error(&self, statement: &str) -> Option<Error> {
+        let parsed: String = self.aside.query_row(PARSED, [statement], |row| row.get(0)).ok()?;
+        let parsed: serde_json::Value = serde_json::from_str(&parsed).ok()?;
+        if parsed["error_type"] != "parser" {
+            return None;
+        }
+        // Said here and not by another try: only this parse is known to have run nothing.
+        let words = format!("Parser Error: {}", parsed["error_message"].as_str()?);
+        let position = parsed["position"].as_str().and_then(|position| position.parse().ok());
+        let shown = position.and_then(|position| line_at(statement, position)).unwrap_or_default();
+        Some(self.discreet(Error::Sql(words + &shown), statement))
+    }
+
     /// The error as it is to be told.
     pub(super) fn blame(&mut self, error: Error, statement: &str) -> Error {
+        let error = self.discreet(error, statement);
         let Error::Sql(told) = &error else { return error };
         if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| told.contains(fault)) {
             return Error::Unreadable { view, words: fault.to_owned() };
@@ -46,6 +65,16 @@ impl Session {
             return self.unreadable_file().unwrap_or(error);
         }
         error
+    }
+
+    /// DuckDB repeats the line at fault, secrets and all.
+    fn discreet(&self, error: Error, statement: &str) -> Error {
+        match error {
+            Error::Sql(told) if holds_secret(statement) => {
+                Error::Sql(told.split("\n\nLINE ").next().unwrap_or_default().to_owned())
+            }
+            other => other,
+        }
     }
 
     fn unreadable(&mut self, known: Known, words: &str) -> Error {
@@ -82,4 +111,14 @@ fn known(row: &Row<'_>) -> duckdb::Result<Option<Known>> {
     let (size, sha256) = (row.get(2)?, row.get(3)?);
     let file = OutputFile { key, size, sha256, rows: 0, event_time_min: None, event_time_max: None };
     Ok(Some(Known { stream, file, location: row.get(4)?, path: row.get(5)? }))
+}
+
+/// The line that a position lies in, with a caret below it, as DuckDB shows it.
+fn line_at(statement: &str, position: usize) -> Option<String> {
+    let before = statement.get(..position)?;
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = statement[start..].lines().next().unwrap_or_default();
+    let head = format!("LINE {}: ", before.matches('\n').count() + 1);
+    let space = " ".repeat(head.len() + before[start..].chars().count());
+    Some(format!("\n\n{head}{line}\n{space}^"))
 }

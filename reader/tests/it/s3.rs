@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use aws_credential_types::Credentials as SdkCredentials;
 use lake::store::s3::{S3Store, to_path};
 use local_s3::{Config, Credentials, Server};
-use object_store::ObjectStoreExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -37,8 +37,12 @@ fn served(stream: &str) -> Served {
     Served { lake, endpoint, server, _root: root }
 }
 
+fn store(endpoint: &str) -> S3Store {
+    S3Store::at("lake", endpoint, SdkCredentials::new(KEY_ID, SECRET, None, None, "test")).unwrap()
+}
+
 async fn copy_to_server(folder: &Path, endpoint: &str) {
-    let store = S3Store::at("lake", endpoint, SdkCredentials::new(KEY_ID, SECRET, None, None, "test")).unwrap();
+    let store = store(endpoint);
     let mut folders = vec![folder.to_path_buf()];
     while let Some(entries) = folders.pop().map(|folder| std::fs::read_dir(folder).unwrap()) {
         for path in entries.map(|entry| entry.unwrap().path()) {
@@ -156,4 +160,26 @@ fn a_lake_without_a_commit_and_one_with_strange_names_are_read_on_s3() {
 
     let empty = served.reader().env("LAKE_URL", "s3://lake/empty").args(["-c", "SHOW TABLES"]).output().unwrap();
     assert_eq!(text(&empty.stdout).lines().count(), 4, "{}", text(&empty.stderr));
+}
+
+#[test]
+fn a_missing_or_damaged_committed_file_on_s3_is_told_by_name() {
+    let served = served("events");
+    let bronze = to_path("pre/fix/bronze/events/ingested_date=2026-11-20");
+    let store = store(&served.endpoint);
+    let runtime = &served.lake.runtime;
+    let listed = runtime.block_on(store.list_with_delimiter(Some(&bronze))).unwrap();
+    let file = &listed.objects[0].location;
+    let tells = || {
+        let done = served.reader().args(["-c", QUERY]).output().unwrap();
+        let told = text(&done.stderr);
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""), "{told}");
+        assert!(told.contains("bronze.events") && told.contains(file.filename().unwrap()), "{told}");
+        let other = served.reader().args(["-c", "SELECT count(*) AS n FROM dead_letters.events"]).output().unwrap();
+        assert_eq!(text(&other.stdout), "n\n1\n");
+    };
+    runtime.block_on(store.put(file, "no Parquet at all".into())).unwrap();
+    tells();
+    runtime.block_on(store.delete(file)).unwrap();
+    tells();
 }

@@ -312,3 +312,22 @@ fn first_aid_tells_dead_letters_by_reason_and_what_is_pending() {
     assert!(lines[1].starts_with("events,2,6,20"), "{lines:?}");
     assert_eq!(lines[2..], ["quiet,0,0,,", "key", "raw/events/_SUCCESS"]);
 }
+
+#[test]
+fn what_does_not_parse_is_told_in_duckdbs_words() {
+    let lake = TestLake::new();
+    for (wrong, told) in [
+        ("SELEC 1", "error: Parser Error: syntax error at or near \"SELEC\"\n\nLINE 1: SELEC 1\n        ^"),
+        ("COPY x TO 1", "error: Parser Error: syntax error at or near \"1\""),
+    ] {
+        let done = lake.reader().args(["-c", wrong]).output().unwrap();
+        assert_eq!(
+            (done.status.code(), text(&done.stderr).starts_with(told)),
+            (Some(2), true),
+            "{}",
+            text(&done.stderr)
+        );
+    }
+    let secret = lake.reader().args(["-c", "CREATE SECRT s (TYPE s3, SECRET 'not-to-be-told')"]).output().unwrap();
+    assert_eq!(text(&secret.stderr), "error: Parser Error: syntax error at or near \"SECRT\"\n");
+}
