@@ -114,8 +114,10 @@ impl Guard {
 
     /// `COPY … TO target` writes; `COPY … FROM` reads, and so does `COPY FROM DATABASE` as far as files are concerned.
     fn check_copy(&self, tokens: &[Token<'_>]) -> Result<(), String> {
-        let Some(at) = outside_parentheses(tokens).find(|at| tokens[*at].is_word("TO") || tokens[*at].is_word("FROM"))
-        else {
+        // Behind a dot, even such a word is a name.
+        let is_name = |at: usize| at > 0 && tokens[at - 1].is_symbol(".");
+        let is_wanted = |at: &usize| !is_name(*at) && (tokens[*at].is_word("TO") || tokens[*at].is_word("FROM"));
+        let Some(at) = outside_parentheses(tokens).find(is_wanted) else {
             return Err("this COPY has no TO and no FROM".to_owned());
         };
         if tokens[at].is_word("FROM") {
@@ -223,12 +225,17 @@ fn foreign(word: &str) -> String {
 
 /// What an EXPLAIN is about: what follows its own words, and its options in parentheses.
 fn explained<'a, 't>(tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
+    // What goes on with a query in parentheses.
+    const ON: [&str; 6] = ["UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"];
     let own = tokens.iter().take_while(|token| token.is_word("ANALYZE") || token.is_word("VERBOSE")).count();
     let rest = &tokens[own..];
-    let options = rest.first().is_some_and(|token| token.is_symbol("("))
-        && rest.get(1).is_some_and(|token| token.is_word("ANALYZE") || token.is_word("FORMAT"));
-    let end = rest.iter().position(|token| token.is_symbol(")")).filter(|_| options);
-    end.map_or(rest, |end| &rest[end + 1..])
+    if !rest.first().is_some_and(|token| token.is_symbol("(")) {
+        return rest;
+    }
+    match outside_parentheses(rest).next().map(|end| &rest[end..]) {
+        Some(after) if !ON.iter().any(|word| after[0].is_word(word)) => after,
+        _ => rest,
+    }
 }
 
 /// The places of the tokens that stand in no parentheses or brackets.

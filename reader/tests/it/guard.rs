@@ -36,7 +36,7 @@ fn changes_nothing(lake: &TestLake, scripts: &[String]) {
     let before = files(&lake.path(""));
     for script in scripts {
         let answer = ask(&mut lake.session(), script);
-        assert_eq!(files(&lake.path("")), before, "{script}");
+        assert!(files(&lake.path("")) == before, "{script} has changed the lake");
         let error = answer.expect_err(script);
         assert_eq!(error.kind(), ErrorKind::Invalid, "{script}");
         assert!(error.to_string().starts_with("refused: "), "{script}: {error}");
@@ -71,6 +71,9 @@ fn nothing_is_copied_into_the_lake() {
             "EXPLAIN ANALYZE COPY (SELECT 1) TO '{lake}/x.csv'",
             "EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '{lake}/x.csv'",
             "PREPARE p AS COPY (SELECT 1) TO '{lake}/x.csv'; EXECUTE p",
+            "CREATE TABLE \"from\" AS SELECT 1; COPY main.from TO '{lake}/x.csv'",
+            "CREATE TABLE \"to\" AS SELECT 1; COPY main . /* . */ to TO '{lake}/x.csv'",
+            "EXPLAIN (VERBOSE, ANALYZE) COPY (SELECT 1) TO '{lake}/x.csv'",
             "EXPORT DATABASE '{lake}/x'",
             "EXPORT DATABASE memory TO '{lake}/x' (FORMAT csv)",
             "ATTACH '{lake}/x.db'",
@@ -159,7 +162,7 @@ fn settings_that_steer_where_files_go_are_locked() {
         }
     }
     ask(&mut lake.session(), "CREATE PERSISTENT SECRET s (TYPE http, BEARER_TOKEN 'x')").unwrap_err();
-    assert_eq!(files(&lake.path("")), before);
+    assert!(files(&lake.path("")) == before);
     assert_eq!(
         lake.ask("SET threads = 1; SET TimeZone = 'Asia/Tokyo'; SELECT current_setting('threads') AS n"),
         "n\n1\n"
@@ -209,7 +212,7 @@ fn no_statement_hides_in_quotes_or_comments() {
         ],
     ) {
         ask(&mut lake.session(), &script).expect_err(&script);
-        assert_eq!(files(&lake.path("")), before, "{script}");
+        assert!(files(&lake.path("")) == before, "{script} has changed the lake");
     }
 }
 
