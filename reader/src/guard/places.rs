@@ -73,6 +73,11 @@ impl Places {
         }
     }
 
+    /// Whether any of them is on an object store.
+    pub(super) fn has_bucket(&self) -> bool {
+        self.kept.iter().any(|kept| matches!(kept.place, Place::Bucket { .. }))
+    }
+
     /// Whether a secret, as DuckDB shows it, sends requests for other names to a bucket of the lake.
     pub(super) fn is_reached_by(&self, secret: &str) -> bool {
         let Some(endpoint) = secret.split(';').find_map(|option| option.strip_prefix("endpoint=")) else {
