@@ -26,6 +26,7 @@ use crate::{
     script::Statement,
     settings::Settings,
     storage::Storage,
+    tokens::with_plain_spaces,
 };
 use objects::Objects;
 pub use streams::StreamSummary;
@@ -93,6 +94,8 @@ impl Session {
     /// - [`Error::Unreadable`]: a committed file or a ledger that the statement needs is missing or damaged.
     /// - [`Error::Refused`]: the statement would write into the lake; it was not run.
     pub fn run(&mut self, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
+        let text = with_plain_spaces(statement.text);
+        let statement = Statement { text: &text };
         if let Err(refused) = self.guard.check(statement.text) {
             return Err(self.syntax_error(statement.text).unwrap_or(refused));
         }

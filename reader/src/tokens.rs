@@ -3,6 +3,8 @@
 //! Knows no grammar. Invariant: where a string or a comment ends here, it ends for DuckDB, so that nothing that DuckDB
 //! would run is taken for the inside of one. The tokens lie end to end: together they are the text.
 
+use std::borrow::Cow;
+
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
@@ -77,6 +79,21 @@ impl Token<'_> {
     }
 }
 
+/// The text with every white space of Unicode's that stands between tokens as a plain space.
+///
+/// DuckDB does so itself, but overlooks some, and then takes them for a part of a name: what it is given must leave no doubt.
+pub fn with_plain_spaces(text: &str) -> Cow<'_, str> {
+    let is_strange = |token: &Token<'_>| token.kind == Kind::Blank && !token.text.is_ascii();
+    if !tokens(text).any(|token| is_strange(&token)) {
+        return Cow::Borrowed(text);
+    }
+    let plain = |token: Token<'_>| match is_strange(&token) {
+        true => token.text.chars().map(|c| if c.is_ascii() { c } else { ' ' }).collect(),
+        false => token.text.to_owned(),
+    };
+    Cow::Owned(tokens(text).map(plain).collect())
+}
+
 /// The tokens of a text, from its first byte to its last.
 pub fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
     let mut start = 0;
@@ -98,7 +115,7 @@ fn first(text: &str) -> (Kind, usize, bool) {
         (b'\'', _) => closing(Kind::Text, quoted_end(bytes, 0), bytes),
         (b'"', _) => closing(Kind::Name, quoted_end(bytes, 0), bytes),
         (b'e' | b'E', Some(b'\'')) => closing(Kind::OtherText, escape_end(bytes, 1), bytes),
-        (b'$', _) => match dollar_opening(bytes) {
+        (b'$', _) => match dollar_opening(text) {
             Some(opening) => closing(Kind::OtherText, dollar_end(bytes, opening), bytes),
             None => (Kind::Symbol, 1, true),
         },
@@ -121,7 +138,7 @@ fn spaces_or_word(text: &str) -> (Kind, usize, bool) {
     }
 }
 
-/// White space. DuckDB takes Unicode's for spaces, the invisible ones too.
+/// White space, Unicode's and its invisible ones too.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
@@ -193,10 +210,10 @@ fn comment_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The `$tag$` that a text opens with; `None` when it opens with none, as in `$1`.
-fn dollar_opening(bytes: &[u8]) -> Option<&[u8]> {
-    let end = find(bytes, 1, |byte| !byte.is_ascii_alphanumeric() && byte != b'_' && byte < 0x80);
-    let is_parameter = bytes.get(1).is_some_and(u8::is_ascii_digit);
-    (!is_parameter && bytes.get(end) == Some(&b'$')).then(|| &bytes[..=end])
+fn dollar_opening(text: &str) -> Option<&[u8]> {
+    let end = 1 + text[1..].find(|c| !is_in_word(c))?;
+    let is_parameter = text[1..].starts_with(|c: char| c.is_ascii_digit());
+    (!is_parameter && text[end..].starts_with('$')).then(|| &text.as_bytes()[..=end])
 }
 
 fn dollar_end(bytes: &[u8], opening: &[u8]) -> Option<usize> {

@@ -208,6 +208,7 @@ fn no_statement_hides_in_quotes_or_comments() {
             "SELECT '\\';COPY (SELECT 1) TO '{lake}/x.csv' --'",
             "SELECT $a$'$a$;COPY (SELECT 1) TO '{lake}/x.csv' --'",
             "SELECT /* /* */ ' */ 1;COPY (SELECT 1) TO '{lake}/x.csv' --'",
+            "SELECT $$$$\u{a0}$$--\n;COPY (SELECT 1) TO '{lake}/x.csv' --$$",
             "SELECT 1;\u{a0}COPY\u{a0}(SELECT 1)\u{2003}TO\u{feff}'{lake}/x.csv'",
         ],
     ) {
