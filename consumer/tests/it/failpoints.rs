@@ -60,7 +60,8 @@ async fn dies_at(failpoint: &str, last: u32, settings: &str, prepare: &str) {
     }
     assert!(run_once(&lake, settings, "").success());
     assert_whole(&lake).await;
-    let landed = fs::read_dir(lake.path("raw/events")).unwrap().count();
+    let landed: Vec<_> = lake.lake.list(&Prefix::Raw(&events()), None).try_collect().await.unwrap();
+    let landed = landed.len();
     assert_eq!(landed == 0, settings == ARCHIVE, "{landed} objects are left where they landed");
 }
 
