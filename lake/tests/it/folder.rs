@@ -263,10 +263,10 @@ async fn a_location_never_leads_out_of_the_folder() {
 async fn a_file_that_changes_while_it_is_read_is_an_error_and_no_mixture() {
     let (store, root) = store();
     let path = to_path("a");
-    store.put(&path, vec![b'a'; 1 << 20].into()).await.unwrap();
+    store.put(&path, vec![b'a'; 4 << 20].into()).await.unwrap();
     let mut body = store.get(&path).await.unwrap().into_stream();
-    assert!(body.try_next().await.unwrap().unwrap().len() < 1 << 20, "in pieces");
-    fs::write(root.path().join("a"), vec![b'b'; (1 << 20) - 1]).unwrap();
+    assert!(body.try_next().await.unwrap().unwrap().len() < 4 << 20, "in pieces");
+    fs::write(root.path().join("a"), vec![b'b'; (4 << 20) - 1]).unwrap();
     let error = body.try_collect::<Vec<_>>().await.unwrap_err();
     assert!(FolderFailure::of(&error).unwrap().to_string().contains("changed meanwhile"), "{error}");
 }
