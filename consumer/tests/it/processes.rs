@@ -52,25 +52,26 @@ async fn killed_again_and_again_the_consumer_commits_every_record_once() {
     let mut seed: u64 = std::env::var("CHAOS_SEED").map_or(7, |text| text.parse().unwrap());
     let lake = FolderLake::new().await;
     let objects = 30 * kills as i64;
-    for id in 0..objects {
+    let land = |id: i64| {
         let bad = if id % 5 == 0 { ", {\"id\": \"x\"}" } else { "" };
         lake.land(&format!("{id}.json"), format!("[{{\"id\": {id}}}{bad}]"));
         if id % 7 == 0 {
             lake.land(&format!("{id}-cut.json"), "[{\"id\": ");
         }
-    }
+    };
     let streams = streams("[batch]\nobjects = 3\n");
     let url = format!("file://{}", lake.folder.path().display());
     let environment = [("LAKE_URL", url.clone())];
     let done = Arc::new(AtomicBool::new(false));
     let mut polls = None;
-    for _ in 0..kills {
+    for kill in 0..kills as i64 {
+        (30 * kill..30 * (kill + 1)).for_each(land);
         if polls.is_none() && lake.ledger().commit(BatchId::FIRST).await.unwrap().is_some() {
             let (url, done) = (url.clone(), Arc::clone(&done));
             polls = Some(std::thread::spawn(move || poll_reader(&url, &done)));
         }
         let mut child = consumer(streams.path(), &environment).spawn().unwrap();
-        tokio::time::sleep(Duration::from_millis(next(&mut seed) % 150)).await;
+        tokio::time::sleep(Duration::from_millis(next(&mut seed) % 300)).await;
         child.kill().unwrap();
         child.wait().unwrap();
     }
