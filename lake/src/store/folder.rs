@@ -118,7 +118,7 @@ impl super::Versions for FolderStore {
 
     async fn copy_version(&self, location: &Path, etag: &str, to: &Path) -> Result<()> {
         let (from, to, etag) = (self.file(location)?, self.file(to)?, etag.to_owned());
-        blocking(move || write::copy_version(&from, &etag, &to)).await
+        blocking(move || write::copy(&from, Some(&etag), &to, true)).await
     }
 }
 
@@ -174,7 +174,7 @@ impl ObjectStore for FolderStore {
     /// Copies the bytes: a second name of the same file would change together with the first.
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let (from, to) = (self.file(from)?, self.file(to)?);
-        blocking(move || write::copy(&from, &to, options.mode == CopyMode::Overwrite)).await
+        blocking(move || write::copy(&from, None, &to, options.mode == CopyMode::Overwrite)).await
     }
 }
 

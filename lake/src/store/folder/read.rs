@@ -26,11 +26,7 @@ use super::{
 const PIECE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Result<GetResult> {
-    // Before it is opened: to open a named pipe is to wait for its writer.
-    let found = std::fs::metadata(file).map_err(failed("look at", file))?;
-    if !found.is_file() {
-        return Err(Error::NotFound { path: shown(file), source: "it is no regular file".into() });
-    }
+    look_at(file)?;
     let opened = File::open(file).map_err(failed("open", file))?;
     let meta = meta(location, &opened.metadata().map_err(failed("look at", file))?);
     options.check_preconditions(&meta)?;
@@ -52,6 +48,24 @@ pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Re
         stream::iter(first.map(Ok)).chain(pieces.into_stream()).boxed()
     };
     Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
+}
+
+/// What the system knows of a regular file. Before it is opened: to open a named pipe is to wait for its writer.
+fn look_at(file: &Path) -> Result<Metadata> {
+    let found = std::fs::metadata(file).map_err(failed("look at", file))?;
+    if found.is_file() {
+        return Ok(found);
+    }
+    Err(Error::NotFound { path: shown(file), source: "it is no regular file".into() })
+}
+
+/// Refuses a file that is another version than the one that `etag` names.
+pub(super) fn check_version(file: &Path, found: &Metadata, etag: &str) -> Result<()> {
+    if version(found) == etag {
+        return Ok(());
+    }
+    let source = format!("its version is {}, not {etag}", version(found)).into();
+    Err(Error::Precondition { path: shown(file), source })
 }
 
 /// What the system knows of a file, as a listing shows it.
@@ -109,14 +123,8 @@ struct Pieces {
 
 /// Reads one version of a file whole; without `wanted` only looks whether it is there.
 pub(super) fn whole(file: &Path, etag: &str, wanted: bool) -> Result<Option<Bytes>> {
-    let found = std::fs::metadata(file).map_err(failed("look at", file))?;
-    if !found.is_file() {
-        return Err(Error::NotFound { path: shown(file), source: "it is no regular file".into() });
-    }
-    if version(&found) != etag {
-        let source = format!("its version is {}, not {etag}", version(&found)).into();
-        return Err(Error::Precondition { path: shown(file), source });
-    }
+    let found = look_at(file)?;
+    check_version(file, &found, etag)?;
     if !wanted {
         return Ok(None);
     }

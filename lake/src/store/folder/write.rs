@@ -19,7 +19,7 @@ use super::{
     blocking,
     error::{FolderFailure, failed},
     name::{STAGING, shown},
-    read::version,
+    read::{check_version, version},
 };
 
 pub(super) fn put(file: &Path, payload: &PutPayload, replace: bool) -> Result<PutResult> {
@@ -29,10 +29,15 @@ pub(super) fn put(file: &Path, payload: &PutPayload, replace: bool) -> Result<Pu
     publish(path, &written, file, replace)
 }
 
-pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<()> {
+/// Copies a file; with `etag`, that version alone.
+pub(super) fn copy(from: &Path, etag: Option<&str>, to: &Path, replace: bool) -> Result<()> {
     let mut source = File::open(from).map_err(failed("open", from))?;
     let mut staged = stage(to)?;
     io::copy(&mut source, &mut staged).map_err(failed("write", to))?;
+    if let Some(etag) = etag {
+        // After it was read: it may be written in place.
+        check_version(from, &source.metadata().map_err(failed("look at", from))?, etag)?;
+    }
     let (written, path) = staged.into_parts();
     publish(path, &written, to, replace).map(drop)
 }
@@ -56,25 +61,6 @@ pub(super) fn delete_version(file: &Path, etag: &str) -> Result<()> {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(failed("put back", file)(error.error)),
         _ => Err(changed),
     }
-}
-
-/// Copies the file if it is the version that `etag` names, over whatever stands at `to`.
-pub(super) fn copy_version(from: &Path, etag: &str, to: &Path) -> Result<()> {
-    let mut source = File::open(from).map_err(failed("open", from))?;
-    let mut staged = stage(to)?;
-    io::copy(&mut source, &mut staged).map_err(failed("write", to))?;
-    // After it was read: it may be written in place.
-    check_version(from, &source.metadata().map_err(failed("look at", from))?, etag)?;
-    let (written, path) = staged.into_parts();
-    publish(path, &written, to, true).map(drop)
-}
-
-fn check_version(file: &Path, found: &std::fs::Metadata, etag: &str) -> Result<()> {
-    if version(found) == etag {
-        return Ok(());
-    }
-    let source = format!("its version is {}, not {etag}", version(found)).into();
-    Err(Error::Precondition { path: shown(file), source })
 }
 
 /// A new file beside the one that it is to become, since a rename can't leave a file system. Creates missing folders.
