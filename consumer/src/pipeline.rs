@@ -364,7 +364,9 @@ impl Pipeline {
         self.next = plan.batch.next();
         self.uncommitted = None;
         self.attempt = None;
-        self.remove(done_with(commit)).await;
+        if self.definition.after_commit != AfterCommit::Keep {
+            self.remove(done_with(commit)).await;
+        }
         self.write_snapshot(plan.batch).await
     }
 

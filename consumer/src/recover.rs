@@ -61,7 +61,7 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     if let Some(plan) = &uncommitted {
         schema_id = Some(plan.schema_id.clone());
     }
-    if let Some(last) = last {
+    if let Some(last) = last.filter(|_| ledger.lake().versions_show_their_store(ZoneName::Raw)) {
         refuse_other_versions(ledger, last).await?;
     }
     let schema = match schema_id {

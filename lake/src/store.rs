@@ -137,6 +137,11 @@ impl Lake {
         self.store(key).get_opts(&self.path(key), options).await
     }
 
+    /// Whether a version can be told by its look from those of other stores: a file's can, an S3 object's is any text.
+    pub fn versions_show_their_store(&self, zone: ZoneName) -> bool {
+        self.zone(zone).folder.is_some()
+    }
+
     /// Whether the store of `zone` may name a version like this; if not, it was another kind of store that did.
     pub fn names_version(&self, zone: ZoneName, etag: &str) -> bool {
         self.zone(zone).folder.as_ref().is_none_or(|folder| folder.names_version(etag))
