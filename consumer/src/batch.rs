@@ -123,14 +123,7 @@ impl Batch<'_> {
         let objects = task.objects.clone();
         let at = Arc::new(AtomicUsize::new(0));
         let progress = Arc::clone(&at);
-        let work = move || {
-            let mut execution = Execution::new(context);
-            for (index, (object, fetched)) in objects.iter().zip(fetched.iter()).enumerate() {
-                progress.store(index, Ordering::Relaxed);
-                execution.object(object, fetched)?;
-            }
-            execution.finish()
-        };
+        let work = move || task::execute(&context, &objects, &fetched, |at| progress.store(at, Ordering::Relaxed));
         self.watched(first_input, task, &at, work).await
     }
 

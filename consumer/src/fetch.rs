@@ -4,7 +4,7 @@
 
 use lake::{
     ledger::{PlannedObject, PlannedTask},
-    store::{Fetched as Found, Lake, Wanted},
+    store::{FoundVersion, Lake, Wanted},
     stream::ReadSettings,
 };
 
@@ -38,15 +38,15 @@ pub async fn fetch_task(
 fn fetched(
     object: &PlannedObject,
     unread: Option<Fetched>,
-    found: Result<Found, object_store::Error>,
+    found: Result<FoundVersion, object_store::Error>,
 ) -> Result<Fetched, Error> {
     let key = || object.key.to_string();
     match found.map_err(|source| Error::Fetch { key: key(), source })? {
-        Found::Missing => Ok(Fetched::Missing),
-        Found::Changed => Ok(Fetched::Changed),
-        Found::There => unread.ok_or_else(|| Error::Bug(format!("{} was looked at and not read", key()))),
-        Found::Whole(bytes) if bytes.len() as u64 == object.size => Ok(Fetched::Bytes(bytes)),
-        Found::Whole(bytes) => {
+        FoundVersion::Missing => Ok(Fetched::Missing),
+        FoundVersion::Changed => Ok(Fetched::Changed),
+        FoundVersion::There => unread.ok_or_else(|| Error::Bug(format!("{} was looked at and not read", key()))),
+        FoundVersion::Whole(bytes) if bytes.len() as u64 == object.size => Ok(Fetched::Bytes(bytes)),
+        FoundVersion::Whole(bytes) => {
             Err(Error::ShortBody { key: key(), received: bytes.len() as u64, expected: object.size })
         }
     }

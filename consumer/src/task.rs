@@ -12,7 +12,7 @@ use lake::{
     columns::Column,
     dead_letter::{ErrorCode, Fault, Reason},
     ids::{ContentId, Fingerprint},
-    ledger::{Outcome, PlannedObject, PlannedTask},
+    ledger::{Outcome, PlannedObject},
     stream::ReadSettings,
 };
 
@@ -107,13 +107,19 @@ pub fn fingerprint(fetched: &[Fetched]) -> Fingerprint {
     Fingerprint::of(text.as_bytes())
 }
 
-/// Executes a task on what was fetched for it, one entry per planned object.
+/// Executes a task on what was fetched for it, one entry per planned object; tells `at` each object's place before it.
 ///
 /// # Errors
 /// [`Error::Bug`] only: whatever is wrong with a record or an object becomes a dead letter.
-pub fn execute(context: &Arc<TaskContext>, task: &PlannedTask, fetched: &[Fetched]) -> Result<TaskOutput, Error> {
+pub fn execute(
+    context: &Arc<TaskContext>,
+    objects: &[PlannedObject],
+    fetched: &[Fetched],
+    mut at: impl FnMut(usize),
+) -> Result<TaskOutput, Error> {
     let mut execution = Execution::new(Arc::clone(context));
-    for (object, fetched) in task.objects.iter().zip(fetched) {
+    for (index, (object, fetched)) in objects.iter().zip(fetched).enumerate() {
+        at(index);
         execution.object(object, fetched)?;
     }
     execution.finish()

@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 pub use create::Created;
-pub use fetch::{Found as Fetched, Wanted};
+pub use fetch::{FoundVersion, Wanted};
 use folder::{FolderStore, Found};
 pub use versions::Removed;
 use versions::{Unconditional, Versions};

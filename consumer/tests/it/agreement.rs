@@ -16,7 +16,7 @@ use lake::{
     clock::Timestamp,
     ids::BatchId,
     keys::Key,
-    ledger::{PlannedObject, PlannedTask, SchemaRecord},
+    ledger::{PlannedObject, SchemaRecord},
     stream::{Format, ReadSettings},
 };
 use serde_json::{Map, Value, json};
@@ -242,7 +242,7 @@ fn execute(context: &Arc<TaskContext>, bytes: &[u8]) -> TaskOutput {
         size: bytes.len() as u64,
         earlier: Vec::new(),
     };
-    task::execute(context, &PlannedTask { objects: vec![object] }, &[Fetched::Bytes(bytes.to_vec().into())]).unwrap()
+    task::execute(context, &[object], &[Fetched::Bytes(bytes.to_vec().into())], |_| {}).unwrap()
 }
 
 type Records = Vec<Map<String, Value>>;

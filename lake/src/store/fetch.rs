@@ -25,7 +25,7 @@ pub struct Wanted {
 
 /// What was found of one wanted version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FoundVersion {
     /// All that it holds.
     Whole(Bytes),
     /// It is there; its bytes were not wanted.
@@ -44,7 +44,7 @@ impl Lake {
     ///
     /// # Errors
     /// For each version the store's own error, where it failed.
-    pub async fn fetch(&self, wanted: Vec<Wanted>) -> Vec<Result<Found, StoreError>> {
+    pub async fn fetch(&self, wanted: Vec<Wanted>) -> Vec<Result<FoundVersion, StoreError>> {
         let zone = self.zone(ZoneName::Raw);
         if let Some(folder) = &zone.folder {
             let folder = folder.clone();
@@ -63,7 +63,7 @@ impl Lake {
     }
 }
 
-async fn fetch_one(store: &dyn ObjectStore, path: Path, wanted: &Wanted) -> Result<Found, StoreError> {
+async fn fetch_one(store: &dyn ObjectStore, path: Path, wanted: &Wanted) -> Result<FoundVersion, StoreError> {
     let options = GetOptions { head: !wanted.whole, ..GetOptions::new().with_if_match(Some(&wanted.etag)) };
     let read = async {
         let got = store.get_opts(&path, options).await?;
@@ -76,12 +76,12 @@ async fn fetch_one(store: &dyn ObjectStore, path: Path, wanted: &Wanted) -> Resu
     found(read.await)
 }
 
-fn found(read: Result<Option<Bytes>, StoreError>) -> Result<Found, StoreError> {
+fn found(read: Result<Option<Bytes>, StoreError>) -> Result<FoundVersion, StoreError> {
     match read {
-        Ok(Some(bytes)) => Ok(Found::Whole(bytes)),
-        Ok(None) => Ok(Found::There),
-        Err(StoreError::NotFound { .. }) => Ok(Found::Missing),
-        Err(StoreError::Precondition { .. }) => Ok(Found::Changed),
+        Ok(Some(bytes)) => Ok(FoundVersion::Whole(bytes)),
+        Ok(None) => Ok(FoundVersion::There),
+        Err(StoreError::NotFound { .. }) => Ok(FoundVersion::Missing),
+        Err(StoreError::Precondition { .. }) => Ok(FoundVersion::Changed),
         Err(error) => Err(error),
     }
 }
