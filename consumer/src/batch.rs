@@ -13,22 +13,23 @@ use lake::{
     clock::Clock,
     dead_letter::Reason,
     ids::{Fingerprint, Ordinal},
-    keys::{Key, ZoneName},
+    keys::Key,
     ledger::{Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedTask, SchemaRecord, Totals},
-    store::Lake,
 };
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     attempts::Attempt,
     compiled::Compiled,
+    decode::{Progress, csv::CellTypes},
     enforce::Enforcer,
     error::Error,
     failpoint,
     fetch::fetch_task,
     rows::BatchOrigin,
     store_output::{data_file, store_copy, store_file},
-    task::{self, Execution, Fetched, ObjectResult, TaskContext, TaskOutput},
+    task::{self, Emit, Execution, Fetched, ObjectResult, OutputKind, OutputPart, TaskContext, TaskOutput},
 };
 
 /// Executes a plan under the schema and settings it was made with, and tells the commit that publishes it.
@@ -69,7 +70,8 @@ fn context(plan: &Plan, record: SchemaRecord) -> Result<TaskContext, Error> {
     // Another version of the program judges each record itself.
     let compiled = (!failpoint::is_other_version()).then(|| Compiled::compile(&record.json_schema, &record.columns));
     let compiled = compiled.flatten();
-    Ok(TaskContext { origin, columns: record.columns, enforcer, compiled, read: plan.read.clone() })
+    let cells = CellTypes::of(&record.json_schema, &record.columns);
+    Ok(TaskContext { origin, columns: record.columns, enforcer, compiled, cells, read: plan.read.clone() })
 }
 
 struct TaskResult {
@@ -93,15 +95,14 @@ impl Batch<'_> {
         let is_poisoned = |at| self.attempt.is_poisoned(first_input + at);
         let fetched = Arc::new(fetch_task(lake, task, &self.plan.read, is_poisoned).await?);
         failpoint::reach("fetch:done", &"");
-        let output = match self.attempt.is_careful() {
-            true => self.read_carefully(first_input, task, &fetched).await?,
-            false => self.read(first_input, task, &fetched).await?,
+        let (emit, parts) = parts();
+        let output = async {
+            match self.attempt.is_careful() {
+                true => self.read_carefully(first_input, task, &fetched, emit).await,
+                false => self.read(first_input, task, &fetched, emit).await,
+            }
         };
-        failpoint::reach("decode:done", &"");
-        let name = data_file(self.plan, number, task::fingerprint(&fetched));
-        let bronze = store_optional(lake, Key::Bronze(name.clone()), output.bronze);
-        let dead_letters = store_optional(lake, Key::DeadLetters(name), output.dead_letters);
-        let (bronze, dead_letters) = tokio::try_join!(bronze, dead_letters)?;
+        let (output, files) = tokio::try_join!(output, self.store(number, &fetched, parts))?;
         let inputs = self.inputs(first_input, task, &fetched, output.objects).await?;
         let totals = Totals {
             records_read: inputs.iter().map(|input| input.records_read).sum(),
@@ -109,7 +110,28 @@ impl Batch<'_> {
             dead_letters: inputs.iter().map(|input| input.dead_letters).sum(),
             dead_letters_by_reason: output.by_reason,
         };
-        Ok(TaskResult { inputs, files: bronze.into_iter().chain(dead_letters).collect(), totals })
+        Ok(TaskResult { inputs, files, totals })
+    }
+
+    /// Stores a task's files as they come; the rows' before the dead letters'.
+    async fn store(
+        &self,
+        number: Ordinal,
+        fetched: &[Fetched],
+        mut parts: mpsc::Receiver<OutputPart>,
+    ) -> Result<Vec<OutputFile>, Error> {
+        let mut files = Vec::new();
+        while let Some(OutputPart { kind, part, file }) = parts.recv().await {
+            let name = data_file(self.plan, number, task::fingerprint(fetched, part));
+            let (key, stored) = match kind {
+                OutputKind::Bronze => (Key::Bronze(name), "write:bronze"),
+                OutputKind::DeadLetters => (Key::DeadLetters(name), "write:dead_letters"),
+            };
+            files.push(store_file(self.ledger.lake(), key, file).await?);
+            failpoint::reach(stored, &"");
+        }
+        files.sort_by_key(|file| file.key.zone());
+        Ok(files)
     }
 
     /// Reads all objects of a task in one go.
@@ -118,13 +140,15 @@ impl Batch<'_> {
         first_input: usize,
         task: &PlannedTask,
         fetched: &Arc<Vec<Fetched>>,
+        emit: Emit,
     ) -> Result<TaskOutput, Error> {
         let (context, fetched) = (Arc::clone(&self.context), Arc::clone(fetched));
         let objects = task.objects.clone();
-        let at = Arc::new(AtomicUsize::new(0));
-        let progress = Arc::clone(&at);
-        let work = move || task::execute(&context, &objects, &fetched, |at| progress.store(at, Ordering::Relaxed));
-        self.watched(first_input, task, &at, work).await
+        let (at, progress) = (Arc::new(AtomicUsize::new(0)), Progress::default());
+        let (begun, ticks) = (Arc::clone(&at), progress.clone());
+        let begin = move |index| begun.store(index, Ordering::Relaxed);
+        let work = move || task::execute(&context, &objects, &fetched, begin, &ticks, emit);
+        self.watched(first_input, task, &at, &progress, work).await
     }
 
     /// Reads the objects of a task one at a time, each noted in the ledger before.
@@ -133,24 +157,27 @@ impl Batch<'_> {
         first_input: usize,
         task: &PlannedTask,
         fetched: &Arc<Vec<Fetched>>,
+        emit: Emit,
     ) -> Result<TaskOutput, Error> {
-        let mut execution = Execution::new(Arc::clone(&self.context));
+        let progress = Progress::default();
+        let mut execution = Execution::new(Arc::clone(&self.context), &progress, emit);
         for (index, object) in task.objects.iter().enumerate() {
             self.attempt.take_in_hand(self.ledger, first_input + index, Some(&object.key)).await?;
             let (object, fetched) = (object.clone(), Arc::clone(fetched));
             let work = move || execution.object(&object, &fetched[index]).map(|()| execution);
-            execution = self.watched(first_input, task, &AtomicUsize::new(index), work).await?;
+            execution = self.watched(first_input, task, &AtomicUsize::new(index), &progress, work).await?;
         }
         let last = AtomicUsize::new(task.objects.len().saturating_sub(1));
-        self.watched(first_input, task, &last, move || execution.finish()).await
+        self.watched(first_input, task, &last, &progress, move || execution.finish()).await
     }
 
-    /// Works on a thread of its own for as long as the object `at` keeps changing.
+    /// Works on a thread of its own for as long as it makes progress.
     async fn watched<T: Send + 'static>(
         &self,
         first_input: usize,
         task: &PlannedTask,
         at: &AtomicUsize,
+        progress: &Progress,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let work = tokio::task::spawn_blocking(work);
@@ -160,8 +187,8 @@ impl Batch<'_> {
             if let Ok(ended) = tokio::time::timeout(self.attempt.object_time, &mut work).await {
                 return ended.map_err(|error| Error::Bug(format!("a task ended without a result: {error}")))?;
             }
-            let now = at.load(Ordering::Relaxed);
-            if before.replace(now) == Some(now)
+            let (now, ticks) = (at.load(Ordering::Relaxed), progress.ticks());
+            if before.replace(ticks) == Some(ticks)
                 && let Some(object) = task.objects.get(now)
             {
                 self.attempt.note_hang(self.ledger, self.clock, first_input + now, &object.key).await?;
@@ -205,22 +232,13 @@ impl Batch<'_> {
     }
 }
 
-async fn store_optional(
-    lake: &Lake,
-    key: Key,
-    file: Option<crate::parquet_file::WrittenFile>,
-) -> Result<Option<OutputFile>, Error> {
-    match file {
-        Some(file) => {
-            let stored = store_file(lake, key, file).await?;
-            failpoint::reach(
-                if stored.key.zone() == ZoneName::Bronze { "write:bronze" } else { "write:dead_letters" },
-                &"",
-            );
-            Ok(Some(stored))
-        }
-        None => Ok(None),
-    }
+/// How a task's files come from the thread that works on it; one may wait.
+fn parts() -> (Emit, mpsc::Receiver<OutputPart>) {
+    let (sender, parts) = mpsc::channel(1);
+    let emit = move |part| {
+        sender.blocking_send(part).map_err(|_| Error::Bug("a file was made that nobody stores any more".to_owned()))
+    };
+    (Box::new(emit), parts)
 }
 
 fn copy_key(plan: &Plan, input: usize) -> Result<Key, Error> {
@@ -251,7 +269,7 @@ fn assemble(plan: &Plan, results: Vec<TaskResult>, clock: &dyn Clock) -> Commit 
 
 /// The fingerprint of files whose task found all of its objects.
 fn program_fingerprint() -> Fingerprint {
-    task::fingerprint(&[])
+    task::fingerprint(&[], 0)
 }
 
 /// How many dead letters of each reason a commit has, as one line for a log.

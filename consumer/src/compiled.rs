@@ -1,6 +1,6 @@
 //! Compiled enforcer: reads JSON straight into columns where the schema surely accepts it.
 //!
-//! One pass over the bytes decodes, enforces and fills the columns, without a value in between. Whatever it does not
+//! One pass over the text decodes, enforces and fills the columns, without a value in between. Whatever it does not
 //! surely accept it leaves, untouched, to the parser and the judge, who say what is wrong or that nothing is: slower, and never
 //! otherwise. Knows no store and no clock. Invariant: what it accepts, they accept, into equal columns.
 
@@ -8,10 +8,17 @@ mod read;
 mod rules;
 mod scan;
 
-use lake::{columns::Column, stream::ReadSettings};
+use lake::{
+    columns::Column,
+    stream::{CsvSettings, ReadSettings},
+};
 use serde_json::Value;
 
-use crate::rows::{Origin, RowBuilder};
+use crate::{
+    decode::{csv::Cell, parse::Limits},
+    rows::{Origin, RowBuilder},
+};
+pub(crate) use read::CellPlaces;
 use rules::ObjectRule;
 use scan::{Cursor, Doubt};
 
@@ -80,7 +87,8 @@ impl Compiled {
         let mut more = !cursor.take(b']');
         while more {
             let start = cursor.at;
-            if !self.row(&mut cursor, index, settings, records) {
+            let (rows, key, etag) = records.rows();
+            if !self.object(&mut cursor, Origin { key, etag, index }, settings, rows) {
                 cursor.at = start;
                 if cursor.skip_value().is_err() {
                     return Ok(false);
@@ -102,52 +110,55 @@ impl Compiled {
         Ok(cursor.is_at_end())
     }
 
-    /// Reads lines of one record each; blank ones are none. `mark` bytes stood before `text` in the object.
-    ///
-    /// # Errors
-    /// Those of `records`.
-    pub fn lines<'a, R: Records<'a>>(
-        &self,
-        text: &'a str,
-        mark: u64,
-        settings: &ReadSettings,
-        records: &mut R,
-    ) -> Result<(), R::Error> {
-        let mut index = 0;
-        let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            let raw = line.trim_ascii();
-            if !raw.is_empty() {
-                let mut cursor = Cursor::new(raw);
-                let rows = records.rows().0.len();
-                let read = self.row(&mut cursor, index, settings, records);
-                if !read || !cursor.is_at_end() {
-                    records.rows().0.truncate(rows);
-                    let offset = mark + (start + line.len() - line.trim_ascii_start().len()) as u64;
-                    records.left(Left { index, offset, raw: raw.as_bytes() })?;
-                }
-                records.record_done()?;
-                index += 1;
-            }
-            start += line.len();
+    /// Whether a text of one record became a row; if not, no row was touched.
+    pub fn record(&self, text: &str, origin: Origin<'_>, settings: &ReadSettings, rows: &mut RowBuilder) -> bool {
+        let mut cursor = Cursor::new(text);
+        let before = rows.len();
+        let read = self.object(&mut cursor, origin, settings, rows);
+        if read && !cursor.is_at_end() {
+            rows.truncate(before);
+            return false;
         }
-        Ok(())
+        read
     }
 
-    /// Whether the record at the cursor became a row; if not, no row was touched.
-    fn row<'a>(
+    /// Finds for the names in a CSV object's first row what their cells stand for.
+    pub(crate) fn places(&self, names: &[String]) -> CellPlaces {
+        CellPlaces::of(&self.record, names)
+    }
+
+    /// Whether a CSV row became a row; if not, no row was touched. There are as many cells as places.
+    pub(crate) fn cells(
         &self,
-        cursor: &mut Cursor<'a>,
-        index: u64,
+        places: &CellPlaces,
+        cells: &[Cell<'_>],
+        raw_bytes: usize,
+        origin: Origin<'_>,
         settings: &ReadSettings,
-        records: &mut impl Records<'a>,
+        rows: &mut RowBuilder,
     ) -> bool {
-        let start = cursor.at;
-        let (rows, key, etag) = records.rows();
-        let read = rows.append_by(Origin { key, etag, index }, |columns| {
+        let CsvSettings { null, .. } = &settings.csv;
+        let limits = Limits { depth: settings.depth_max, fields: settings.fields_max };
+        let read = rows.append_by(origin, |columns| {
+            read::row(&self.record, places, columns, cells, null, limits).map(|()| raw_bytes)
+        });
+        read.is_ok()
+    }
+
+    /// Whether the object at the cursor became a row; if not, no row was touched.
+    fn object(
+        &self,
+        cursor: &mut Cursor<'_>,
+        origin: Origin<'_>,
+        settings: &ReadSettings,
+        rows: &mut RowBuilder,
+    ) -> bool {
+        let (start, fields) = (cursor.at, cursor.fields);
+        let read = rows.append_by(origin, |columns| {
             read::object(&self.record, columns, cursor, settings.depth_max)?;
             let length = cursor.at - start;
-            if length as u64 <= settings.record_bytes_max { Ok(length) } else { Err(Doubt) }
+            let fits = length as u64 <= settings.record_bytes_max && cursor.fields - fields <= settings.fields_max;
+            if fits { Ok(length) } else { Err(Doubt) }
         });
         read.is_ok()
     }

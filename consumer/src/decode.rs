@@ -3,56 +3,27 @@
 //! Knows formats and nothing of schemas, stores or clocks. Invariant: every byte of a readable object that is not
 //! white space or punctuation between records belongs to exactly one record.
 
+mod compression;
+mod content;
+pub mod csv;
+mod framed;
+mod input;
 mod json_array;
-mod ndjson;
+pub(crate) mod ndjson;
 pub mod parse;
+mod source;
 
 use lake::{
     dead_letter::{ErrorCode, Fault, Reason},
-    stream::{Format, ReadSettings},
+    stream::ReadSettings,
 };
 use serde_json::Value;
 
-/// One record as it lies in its object.
-#[derive(Debug)]
-pub struct DecodedRecord<'a> {
-    /// Its place among the object's records, from 0.
-    pub index: u64,
-    /// Where its first byte lies in the object.
-    pub offset: u64,
-    /// Its bytes, as they came.
-    pub raw: &'a [u8],
-    /// Its value, or why it can't be read.
-    pub value: Result<Value, Fault>,
-}
-
-/// Reads an object record by record, handing each to `each` in order.
-///
-/// # Errors
-/// The fault of the object as a whole, when it can't be read; then `each` was never called.
-pub fn decode<'a>(
-    bytes: &'a [u8],
-    settings: &ReadSettings,
-    each: &mut dyn FnMut(DecodedRecord<'a>),
-) -> Result<(), Fault> {
-    if bytes.len() as u64 > settings.object_bytes_max {
-        return Err(too_large_object(bytes.len() as u64, settings.object_bytes_max));
-    }
-    if bytes.is_empty() {
-        return Err(Fault::new(Reason::CorruptedBatch, ErrorCode::Empty, "the object holds no byte"));
-    }
-    let (mark, text) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-        Some(text) => (3, text),
-        None => (0, bytes),
-    };
-    match settings.format {
-        Format::JsonArray => json_array::decode(text, mark, settings, each),
-        Format::Ndjson => {
-            ndjson::decode(text, mark, settings, each);
-            Ok(())
-        }
-    }
-}
+pub(crate) use content::{Opened, Text, open, skip_mark};
+pub(crate) use framed::{Framed, too_long};
+pub(crate) use input::Input;
+pub(crate) use json_array::elements;
+pub use source::{Progress, Source, Streamed};
 
 /// The fault of an object that is larger than its stream allows; known from its size alone.
 pub fn too_large_object(size: u64, limit: u64) -> Fault {
@@ -60,19 +31,21 @@ pub fn too_large_object(size: u64, limit: u64) -> Fault {
     Fault::new(Reason::Oversized, ErrorCode::TooLarge, message)
 }
 
-/// Reads the text of one record.
-pub(crate) fn record<'a>(index: u64, offset: u64, raw: &'a [u8], settings: &ReadSettings) -> DecodedRecord<'a> {
-    let value = if raw.len() as u64 > settings.record_bytes_max {
-        let message =
-            format!("the record has {} bytes; limits.record_bytes allows {}", raw.len(), settings.record_bytes_max);
-        Err(Fault::new(Reason::Oversized, ErrorCode::TooLarge, message))
-    } else {
-        match std::str::from_utf8(raw) {
-            Ok(text) => parse::parse(text, settings.depth_max),
-            Err(error) => Err(not_utf8(Reason::CorruptedRecord, "record", error)),
-        }
-    };
-    DecodedRecord { index, offset, raw, value }
+/// The value of one record's bytes.
+///
+/// # Errors
+/// The record's fault: it is too long, no UTF-8, no JSON, or beyond another limit.
+pub(crate) fn value(raw: &[u8], settings: &ReadSettings) -> Result<Value, Fault> {
+    if raw.len() as u64 > settings.record_bytes_max {
+        return Err(too_long(raw.len() as u64, settings));
+    }
+    let text = std::str::from_utf8(raw).map_err(|error| not_utf8(Reason::CorruptedRecord, "record", error))?;
+    parse::parse(text, parse::Limits { depth: settings.depth_max, fields: settings.fields_max })
+}
+
+/// The fault of an object of no byte.
+pub(crate) fn empty_object() -> Fault {
+    Fault::new(Reason::CorruptedBatch, ErrorCode::Empty, "the object holds no byte")
 }
 
 fn not_utf8(reason: Reason, what: &str, error: std::str::Utf8Error) -> Fault {

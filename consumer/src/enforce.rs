@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The version of what is accepted, refused, and said about it: raise it whenever any record could come out otherwise.
 ///
 /// A part of every output file's fingerprint, so that files of two versions never pass for one another.
-pub const ENFORCEMENT_VERSION: u32 = 2;
+pub const ENFORCEMENT_VERSION: u32 = 3;
 
 /// A compiled JSON Schema.
 #[derive(Debug)]

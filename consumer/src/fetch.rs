@@ -1,17 +1,36 @@
-//! Fetches the planned versions of a task's objects, each whole or not at all.
+//! Fetches the planned versions of a task's objects: short ones into memory, long ones piece by piece as they are read.
 //!
-//! Invariant: bytes are handed on only if they are all of the planned version; a short body is never an end of file.
+//! Invariant: an object ends without an error only after all bytes of the planned version; a short body is never an end of
+//! file.
 
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
+
+use bytes::{Buf, Bytes};
+use futures::TryStreamExt;
 use lake::{
     ledger::{PlannedObject, PlannedTask},
     store::{FoundVersion, Lake, Wanted},
-    stream::ReadSettings,
+    stream::{Format, ReadSettings},
+};
+use tokio::{runtime::Handle, sync::mpsc};
+
+use crate::{
+    decode::{Source, Streamed},
+    error::Error,
+    task::Fetched,
 };
 
-use crate::{error::Error, task::Fetched};
+/// Longer objects are not held in memory, where their format can be read piece by piece.
+const HELD_BYTES_MAX: u64 = 16 << 20;
 
-/// Fetches all objects of a task, in the plan's order; of those that `is_poisoned` names by place, only looks whether they
-/// are there.
+/// How many pieces of a long object may wait for their reader.
+const PIECES_AHEAD: usize = 4;
+
+/// Fetches all objects of a task, in the plan's order; of long ones, and of those that `is_poisoned` names by place, only
+/// looks whether they are there.
 ///
 /// # Errors
 /// The first object that the store fails to give; the task can be tried again.
@@ -23,7 +42,12 @@ pub async fn fetch_task(
 ) -> Result<Vec<Fetched>, Error> {
     let unread = |(at, object): (usize, &PlannedObject)| match is_poisoned(at) {
         true => Some(Fetched::Poison),
-        false => (object.size > read.object_bytes_max).then_some(Fetched::TooLarge),
+        false if object.size > read.object_bytes_max => Some(Fetched::TooLarge),
+        false if object.size > HELD_BYTES_MAX && read.format != Format::JsonArray => {
+            let (lake, object, runtime) = (lake.clone(), object.clone(), Handle::current());
+            Some(Fetched::Object(Source::Streamed(Arc::new(StoredObject { lake, object, runtime }))))
+        }
+        false => None,
     };
     let unread: Vec<Option<Fetched>> = task.objects.iter().enumerate().map(unread).collect();
     let wanted = task.objects.iter().zip(&unread).map(|(object, unread)| {
@@ -45,9 +69,69 @@ fn fetched(
         FoundVersion::Missing => Ok(Fetched::Missing),
         FoundVersion::Changed => Ok(Fetched::Changed),
         FoundVersion::There => unread.ok_or_else(|| Error::Bug(format!("{} was looked at and not read", key()))),
-        FoundVersion::Whole(bytes) if bytes.len() as u64 == object.size => Ok(Fetched::Bytes(bytes)),
+        FoundVersion::Whole(bytes) if bytes.len() as u64 == object.size => Ok(Fetched::Object(bytes.into())),
         FoundVersion::Whole(bytes) => {
             Err(Error::ShortBody { key: key(), received: bytes.len() as u64, expected: object.size })
         }
+    }
+}
+
+/// A planned object that is read from its store each time anew.
+#[derive(Debug)]
+struct StoredObject {
+    lake: Lake,
+    object: PlannedObject,
+    runtime: Handle,
+}
+
+impl Streamed for StoredObject {
+    fn open(&self) -> Box<dyn Read + Send> {
+        let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+        let (lake, object) = (self.lake.clone(), self.object.clone());
+        self.runtime.spawn(async move {
+            if let Err(error) = send(&lake, &object, &sender).await {
+                // Nobody minds where the reader is gone.
+                let _gone = sender.send(Err(error)).await;
+            }
+        });
+        Box::new(Pieces { pieces, piece: Bytes::new() })
+    }
+}
+
+/// Sends all of the planned version, as long as somebody reads.
+async fn send(lake: &Lake, object: &PlannedObject, to: &mpsc::Sender<Result<Bytes, Error>>) -> Result<(), Error> {
+    let failed = |source| Error::Fetch { key: object.key.to_string(), source };
+    let mut body = lake.open_version(&object.key, &object.etag).await.map_err(failed)?.into_stream();
+    let mut received = 0;
+    while let Some(piece) = body.try_next().await.map_err(failed)? {
+        received += piece.len() as u64;
+        if to.send(Ok(piece)).await.is_err() {
+            return Ok(());
+        }
+    }
+    if received == object.size {
+        return Ok(());
+    }
+    Err(Error::ShortBody { key: object.key.to_string(), received, expected: object.size })
+}
+
+/// What a store sends, read where it may block.
+struct Pieces {
+    pieces: mpsc::Receiver<Result<Bytes, Error>>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
     }
 }

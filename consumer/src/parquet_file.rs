@@ -74,6 +74,11 @@ impl FileWriter {
         }
     }
 
+    /// About how long the file would be if it ended here, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.writer.as_ref().map_or(0, |writer| writer.bytes_written() + writer.in_progress_size())
+    }
+
     /// The finished file; `None` when no row was written.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
-//! Stores what a task gave: its two files, and the objects that it could not read, byte for byte.
+//! Stores what a task gave: its files, and the objects that it could not read, byte for byte.
 //!
 //! Invariant: each object is created if absent, so that a second execution of the plan finds its own work or says so.
 
-use bytes::Bytes;
 use futures::TryStreamExt;
 use lake::{
     ids::{Ordinal, sha256_hex},
@@ -12,7 +11,7 @@ use lake::{
 };
 use object_store::{ObjectStoreExt, WriteMultipart};
 
-use crate::{error::Error, parquet_file::WrittenFile, task::Fetched};
+use crate::{decode::Source, error::Error, parquet_file::WrittenFile, task::Fetched};
 
 /// Creates one data file, or adopts the equal one that another executor of the plan left there.
 ///
@@ -46,9 +45,8 @@ pub async fn store_file(lake: &Lake, key: Key, file: WrittenFile) -> Result<Outp
 /// [`Error::Lake`] or [`Error::Fetch`] when a store fails; calling again is safe.
 pub async fn store_copy(lake: &Lake, copy: Key, object: &PlannedObject, fetched: &Fetched) -> Result<Key, Error> {
     match fetched {
-        Fetched::Bytes(bytes) => {
-            let bytes: Bytes = bytes.clone();
-            if let Created::Theirs(_) = lake.create(&copy, bytes).await? {
+        Fetched::Object(Source::Whole(bytes)) => {
+            if let Created::Theirs(_) = lake.create(&copy, bytes.clone()).await? {
                 return Err(Error::Corrupt(format!("{copy} exists and is not a copy of {}; move it away", object.key)));
             }
         }

@@ -1,13 +1,15 @@
-//! A task, executed: what its objects held in, two Parquet files and an outcome per object out.
+//! A task, executed: what its objects held in, Parquet files of rows and of dead letters and an outcome per object out.
 //!
 //! A pure function of the plan, the schema and the objects' bytes: no clock, no network, so that any process may execute
-//! it, twice even. Invariant: each record of each object read is in exactly one of the two files.
+//! it, twice even. Files are handed on as they are full, so that memory does not grow with the objects. Invariant: each
+//! record of each object read is in exactly one of the files.
 
+mod array;
 mod object;
+mod output;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use lake::{
     columns::Column,
     dead_letter::{ErrorCode, Fault, Reason},
@@ -20,16 +22,15 @@ use crate::{
     attempts::DEATHS_MAX,
     compiled::Compiled,
     dead_letters::{DeadLetter, DeadLetterBuilder},
-    decode::{self, DecodedRecord},
+    decode::{self, Progress, Source, csv::CellTypes},
     enforce::{ENFORCEMENT_VERSION, Enforcer},
     error::Error,
     failpoint,
-    parquet_file::{FileWriter, WRITER_VERSION, WrittenFile},
-    rows::{BatchOrigin, Origin, RowBuilder},
+    parquet_file::WRITER_VERSION,
+    rows::{BatchOrigin, RowBuilder},
 };
-
-/// Rows are handed to the Parquet writer whenever about this much has come together.
-const FLUSH_BYTES: usize = 8 << 20;
+use output::Output;
+pub use output::{OutputKind, OutputPart};
 
 /// All that a batch's tasks share, fixed by its plan.
 pub struct TaskContext {
@@ -41,6 +42,8 @@ pub struct TaskContext {
     pub enforcer: Enforcer,
     /// The same once more, for reading records straight into columns; `None` where only the judge understands it.
     pub compiled: Option<Compiled>,
+    /// How the cells of CSV are read under the planned schema.
+    pub cells: CellTypes,
     /// How the objects are read.
     pub read: ReadSettings,
 }
@@ -49,7 +52,7 @@ pub struct TaskContext {
 #[derive(Clone, Debug)]
 pub enum Fetched {
     /// The planned version.
-    Bytes(Bytes),
+    Object(Source),
     /// Nothing.
     Missing,
     /// Another version.
@@ -79,13 +82,15 @@ pub struct ObjectResult {
     pub content: Option<ContentId>,
 }
 
-/// All that a task gives.
+impl ObjectResult {
+    fn unread(outcome: Outcome) -> Self {
+        Self { outcome, rows: 0, dead_letters: 0, content: None }
+    }
+}
+
+/// All that a task gives besides its files.
 #[derive(Debug)]
 pub struct TaskOutput {
-    /// The rows, if there are any.
-    pub bronze: Option<WrittenFile>,
-    /// The dead letters, if there are any.
-    pub dead_letters: Option<WrittenFile>,
     /// For each object, in the plan's order.
     pub objects: Vec<ObjectResult>,
     /// How many dead letters there are for each reason.
@@ -93,31 +98,40 @@ pub struct TaskOutput {
 }
 
 /// What decides the bytes of a task's files besides the plan: the versions of enforcement and writer, and which objects
-/// were no longer there to be read, or must not be.
-pub fn fingerprint(fetched: &[Fetched]) -> Fingerprint {
+/// were no longer there to be read, or must not be; and of several files of one kind, which one it is, from 0.
+pub fn fingerprint(fetched: &[Fetched], part: u32) -> Fingerprint {
     let enforcement = ENFORCEMENT_VERSION + u32::from(failpoint::is_other_version());
     let mut text = format!("{} {enforcement} {WRITER_VERSION}", env!("CARGO_PKG_VERSION"));
     for (index, fetched) in fetched.iter().enumerate() {
         match fetched {
             Fetched::Missing | Fetched::Changed => text.push_str(&format!(" without {index}")),
             Fetched::Poison => text.push_str(&format!(" poisoned by {index}")),
-            Fetched::Bytes(_) | Fetched::TooLarge => {}
+            Fetched::Object(_) | Fetched::TooLarge => {}
         }
+    }
+    if part > 0 {
+        text.push_str(&format!(" part {part}"));
     }
     Fingerprint::of(text.as_bytes())
 }
 
+/// Takes each file of a task as it is full. An error ends the execution.
+pub type Emit = Box<dyn FnMut(OutputPart) -> Result<(), Error> + Send>;
+
 /// Executes a task on what was fetched for it, one entry per planned object; tells `at` each object's place before it.
 ///
 /// # Errors
-/// [`Error::Bug`] only: whatever is wrong with a record or an object becomes a dead letter.
+/// [`Error::Fetch`] and [`Error::ShortBody`] for an object that a store fails to send, those of `emit`, and
+/// [`Error::Bug`]: whatever is wrong with a record or an object becomes a dead letter.
 pub fn execute(
     context: &Arc<TaskContext>,
     objects: &[PlannedObject],
     fetched: &[Fetched],
     mut at: impl FnMut(usize),
+    progress: &Progress,
+    emit: Emit,
 ) -> Result<TaskOutput, Error> {
-    let mut execution = Execution::new(Arc::clone(context));
+    let mut execution = Execution::new(Arc::clone(context), progress, emit);
     for (index, (object, fetched)) in objects.iter().zip(fetched).enumerate() {
         at(index);
         execution.object(object, fetched)?;
@@ -130,109 +144,59 @@ pub struct Execution {
     context: Arc<TaskContext>,
     rows: RowBuilder,
     letters: DeadLetterBuilder,
-    bronze: FileWriter,
-    dead_letters: FileWriter,
+    output: Output,
     objects: Vec<ObjectResult>,
+    progress: Progress,
 }
 
 impl Execution {
     /// An execution that has read no object yet.
-    pub fn new(context: Arc<TaskContext>) -> Self {
+    pub fn new(context: Arc<TaskContext>, progress: &Progress, emit: Emit) -> Self {
         let rows = RowBuilder::new(&context.columns, context.origin.clone());
         let letters = DeadLetterBuilder::new(context.origin.clone(), context.read.raw_bytes_max);
-        let bronze = FileWriter::new(rows.schema(), context.read.event_time.as_deref());
-        let dead_letters = FileWriter::new(letters.schema(), None);
-        Self { context, rows, letters, bronze, dead_letters, objects: Vec::new() }
+        let output = Output::new(rows.schema(), context.read.event_time.clone(), letters.schema(), emit);
+        Self { context, rows, letters, output, objects: Vec::new(), progress: progress.clone() }
     }
 
     /// Reads the next object.
     ///
     /// # Errors
-    /// [`Error::Bug`] only.
+    /// As [`execute`].
     pub fn object(&mut self, object: &PlannedObject, fetched: &Fetched) -> Result<(), Error> {
-        let unread = |outcome| ObjectResult { outcome, rows: 0, dead_letters: 0, content: None };
+        self.progress.tick();
         let result = match fetched {
-            Fetched::Missing => unread(Outcome::Missing),
-            Fetched::Changed => unread(Outcome::Changed),
+            Fetched::Missing => ObjectResult::unread(Outcome::Missing),
+            Fetched::Changed => ObjectResult::unread(Outcome::Changed),
             Fetched::TooLarge => {
                 let fault = decode::too_large_object(object.size, self.context.read.object_bytes_max);
                 self.corrupt_object(object, &[], &fault)
             }
             Fetched::Poison => self.corrupt_object(object, &[], &poison()),
-            Fetched::Bytes(bytes) => {
+            Fetched::Object(source) => {
                 failpoint::reach("decode:object", &object.key);
-                let content = Some(ContentId::of(bytes));
-                let unchanged = object.earlier.iter().any(|earlier| Some(*earlier) == content);
-                let result = if unchanged { unread(Outcome::Unchanged) } else { self.readable_object(object, bytes)? };
-                ObjectResult { content, ..result }
+                let content = source.content(!object.earlier.is_empty(), &self.progress)?;
+                if content.is_some_and(|content| object.earlier.contains(&content)) {
+                    ObjectResult { content, ..ObjectResult::unread(Outcome::Unchanged) }
+                } else {
+                    let result = self.readable_object(object, source)?;
+                    ObjectResult { content: content.or(result.content), ..result }
+                }
             }
         };
         self.objects.push(result);
         Ok(())
     }
 
-    /// The files and outcomes of all objects read.
+    /// The outcomes of all objects read, once all files are handed on.
     ///
     /// # Errors
-    /// [`Error::Bug`] only.
+    /// As [`execute`].
     pub fn finish(mut self) -> Result<TaskOutput, Error> {
-        self.bronze.write(&self.rows.take())?;
-        self.dead_letters.write(&self.letters.take())?;
-        Ok(TaskOutput {
-            bronze: self.bronze.finish()?,
-            dead_letters: self.dead_letters.finish()?,
-            objects: self.objects,
-            by_reason: self.letters.by_reason().clone(),
-        })
-    }
-
-    fn readable_object(&mut self, object: &PlannedObject, bytes: &[u8]) -> Result<ObjectResult, Error> {
-        if let Some(result) = self.compiled_object(object, bytes)? {
-            return Ok(result);
-        }
-        let key = object.key.to_string();
-        let mut result = ObjectResult { outcome: Outcome::Ingested, rows: 0, dead_letters: 0, content: None };
-        let mut failure = None;
-        let context = Arc::clone(&self.context);
-        let decoded = decode::decode(bytes, &context.read, &mut |record| {
-            if failure.is_none() {
-                failure = self.record(&key, &object.etag, record, &mut result).err();
-            }
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        match decoded {
-            Ok(()) => Ok(result),
-            Err(fault) => Ok(self.corrupt_object(object, bytes, &fault)),
-        }
-    }
-
-    fn record(
-        &mut self,
-        key: &str,
-        etag: &str,
-        record: DecodedRecord<'_>,
-        result: &mut ObjectResult,
-    ) -> Result<(), Error> {
-        let DecodedRecord { index, offset, raw, .. } = record;
-        match self.judge(record, Origin { key, etag, index }) {
-            Ok(()) => result.rows += 1,
-            Err(fault) => {
-                result.dead_letters += 1;
-                let length = raw.len() as u64;
-                self.letters.append(&DeadLetter { fault: &fault, raw, key, etag, index: Some(index), offset, length });
-            }
-        }
-        self.flush()
-    }
-
-    /// Makes a row of a record, or tells its fault.
-    fn judge(&mut self, record: DecodedRecord<'_>, origin: Origin<'_>) -> Result<(), Fault> {
-        let value = record.value?;
-        failpoint::judge_as_other_version(&value)?;
-        self.context.enforcer.enforce(&value)?;
-        self.rows.append(&value, origin, record.raw.len())
+        failpoint::reach("decode:done", &"");
+        self.output.rows(&mut self.rows)?;
+        self.output.dead_letters(&mut self.letters)?;
+        self.output.finish()?;
+        Ok(TaskOutput { objects: self.objects, by_reason: self.letters.by_reason().clone() })
     }
 
     fn corrupt_object(&mut self, object: &PlannedObject, raw: &[u8], fault: &Fault) -> ObjectResult {
@@ -242,13 +206,17 @@ impl Execution {
         ObjectResult { outcome: Outcome::DeadLettered, rows: 0, dead_letters: 1, content: None }
     }
 
+    /// Hands rows and dead letters on that have come together.
     fn flush(&mut self) -> Result<(), Error> {
         if self.rows.bytes() >= FLUSH_BYTES {
-            self.bronze.write(&self.rows.take())?;
+            self.output.rows(&mut self.rows)?;
         }
         if self.letters.bytes() >= FLUSH_BYTES {
-            self.dead_letters.write(&self.letters.take())?;
+            self.output.dead_letters(&mut self.letters)?;
         }
         Ok(())
     }
 }
+
+/// Rows are handed to the Parquet writer whenever about this much has come together.
+const FLUSH_BYTES: usize = 8 << 20;

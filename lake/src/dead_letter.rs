@@ -52,6 +52,8 @@ pub enum ErrorCode {
     Truncated,
     /// It is not JSON.
     NotJson,
+    /// It is not CSV.
+    NotCsv,
     /// It is JSON, but not an array, where the format wants one.
     NotAnArray,
     /// It is not UTF-8.
@@ -62,6 +64,10 @@ pub enum ErrorCode {
     TooDeep,
     /// It is larger than the limit.
     TooLarge,
+    /// It has more fields than the limit.
+    TooManyFields,
+    /// A CSV row has another number of cells than the first row names fields.
+    RaggedRow,
     /// An object has one key twice, so that nobody can say which value counts.
     DuplicateKey,
     /// A required field is missing.
@@ -95,11 +101,14 @@ impl ErrorCode {
             Self::Empty => "empty",
             Self::Truncated => "truncated",
             Self::NotJson => "not_json",
+            Self::NotCsv => "not_csv",
             Self::NotAnArray => "not_an_array",
             Self::BadEncoding => "bad_encoding",
             Self::BadCompression => "bad_compression",
             Self::TooDeep => "too_deep",
             Self::TooLarge => "too_large",
+            Self::TooManyFields => "too_many_fields",
+            Self::RaggedRow => "ragged_row",
             Self::DuplicateKey => "duplicate_key",
             Self::MissingField => "missing_field",
             Self::WrongType => "wrong_type",

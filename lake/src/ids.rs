@@ -248,9 +248,27 @@ pub struct ContentId(u128);
 impl ContentId {
     /// The id of exactly these bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = ContentHasher::default();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+}
+
+/// Finds the [`ContentId`] of bytes that come piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct ContentHasher(blake3::Hasher);
+
+impl ContentHasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The id of all pieces taken so far, behind one another.
+    pub fn finish(&self) -> ContentId {
         let mut first = [0; 16];
-        first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
-        Self(u128::from_be_bytes(first))
+        first.copy_from_slice(&self.0.finalize().as_bytes()[..16]);
+        ContentId(u128::from_be_bytes(first))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Knows the files and checks their settings. Whether the schema compiles is for the one who enforces it.
 
+mod read;
 mod table;
 
 use std::{
@@ -9,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -18,35 +18,8 @@ use crate::{
     ids::{Ordinal, StreamName},
     settings::Problems,
 };
+pub use read::{CsvSettings, Format, ReadSettings};
 use table::Table;
-
-/// How the records lie in an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// One JSON array of records.
-    JsonArray,
-    /// One JSON record per line.
-    Ndjson,
-}
-
-/// What decides the outcome of a record besides its schema. Part of every plan: stored, so add and never rename.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReadSettings {
-    /// How the records lie in an object.
-    pub format: Format,
-    /// The top-level column that says when an event happened, for the files' time ranges; none, no ranges.
-    pub event_time: Option<String>,
-    /// The longest object that is read, in bytes; a longer one is a dead letter as a whole.
-    pub object_bytes_max: u64,
-    /// The longest record that is read, in bytes; a longer one is a dead letter.
-    pub record_bytes_max: u64,
-    /// The deepest nesting of a record; a deeper one is a dead letter.
-    pub depth_max: u64,
-    /// How much of a record a dead letter keeps, in bytes.
-    pub raw_bytes_max: u64,
-}
 
 /// How much one batch takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,18 +139,7 @@ struct Checked {
 
 impl Checked {
     fn from_table(mut table: Table, file: &Path, problems: &mut Problems) -> Self {
-        let format = match table.text("source.format").as_deref() {
-            Some("json_array") => Format::JsonArray,
-            Some("ndjson") => Format::Ndjson,
-            Some(other) => {
-                table.wrong("source.format", format!("{other:?} is not a format; use \"json_array\" or \"ndjson\""));
-                Format::JsonArray
-            }
-            None => {
-                table.wrong("source.format", "is missing; say \"json_array\" or \"ndjson\"");
-                Format::JsonArray
-            }
-        };
+        let read = ReadSettings::take(&mut table);
         let after_commit = match table.text("source.after_commit").as_deref() {
             None | Some("keep") => AfterCommit::Keep,
             Some("archive") => AfterCommit::Archive,
@@ -193,14 +155,7 @@ impl Checked {
         const MIB: u64 = 1 << 20;
         const DAY: Duration = Duration::from_secs(86_400);
         let checked = Self {
-            read: ReadSettings {
-                format,
-                event_time: table.text("source.event_time"),
-                object_bytes_max: table.bytes("limits.object_bytes", 512 * MIB, 1..=2048 * MIB),
-                record_bytes_max: table.bytes("limits.record_bytes", 16 * MIB, 1..=1024 * MIB),
-                depth_max: table.count("limits.depth", 100, 1..=120),
-                raw_bytes_max: table.bytes("limits.raw_bytes", MIB, 0..=64 * MIB),
-            },
+            read,
             interval: table.duration("trigger.interval", Duration::from_secs(1), Duration::from_millis(10)..=DAY),
             after_commit,
             ledger_keep: table.optional_duration("ledger.keep", DAY..=36_500 * DAY),

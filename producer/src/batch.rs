@@ -154,6 +154,7 @@ impl Recipe {
         match self.format {
             Format::JsonArray => "json",
             Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn damage(
             bytes.extend_from_slice(dice.pick(&PAGES).as_bytes());
             Some(match format {
                 Format::JsonArray => Content::Unreadable(NOT_JSON),
-                Format::Ndjson => Content::Records(lines_of_page(bytes)),
+                Format::Ndjson | Format::Csv => Content::Records(lines_of_page(bytes)),
             })
         }
         (Corruption::Truncated, Format::JsonArray) => {
@@ -81,8 +81,8 @@ pub(crate) fn damage(
             let codes = flip_until_broken(&mut bytes[1..], |rest| is_json(&[b"[", rest].concat()), dice);
             Some(Content::Unreadable(codes))
         }
-        (Corruption::Truncated, Format::Ndjson) => cut_in_a_line(bytes, content, dice),
-        (Corruption::Flipped, Format::Ndjson) => flip_in_lines(bytes, content, dice),
+        (Corruption::Truncated, Format::Ndjson | Format::Csv) => cut_in_a_line(bytes, content, dice),
+        (Corruption::Flipped, Format::Ndjson | Format::Csv) => flip_in_lines(bytes, content, dice),
     };
     let Some(damaged) = done else {
         bytes.clear();

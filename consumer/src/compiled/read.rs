@@ -12,7 +12,10 @@ use super::{
     scan::{Cursor, Doubt},
 };
 use crate::{
-    decode::parse,
+    decode::{
+        csv::Cell,
+        parse::{self, Limits},
+    },
     rows::{
         column::{ColumnBuilder, Values},
         number, time,
@@ -39,7 +42,7 @@ pub(super) fn object(
     while more {
         match field_at(rule, cursor, expected)? {
             Field::Known(place) => {
-                behind_key(cursor)?;
+                cursor.behind_key()?;
                 if seen & (1 << place) != 0 {
                     return Err(Doubt);
                 }
@@ -49,7 +52,7 @@ pub(super) fn object(
                 value(&field.rule, &mut columns[field.column], cursor, depth_left)?;
             }
             Field::Extra(name) => {
-                behind_key(cursor)?;
+                cursor.behind_key()?;
                 let kept = any_value(cursor, depth_left)?;
                 if rule.extra.is_none() || extra.len() >= KEYS_MAX || extra.insert(name.into_owned(), kept).is_some() {
                     return Err(Doubt);
@@ -58,6 +61,11 @@ pub(super) fn object(
         }
         more = another(cursor, b'}')?;
     }
+    close(rule, columns, seen, extra)
+}
+
+/// Ends an object: what it lacks is null, where it may be, and what no field names is kept.
+fn close(rule: &ObjectRule, columns: &mut [ColumnBuilder], seen: u64, extra: Map<String, Value>) -> Result<(), Doubt> {
     let missing = !seen & mask(rule.fields.len());
     if missing & rule.required != 0 {
         return Err(Doubt);
@@ -99,13 +107,6 @@ fn field_at<'a>(rule: &ObjectRule, cursor: &mut Cursor<'a>, expected: usize) -> 
     }
 }
 
-fn behind_key(cursor: &mut Cursor<'_>) -> Result<(), Doubt> {
-    cursor.skip_space();
-    cursor.expect(b':')?;
-    cursor.skip_space();
-    Ok(())
-}
-
 /// Behind a value: whether another one follows before `end`.
 fn another(cursor: &mut Cursor<'_>, end: u8) -> Result<bool, Doubt> {
     cursor.skip_space();
@@ -117,11 +118,93 @@ fn another(cursor: &mut Cursor<'_>, end: u8) -> Result<bool, Doubt> {
     Ok(false)
 }
 
+/// What the cells of a CSV object's rows stand for.
+pub(crate) struct CellPlaces(Vec<CellPlace>);
+
+enum CellPlace {
+    Field(usize),
+    Extra(String),
+}
+
+impl CellPlaces {
+    /// Finds for each name its field.
+    pub(super) fn of(rule: &ObjectRule, names: &[String]) -> Self {
+        let place = |name: &String| match rule.fields.iter().position(|field| field.name == *name) {
+            Some(place) => CellPlace::Field(place),
+            None => CellPlace::Extra(name.clone()),
+        };
+        Self(names.iter().map(place).collect())
+    }
+}
+
+/// Reads a row of cells, as many as there are places. A cell that says `null`, not in quotes, has no value.
+pub(super) fn row(
+    rule: &ObjectRule,
+    places: &CellPlaces,
+    columns: &mut [ColumnBuilder],
+    cells: &[Cell<'_>],
+    null: &str,
+    limits: Limits,
+) -> Result<(), Doubt> {
+    let mut seen = 0_u64;
+    let mut extra = Map::new();
+    for (place, read) in places.0.iter().zip(cells) {
+        let is_null = read.text == null;
+        match place {
+            // Whether it is an absent field or a null one, and whether quotes make a text of it: the slower way tells.
+            CellPlace::Field(place) if is_null => {
+                let matters =
+                    rule.required & (1 << place) != 0 || matches!(rule.fields[*place].rule.kind, Kind::Judged(_));
+                if matters || read.is_quoted {
+                    return Err(Doubt);
+                }
+            }
+            CellPlace::Extra(_) if is_null && !read.is_quoted => {}
+            CellPlace::Field(place) => {
+                seen |= 1 << place;
+                let field = &rule.fields[*place];
+                cell(&field.rule, &mut columns[field.column], &read.text, limits)?;
+            }
+            CellPlace::Extra(name) if rule.extra.is_some() && extra.len() < KEYS_MAX => {
+                extra.insert(name.clone(), Value::String(read.text.clone().into_owned()));
+            }
+            CellPlace::Extra(_) => return Err(Doubt),
+        }
+    }
+    close(rule, columns, seen, extra)
+}
+
+/// Reads a cell that is not null, as `decode::csv` says what it stands for.
+fn cell(rule: &Rule, column: &mut ColumnBuilder, text: &str, limits: Limits) -> Result<(), Doubt> {
+    match (&rule.kind, &mut column.values) {
+        (Kind::Text(rule), Values::Text(texts)) => texts.push(fitting(rule, text)?),
+        (Kind::Time, Values::Time(values)) => values.push(time::plain_micros(text).ok_or(Doubt)?),
+        (Kind::Day, Values::Day(values)) => values.push(time::plain_days(text).ok_or(Doubt)?),
+        // Numbers and nested values are written as in JSON. Of others, the judge hears in the slower way.
+        (Kind::Judged(_), Values::Json(_)) => return json_cell(rule, column, text, limits),
+        (Kind::Judged(_), _) => return Err(Doubt),
+        _ => return json_cell(rule, column, text, limits),
+    }
+    column.appended();
+    Ok(())
+}
+
+fn json_cell(rule: &Rule, column: &mut ColumnBuilder, text: &str, limits: Limits) -> Result<(), Doubt> {
+    let mut cursor = Cursor::new(text);
+    if cursor.peek() == Some(b'n') {
+        return Err(Doubt);
+    }
+    value(rule, column, &mut cursor, limits.depth)?;
+    if cursor.is_at_end() && cursor.fields <= limits.fields { Ok(()) } else { Err(Doubt) }
+}
+
 /// Reads any value as it is.
 fn any_value(cursor: &mut Cursor<'_>, depth_left: u64) -> Result<Value, Doubt> {
     let start = cursor.at;
     cursor.skip_value()?;
-    parse::parse(cursor.since(start), depth_left).map_err(|_| Doubt)
+    // The cursor has counted the fields.
+    let limits = Limits { depth: depth_left, fields: u64::MAX };
+    parse::parse(cursor.since(start), limits).map_err(|_| Doubt)
 }
 
 fn value(rule: &Rule, column: &mut ColumnBuilder, cursor: &mut Cursor<'_>, depth_left: u64) -> Result<(), Doubt> {
@@ -142,7 +225,7 @@ fn value(rule: &Rule, column: &mut ColumnBuilder, cursor: &mut Cursor<'_>, depth
         return Ok(());
     }
     match (&rule.kind, &mut column.values) {
-        (Kind::Text(rule), Values::Text(texts)) => texts.push(&text(rule, cursor)?),
+        (Kind::Text(rule), Values::Text(texts)) => texts.push(fitting(rule, &cursor.string()?)?),
         (Kind::Whole { least, most }, Values::Whole(values)) => {
             let number: i64 = cursor.number()?.parse().map_err(|_| Doubt)?;
             if number < *least || number > *most {
@@ -175,7 +258,7 @@ fn value(rule: &Rule, column: &mut ColumnBuilder, cursor: &mut Cursor<'_>, depth
             let mut more = !cursor.take(b'}');
             while more {
                 let name = cursor.string()?;
-                behind_key(cursor)?;
+                cursor.behind_key()?;
                 if names.contains(&name) || names.len() >= KEYS_MAX {
                     return Err(Doubt);
                 }
@@ -193,13 +276,13 @@ fn value(rule: &Rule, column: &mut ColumnBuilder, cursor: &mut Cursor<'_>, depth
     Ok(())
 }
 
-fn text<'a>(rule: &TextRule, cursor: &mut Cursor<'a>) -> Result<Cow<'a, str>, Doubt> {
-    let text = cursor.string()?;
+/// The text, where its rule surely accepts it.
+fn fitting<'t>(rule: &TextRule, text: &'t str) -> Result<&'t str, Doubt> {
     let is_one_of = rule.one_of.as_ref().is_none_or(|options| options.iter().any(|option| *option == text));
     let is_long_enough = rule.least.is_none_or(|least| text.chars().count() >= least);
     let is_short_enough = rule.most.is_none_or(|most| text.len() <= most || text.chars().count() <= most);
-    let is_uuid = !rule.is_uuid || is_uuid(&text);
-    let accepted = || rule.judge.as_ref().is_none_or(|judge| judge.accepts(&Value::String(text.clone().into_owned())));
+    let is_uuid = !rule.is_uuid || is_uuid(text);
+    let accepted = || rule.judge.as_ref().is_none_or(|judge| judge.accepts(&Value::String(text.to_owned())));
     if is_one_of && is_long_enough && is_short_enough && is_uuid && accepted() { Ok(text) } else { Err(Doubt) }
 }
 

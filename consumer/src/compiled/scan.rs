@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::decode::parse;
+use crate::decode::parse::{self, Limits};
 
 /// The text is not what was hoped for. Whoever reads more slowly says what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +17,13 @@ pub(crate) struct Doubt;
 pub(super) struct Cursor<'a> {
     text: &'a str,
     pub(super) at: usize,
+    /// How many fields of objects were passed.
+    pub(super) fields: u64,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, fields: 0 }
     }
 
     fn bytes(&self) -> &'a [u8] {
@@ -80,7 +82,7 @@ impl<'a> Cursor<'a> {
         }
         self.at = start;
         self.skip_string()?;
-        match parse::parse(self.since(start), 1) {
+        match parse::parse(self.since(start), Limits { depth: 1, fields: 1 }) {
             Ok(Value::String(text)) => Ok(Cow::Owned(text)),
             _ => Err(Doubt),
         }
@@ -218,6 +220,13 @@ impl<'a> Cursor<'a> {
 
     fn skip_key(&mut self) -> Result<(), Doubt> {
         self.skip_string()?;
+        self.behind_key()
+    }
+
+    /// Behind a key: moves on to its value.
+    #[inline]
+    pub(super) fn behind_key(&mut self) -> Result<(), Doubt> {
+        self.fields += 1;
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();

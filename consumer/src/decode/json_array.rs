@@ -1,21 +1,16 @@
 //! Splits one JSON array into its elements.
 
-use lake::{
-    dead_letter::{ErrorCode, Fault, Reason},
-    stream::ReadSettings,
-};
+use lake::dead_letter::{ErrorCode, Fault, Reason};
 use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
-use super::{DecodedRecord, not_utf8, record};
+use super::not_utf8;
 
-/// `skipped` bytes stood before `bytes` in the object.
-pub(super) fn decode<'a>(
-    bytes: &'a [u8],
-    skipped: u64,
-    settings: &ReadSettings,
-    each: &mut dyn FnMut(DecodedRecord<'a>),
-) -> Result<(), Fault> {
+/// The elements of the array that a text is, each with the place of its first byte.
+///
+/// # Errors
+/// The fault of the object as a whole.
+pub(crate) fn elements(bytes: &[u8]) -> Result<impl Iterator<Item = (usize, &str)>, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(Reason::CorruptedBatch, "object", error))?;
     match text.trim_start_matches([' ', '\t', '\r', '\n']).bytes().next() {
         None => return Err(corrupted(ErrorCode::Empty, "the object holds nothing but white space")),
@@ -23,12 +18,8 @@ pub(super) fn decode<'a>(
         Some(_) => return Err(no_array(text)),
     }
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| broken(&error))?;
-    for (index, element) in elements.into_iter().enumerate() {
-        let raw = element.get().as_bytes();
-        let at = raw.as_ptr() as usize - bytes.as_ptr() as usize;
-        each(record(index as u64, skipped + at as u64, raw, settings));
-    }
-    Ok(())
+    let place = move |element: &&str| element.as_ptr() as usize - bytes.as_ptr() as usize;
+    Ok(elements.into_iter().map(RawValue::get).map(move |element| (place(&element), element)))
 }
 
 fn no_array(text: &str) -> Fault {

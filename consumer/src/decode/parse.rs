@@ -6,13 +6,23 @@
 use lake::dead_letter::{ErrorCode, Fault, Reason, pointer_step};
 use serde_json::{Map, Number, Value};
 
+/// What a value may be at the most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How deeply nested.
+    pub depth: u64,
+    /// How many fields all of its objects may have together.
+    pub fields: u64,
+}
+
 /// Reads a text as one JSON value and nothing after it.
 ///
 /// # Errors
-/// The record's fault (`corrupted_record`): `truncated`, `not_json`, `too_deep`, `duplicate_key`, or `unrepresentable`
-/// for a text with half of a surrogate pair.
-pub fn parse(text: &str, depth_max: u64) -> Result<Value, Fault> {
-    let mut parser = Parser { text, at: 0, depth_left: depth_max, depth_max, path: Vec::new() };
+/// The record's fault (`corrupted_record`): `truncated`, `not_json`, `too_deep`, `too_many_fields`, `duplicate_key`, or
+/// `unrepresentable` for a text with half of a surrogate pair.
+pub fn parse(text: &str, limits: Limits) -> Result<Value, Fault> {
+    let (depth_left, fields_left) = (limits.depth, limits.fields);
+    let mut parser = Parser { text, at: 0, depth_left, fields_left, limits, path: Vec::new() };
     parser.skip_space();
     let value = parser.value()?;
     parser.skip_space();
@@ -26,7 +36,8 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth_left: u64,
-    depth_max: u64,
+    fields_left: u64,
+    limits: Limits,
     path: Vec<Step>,
 }
 
@@ -61,7 +72,7 @@ impl Parser<'_> {
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Fault>) -> Result<Value, Fault> {
         if self.depth_left == 0 {
-            let message = format!("the record is nested deeper than {} levels (limits.depth)", self.depth_max);
+            let message = format!("the record is nested deeper than {} levels (limits.depth)", self.limits.depth);
             return Err(corrupted(ErrorCode::TooDeep, message));
         }
         self.depth_left -= 1;
@@ -81,6 +92,11 @@ impl Parser<'_> {
             if self.peek() != Some(b'"') {
                 return Err(self.not_json("a key in quotes"));
             }
+            let Some(fields_left) = self.fields_left.checked_sub(1) else {
+                let message = format!("the record has more than {} fields (limits.fields)", self.limits.fields);
+                return Err(corrupted(ErrorCode::TooManyFields, message));
+            };
+            self.fields_left = fields_left;
             let key = self.string()?;
             self.skip_space();
             self.expect(b':', "\":\" after a key")?;

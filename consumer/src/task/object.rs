@@ -1,119 +1,165 @@
-//! One object read by the compiled enforcer, whole or not at all.
+//! One object of a task: its text opened, its records read as its format says.
 //!
-//! Whether an array is JSON to its end shows at its end: until then its rows can be taken back, and its dead letters
-//! wait. A large one is looked through first instead, so that what it gives need not wait in memory.
+//! Each record goes to the compiled enforcer first, and to parser and judge where that is in doubt.
+
+use std::sync::Arc;
 
 use lake::{
     dead_letter::Fault,
     ledger::{Outcome, PlannedObject},
-    stream::{Format, ReadSettings},
+    stream::Format,
 };
+use serde_json::Value;
 
-use super::{Execution, ObjectResult};
+use super::{Execution, ObjectResult, TaskContext, array};
 use crate::{
-    compiled::{Compiled, Left, Records, is_array},
+    compiled::CellPlaces,
     dead_letters::DeadLetter,
-    decode,
+    decode::{
+        self, Framed, Input, Opened, Source, Text,
+        csv::{self, Header},
+        ndjson,
+    },
     error::Error,
-    rows::{Origin, RowBuilder},
+    failpoint,
+    rows::Origin,
 };
-
-/// Arrays larger than this are looked through before they are read.
-const AT_ONCE_BYTES_MAX: usize = 32 << 20;
 
 impl Execution {
-    /// Reads an object by the compiled enforcer; `None`, with nothing taken over, where the object is not what it reads.
-    pub(super) fn compiled_object(
-        &mut self,
-        object: &PlannedObject,
-        bytes: &[u8],
-    ) -> Result<Option<ObjectResult>, Error> {
-        let context = std::sync::Arc::clone(&self.context);
-        let Some(compiled) = &context.compiled else { return Ok(None) };
-        let (mark, bytes) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-            Some(text) => (3, text),
-            None => (0, bytes),
+    /// Reads an object that is there.
+    pub(super) fn readable_object(&mut self, object: &PlannedObject, source: &Source) -> Result<ObjectResult, Error> {
+        let context = Arc::clone(&self.context);
+        let Opened { text, content } = decode::open(source, object.size, &context.read, &self.progress)?;
+        // What a dead letter of the whole object keeps of it.
+        let raw = if let Source::Whole(bytes) = source { bytes.as_ref() } else { &[] };
+        let read = match text {
+            Ok(text) => self.records(object, text)?,
+            Err(fault) => Err(fault),
         };
-        let is_empty = bytes.is_empty() || bytes.len() as u64 > context.read.object_bytes_max;
-        let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| !is_empty) else { return Ok(None) };
-        let at_once = bytes.len() <= AT_ONCE_BYTES_MAX;
-        if context.read.format == Format::JsonArray && !at_once && !is_array(text) {
-            return Ok(None);
+        let result = read.unwrap_or_else(|fault| self.corrupt_object(object, raw, &fault));
+        Ok(ObjectResult { content: content.map(|content| content.id()), ..result })
+    }
+
+    /// Reads a text's records; what is wrong with the object as a whole, where none can be read.
+    fn records(&mut self, object: &PlannedObject, text: Text<'_>) -> Result<Result<ObjectResult, Fault>, Error> {
+        let context = Arc::clone(&self.context);
+        let mut input = Input::new(text, &self.progress);
+        input.reach(4)?;
+        if input.window().is_empty() {
+            return Ok(Err(decode::empty_object()));
+        }
+        match decode::skip_mark(input.window()) {
+            Ok(mark) => input.consume(mark),
+            Err(fault) => return Ok(Err(fault)),
         }
         let key = object.key.to_string();
-        let rows_before = self.rows.len();
-        let mut reading = Reading::new(self, &key, &object.etag, &context.read);
-        reading.waits = context.read.format == Format::JsonArray && at_once;
-        let is_read = reading.read(compiled, text, mark)?;
-        if is_read {
-            return reading.finish().map(Some);
+        if context.read.format == Format::JsonArray {
+            return array::read(self, &key, &object.etag, &mut input);
         }
-        self.rows.truncate(rows_before);
-        Ok(None)
+        let mut reading =
+            Reading { execution: self, context: &context, key: &key, etag: &object.etag, rows: 0, dead_letters: 0 };
+        if context.read.format == Format::Ndjson {
+            ndjson::lines(&mut input, &context.read, &mut |line| reading.line(line))?;
+        } else if let Err(fault) = reading.table(&mut input)? {
+            return Ok(Err(fault));
+        }
+        let (rows, dead_letters) = (reading.rows, reading.dead_letters);
+        Ok(Ok(ObjectResult { outcome: Outcome::Ingested, rows, dead_letters, content: None }))
+    }
+
+    /// Makes a row of a record's value, or tells its fault.
+    pub(super) fn judge(
+        &mut self,
+        value: Result<Value, Fault>,
+        origin: Origin<'_>,
+        raw_bytes: usize,
+    ) -> Result<(), Fault> {
+        let value = value?;
+        failpoint::judge_as_other_version(&value)?;
+        self.context.enforcer.enforce(&value)?;
+        self.rows.append(&value, origin, raw_bytes)
     }
 }
 
-/// What one object has given so far.
-struct Reading<'e, 'a> {
-    execution: &'e mut Execution,
+/// One object whose records are cut out of its text one by one.
+struct Reading<'a> {
+    execution: &'a mut Execution,
+    context: &'a TaskContext,
     key: &'a str,
     etag: &'a str,
-    settings: &'a ReadSettings,
-    /// Dead letters that wait for the end of the object.
-    letters: Vec<(Fault, Left<'a>)>,
-    waits: bool,
-    records: u64,
+    rows: u64,
     dead_letters: u64,
 }
 
-impl<'e, 'a> Reading<'e, 'a> {
-    fn new(execution: &'e mut Execution, key: &'a str, etag: &'a str, settings: &'a ReadSettings) -> Self {
-        Self { execution, key, etag, settings, letters: Vec::new(), waits: false, records: 0, dead_letters: 0 }
-    }
-
-    fn read(&mut self, compiled: &Compiled, text: &'a str, mark: u64) -> Result<bool, Error> {
-        match self.settings.format {
-            Format::JsonArray => compiled.array(text, mark, self.settings, self),
-            Format::Ndjson => compiled.lines(text, mark, self.settings, self).map(|()| true),
+impl Reading<'_> {
+    /// Reads a line of NDJSON.
+    fn line(&mut self, mut line: Framed<'_>) -> Result<(), Error> {
+        let settings = &self.context.read;
+        let origin = Origin { key: self.key, etag: self.etag, index: line.index };
+        let compiled = self.context.compiled.as_ref().filter(|_| line.fault.is_none());
+        let text = compiled.and_then(|compiled| Some((compiled, std::str::from_utf8(line.raw).ok()?)));
+        let is_row =
+            text.is_some_and(|(compiled, text)| compiled.record(text, origin, settings, &mut self.execution.rows));
+        if is_row {
+            self.rows += 1;
+            return self.execution.flush();
         }
+        let value = line.fault.take().map_or_else(|| decode::value(line.raw, settings), Err);
+        let judged = self.execution.judge(value, origin, line.raw.len());
+        self.judged(judged, &line)
     }
 
-    fn finish(mut self) -> Result<ObjectResult, Error> {
-        self.hand_on()?;
-        let (rows, dead_letters) = (self.records - self.dead_letters, self.dead_letters);
-        Ok(ObjectResult { outcome: Outcome::Ingested, rows, dead_letters, content: None })
+    /// Reads the rows of a CSV object; what is wrong with it as a whole where its first row names no fields.
+    fn table(&mut self, input: &mut Input<'_>) -> Result<Result<(), Fault>, Error> {
+        let context = self.context;
+        let mut header: Option<Result<(Header, Option<CellPlaces>), Fault>> = None;
+        csv::rows(input, &context.read, &mut |row| match &header {
+            Some(Ok((header, places))) => self.row(header, places.as_ref(), row),
+            // What follows can't be read, and is none of the reader's errors.
+            Some(Err(_)) => Ok(()),
+            None => {
+                let read = Header::read(&row, &context.cells, &context.read);
+                let places = |header: &Header| context.compiled.as_ref().map(|compiled| compiled.places(&header.names));
+                header = Some(read.map(|header| {
+                    let places = places(&header);
+                    (header, places)
+                }));
+                Ok(())
+            }
+        })?;
+        Ok(header.unwrap_or_else(|| Err(decode::empty_object())).map(drop))
     }
 
-    /// Hands the dead letters on that have waited, and rows if many have come together.
-    fn hand_on(&mut self) -> Result<(), Error> {
-        let (key, etag) = (self.key, self.etag);
-        for (fault, Left { index, offset, raw }) in self.letters.drain(..) {
-            let (index, length) = (Some(index), raw.len() as u64);
-            self.execution.letters.append(&DeadLetter { fault: &fault, raw, key, etag, index, offset, length });
+    fn row(&mut self, header: &Header, places: Option<&CellPlaces>, mut row: Framed<'_>) -> Result<(), Error> {
+        let settings = &self.context.read;
+        // The row of names is no record.
+        row.index -= 1;
+        let origin = Origin { key: self.key, etag: self.etag, index: row.index };
+        let mut cells = Vec::with_capacity(header.names.len());
+        if row.fault.is_none() {
+            row.fault = csv::read_row(&row, header, settings, &mut cells).err();
+        }
+        if let (None, Some(places), Some(compiled)) = (&row.fault, places, &self.context.compiled)
+            && compiled.cells(places, &cells, row.raw.len(), origin, settings, &mut self.execution.rows)
+        {
+            self.rows += 1;
+            return self.execution.flush();
+        }
+        let value = row.fault.take().map_or_else(|| header.record(&cells, settings), Err);
+        let judged = self.execution.judge(value, origin, row.raw.len());
+        self.judged(judged.map_err(|fault| csv::in_line(row.line, fault)), &row)
+    }
+
+    fn judged(&mut self, judged: Result<(), Fault>, framed: &Framed<'_>) -> Result<(), Error> {
+        match judged {
+            Ok(()) => self.rows += 1,
+            Err(fault) => {
+                self.dead_letters += 1;
+                let Framed { index, offset, raw, length, .. } = *framed;
+                let (fault, key, etag, index) = (&fault, self.key, self.etag, Some(index));
+                self.execution.letters.append(&DeadLetter { fault, raw, key, etag, index, offset, length });
+            }
         }
         self.execution.flush()
-    }
-}
-
-impl<'a> Records<'a> for Reading<'_, 'a> {
-    type Error = Error;
-
-    fn rows(&mut self) -> (&mut RowBuilder, &str, &str) {
-        (&mut self.execution.rows, self.key, self.etag)
-    }
-
-    fn left(&mut self, left: Left<'a>) -> Result<(), Error> {
-        let Left { index, offset, raw } = left;
-        let origin = Origin { key: self.key, etag: self.etag, index };
-        if let Err(fault) = self.execution.judge(decode::record(index, offset, raw, self.settings), origin) {
-            self.dead_letters += 1;
-            self.letters.push((fault, left));
-        }
-        Ok(())
-    }
-
-    fn record_done(&mut self) -> Result<(), Error> {
-        self.records += 1;
-        if self.waits { Ok(()) } else { self.hand_on() }
     }
 }

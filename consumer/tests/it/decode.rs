@@ -1,44 +1,58 @@
 //! Decoding: which records an object holds and where, and what is said of what can't be read.
 
-use consumer::decode::{self, parse::parse};
 use lake::{
-    dead_letter::{ErrorCode, Fault, Reason},
+    dead_letter::{ErrorCode, Reason},
     stream::{Format, ReadSettings},
 };
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-fn settings(format: Format) -> ReadSettings {
-    ReadSettings {
-        format,
-        event_time: None,
+use crate::one_task::{Given, context, fault_of_object, parse, read};
+
+/// A record as its dead letter tells of it.
+struct Record {
+    index: u64,
+    offset: usize,
+    raw: Vec<u8>,
+    /// What is wrong with it; `bad_value` where it could be read.
+    code: String,
+}
+
+/// An object under a schema that refuses every record, so that each one is told of.
+fn refused(bytes: &[u8], format: Format) -> Given {
+    let settings = ReadSettings {
         object_bytes_max: 1 << 20,
         record_bytes_max: 1_000,
         depth_max: 20,
-        raw_bytes_max: 1 << 20,
-    }
+        fields_max: 1_000,
+        ..ReadSettings::of(format)
+    };
+    read(&context(&json!({"type": "object", "not": {}}), settings, true), bytes)
 }
 
-struct Read {
-    index: u64,
-    offset: u64,
-    raw: Vec<u8>,
-    value: Result<Value, Fault>,
+/// The records of an object, where there are any to tell of.
+fn decode(bytes: &[u8], format: Format) -> Option<Vec<Record>> {
+    let record = |letter: &serde_json::Map<String, Value>| {
+        let raw = match (&letter.get("_raw_record"), &letter.get("_raw_bytes")) {
+            (Some(text), None) => text.as_str().unwrap().as_bytes().to_vec(),
+            (None, Some(_)) => Vec::new(),
+            other => panic!("{other:?}"),
+        };
+        Some(Record {
+            index: letter.get("_record_index")?.as_u64().unwrap(),
+            offset: letter["_byte_offset"].as_u64().unwrap() as usize,
+            raw,
+            code: letter["_error_code"].as_str().unwrap().to_owned(),
+        })
+    };
+    refused(bytes, format).dead_letters.iter().map(record).collect()
 }
 
-fn decode(bytes: &[u8], format: Format) -> Result<Vec<Read>, Fault> {
-    let mut records = Vec::new();
-    decode::decode(bytes, &settings(format), &mut |record| {
-        let (index, offset, raw) = (record.index, record.offset, record.raw.to_vec());
-        records.push(Read { index, offset, raw, value: record.value });
-    })?;
-    Ok(records)
-}
-
-fn code_of_object(bytes: &[u8]) -> ErrorCode {
-    let fault = decode(bytes, Format::JsonArray).err().unwrap_or_else(|| panic!("{bytes:?} was read"));
-    assert_eq!(fault.reason, Reason::CorruptedBatch);
-    fault.code
+fn code_of_object(bytes: &[u8]) -> String {
+    let given = refused(bytes, Format::JsonArray);
+    let (reason, code) = fault_of_object(&given);
+    assert_eq!(reason, "corrupted_batch");
+    code.to_owned()
 }
 
 fn code_of_record(text: &str) -> ErrorCode {
@@ -92,6 +106,7 @@ proptest! {
     fn no_bytes_at_all_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _array = decode(&bytes, Format::JsonArray);
         let _lines = decode(&bytes, Format::Ndjson);
+        let _table = decode(&bytes, Format::Csv);
     }
 
     #[test]
@@ -103,11 +118,9 @@ proptest! {
         prop_assert_eq!(records.len(), values.len());
         for ((index, record), (value, text)) in records.iter().enumerate().zip(values.iter().zip(&texts)) {
             prop_assert_eq!(record.index, index as u64);
-            prop_assert_eq!(&bytes[record.offset as usize..][..record.raw.len()], &record.raw[..]);
+            prop_assert_eq!(&bytes[record.offset..][..record.raw.len()], &record.raw[..]);
             prop_assert_eq!(&record.raw[..], text.as_bytes());
-            if text.len() <= 1_000 {
-                prop_assert_eq!(record.value.as_ref().unwrap(), value);
-            }
+            prop_assert_eq!(&parse(std::str::from_utf8(&record.raw).unwrap(), 20).unwrap(), value);
         }
     }
 
@@ -120,36 +133,34 @@ proptest! {
         let records = decode(body.as_bytes(), Format::Ndjson).unwrap();
         prop_assert_eq!(records.len(), values.len());
         for (record, value) in records.iter().zip(&values) {
-            prop_assert_eq!(&body.as_bytes()[record.offset as usize..][..record.raw.len()], &record.raw[..]);
-            if record.raw.len() <= 1_000 {
-                prop_assert_eq!(record.value.as_ref().unwrap(), value);
-            }
+            prop_assert_eq!(&body.as_bytes()[record.offset..][..record.raw.len()], &record.raw[..]);
+            prop_assert_eq!(&parse(std::str::from_utf8(&record.raw).unwrap(), 20).unwrap(), value);
         }
     }
 }
 
 #[test]
 fn an_object_that_is_no_array_says_what_it_is() {
-    assert_eq!(code_of_object(b""), ErrorCode::Empty);
-    assert_eq!(code_of_object(b" \r\n\t "), ErrorCode::Empty);
-    assert_eq!(code_of_object(b"\xef\xbb\xbf"), ErrorCode::Empty);
-    assert_eq!(code_of_object(b"[{\"id\": 1}, {\"id\""), ErrorCode::Truncated);
-    assert_eq!(code_of_object(b"["), ErrorCode::Truncated);
-    assert_eq!(code_of_object(b"{\"id\": 1}"), ErrorCode::NotAnArray);
-    assert_eq!(code_of_object(b"null"), ErrorCode::NotAnArray);
-    assert_eq!(code_of_object(b"{\"id\": "), ErrorCode::Truncated);
-    assert_eq!(code_of_object(b"<html>busy</html>"), ErrorCode::NotJson);
-    assert_eq!(code_of_object(b"[{\"id\": 1}] trailing"), ErrorCode::NotJson);
-    assert_eq!(code_of_object(b"[{\"id\": 1},]"), ErrorCode::NotJson);
-    assert_eq!(code_of_object(b"[\"\xff\xfe\"]"), ErrorCode::BadEncoding);
-    assert_eq!(code_of_object(b"\xff\xfe[\0]\0"), ErrorCode::BadEncoding);
+    assert_eq!(code_of_object(b""), ErrorCode::Empty.as_str());
+    assert_eq!(code_of_object(b" \r\n\t "), ErrorCode::Empty.as_str());
+    assert_eq!(code_of_object(b"\xef\xbb\xbf"), ErrorCode::Empty.as_str());
+    assert_eq!(code_of_object(b"[{\"id\": 1}, {\"id\""), ErrorCode::Truncated.as_str());
+    assert_eq!(code_of_object(b"["), ErrorCode::Truncated.as_str());
+    assert_eq!(code_of_object(b"{\"id\": 1}"), ErrorCode::NotAnArray.as_str());
+    assert_eq!(code_of_object(b"null"), ErrorCode::NotAnArray.as_str());
+    assert_eq!(code_of_object(b"{\"id\": "), ErrorCode::Truncated.as_str());
+    assert_eq!(code_of_object(b"<html>busy</html>"), ErrorCode::NotJson.as_str());
+    assert_eq!(code_of_object(b"[{\"id\": 1}] trailing"), ErrorCode::NotJson.as_str());
+    assert_eq!(code_of_object(b"[{\"id\": 1},]"), ErrorCode::NotJson.as_str());
+    assert_eq!(code_of_object(b"[\"\xff\xfe\"]"), ErrorCode::BadEncoding.as_str());
+    assert_eq!(code_of_object(b"\xff\xfe[\0]\0"), ErrorCode::BadEncoding.as_str());
 }
 
 #[test]
 fn an_empty_array_and_blank_lines_hold_no_record() {
     assert!(decode(b"[]", Format::JsonArray).unwrap().is_empty());
     assert!(decode(b"\n\r\n  \n", Format::Ndjson).unwrap().is_empty());
-    assert!(decode(b"", Format::Ndjson).is_err(), "an object without a byte is a corrupted batch in every format");
+    assert!(decode(b"", Format::Ndjson).is_none(), "an object without a byte is a corrupted batch in every format");
 }
 
 #[test]
@@ -187,25 +198,23 @@ fn nesting_is_bounded_without_a_crash() {
     let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(parse(&deep, 20).unwrap_err().code, ErrorCode::TooDeep);
     let hostile = format!("[{}]", "[".repeat(100_000));
-    assert_eq!(code_of_object(hostile.as_bytes()), ErrorCode::Truncated);
+    assert_eq!(code_of_object(hostile.as_bytes()), ErrorCode::Truncated.as_str());
 }
 
 #[test]
 fn a_bad_line_harms_no_other() {
     let body = b"{\"id\": 1}\nnot json\n\xff\xfe\n{\"id\": 2}\n{\"id\": 3";
     let records = decode(body, Format::Ndjson).unwrap();
-    let codes: Vec<_> = records.iter().map(|record| record.value.as_ref().err().map(|fault| fault.code)).collect();
-    use ErrorCode as Code;
-    assert_eq!(codes, [None, Some(Code::NotJson), Some(Code::BadEncoding), None, Some(Code::Truncated)]);
+    let codes: Vec<_> = records.iter().map(|record| record.code.as_str()).collect();
+    assert_eq!(codes, ["bad_value", "not_json", "bad_encoding", "bad_value", "truncated"]);
 }
 
 #[test]
 fn a_record_and_an_object_beyond_their_limits_are_oversized() {
-    let record = format!("[{{\"id\": \"{}\"}}, 1]", "x".repeat(1_000));
-    let records = decode(record.as_bytes(), Format::JsonArray).unwrap();
-    let fault = records[0].value.as_ref().unwrap_err();
-    assert_eq!((fault.reason, fault.code), (Reason::Oversized, ErrorCode::TooLarge));
-    assert!(records[1].value.is_ok());
-    let object = decode(&vec![b' '; (1 << 20) + 1], Format::JsonArray).err().unwrap();
-    assert_eq!((object.reason, object.code), (Reason::Oversized, ErrorCode::TooLarge));
+    let record = format!("[{{\"id\": \"{}\"}}, {{}}]", "x".repeat(1_000));
+    let records = refused(record.as_bytes(), Format::JsonArray);
+    assert_eq!(records.dead_letters[0]["_dead_letter_reason"], "oversized");
+    assert_eq!(records.codes(), ["too_large", "bad_value"]);
+    let object = refused(&vec![b' '; (1 << 20) + 1], Format::JsonArray);
+    assert_eq!(fault_of_object(&object), ("oversized", "too_large"));
 }

@@ -73,14 +73,7 @@ pub(crate) fn definition(format: Format) -> StreamDefinition {
 pub(crate) fn with_schema(format: Format, schema: Value) -> StreamDefinition {
     StreamDefinition {
         name: events(),
-        read: ReadSettings {
-            format,
-            event_time: None,
-            object_bytes_max: 64 << 20,
-            record_bytes_max: 1 << 20,
-            depth_max: 100,
-            raw_bytes_max: 1 << 20,
-        },
+        read: ReadSettings { object_bytes_max: 64 << 20, record_bytes_max: 1 << 20, ..ReadSettings::of(format) },
         interval: std::time::Duration::from_millis(10),
         reconcile: std::time::Duration::from_secs(600),
         after_commit: AfterCommit::Keep,

@@ -13,6 +13,7 @@ mod hostile_store;
 mod input;
 mod lake_in_a_folder;
 mod lake_on_s3;
+mod one_task;
 mod processes;
 mod program;
 mod protocol;

@@ -23,7 +23,7 @@ fn builder(field: Value) -> RowBuilder {
 }
 
 fn append(builder: &mut RowBuilder, text: &str) -> Result<(), Fault> {
-    let record = consumer::decode::parse::parse(&format!("{{\"field\": {text}}}"), 100).unwrap();
+    let record = crate::one_task::parse(&format!("{{\"field\": {text}}}"), 100).unwrap();
     builder.append(&record, Origin { key: "raw/events/a", etag: "e", index: 0 }, text.len())
 }
 
@@ -117,7 +117,7 @@ fn a_refused_value_leaves_no_trace() {
         "first": {"type": "array", "items": {"type": "integer"}}, "second": {"type": "integer"}}});
     let mut builder = RowBuilder::new(&columns_of(&schema).unwrap(), origin());
     let mut append = |text: &str| {
-        let record: Value = consumer::decode::parse::parse(text, 100).unwrap();
+        let record: Value = crate::one_task::parse(text, 100).unwrap();
         builder.append(&record, Origin { key: "k", etag: "e", index: 0 }, text.len())
     };
     append("{\"first\": [1], \"second\": 1}").unwrap();

@@ -29,6 +29,14 @@ pub fn columns_of(schema: &Value) -> Result<Vec<Column>, String> {
     Ok(root.fields(record, taken, 0))
 }
 
+/// The names of a record's own fields that may be null.
+pub fn nullable_properties(schema: &Value) -> Vec<&str> {
+    let root = Root(schema);
+    let properties = root.resolve(schema).get("properties").and_then(Value::as_object);
+    let named = properties.into_iter().flatten();
+    named.filter(|(_, property)| root.kind(property, 1).1).map(|(name, _)| name.as_str()).collect()
+}
+
 struct Root<'a>(&'a Value);
 
 impl<'a> Root<'a> {

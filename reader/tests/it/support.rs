@@ -72,14 +72,7 @@ impl TestLake {
         let name: StreamName = stream.parse().unwrap();
         let record = SchemaRecord::derive(&name, schema, self.records.get(&name)).unwrap();
         let batch = BatchId::new(self.batches.get(&name).copied().unwrap_or(0) + 1).unwrap();
-        let read = ReadSettings {
-            format: StreamFormat::JsonArray,
-            event_time: None,
-            object_bytes_max: 1,
-            record_bytes_max: 1,
-            depth_max: 1,
-            raw_bytes_max: 1,
-        };
+        let read = ReadSettings::of(StreamFormat::JsonArray);
         let plan = Plan {
             stream: name.clone(),
             batch,

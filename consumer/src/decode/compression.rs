@@ -1,0 +1,113 @@
+//! Recognises gzip and zstd by content, and undoes them within bounds.
+//!
+//! Knows nothing of records. Invariant: no more comes out than the limits allow, however little went in.
+
+use std::io::{self, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use lake::{
+    dead_letter::{ErrorCode, Fault, Reason},
+    stream::ReadSettings,
+};
+
+/// How an object is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    /// One or more members (RFC 1952).
+    Gzip,
+    /// One or more frames (RFC 8878).
+    Zstd,
+}
+
+/// A small object may become this long, whatever its ratio: a run of spaces is no attack.
+const RATIO_FREE_BYTES: u64 = 1 << 20;
+
+/// How much is asked of a compressed source at a time.
+const BUFFER_BYTES: usize = 128 << 10;
+
+impl Compression {
+    /// How an object that begins like this is compressed.
+    pub(super) fn of(first: &[u8]) -> Self {
+        match first {
+            [0x1f, 0x8b, 0x08, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            // A frame of no content, which zstd's tools put before others.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// Undoes the compression of what `reader` gives.
+    ///
+    /// # Errors
+    /// Where a decoder can't be made: out of memory.
+    pub(super) fn undo<'a>(self, reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        let buffered = BufReader::with_capacity(BUFFER_BYTES, reader);
+        Ok(match self {
+            Self::None => Box::new(buffered),
+            Self::Gzip => Box::new(MultiGzDecoder::new(buffered)),
+            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?),
+        })
+    }
+
+    /// What a decoder's error says of the object.
+    pub(super) fn fault(self, at: u64, error: &io::Error) -> Fault {
+        let (name, text) = (self.name(), error.to_string());
+        let ends = error.kind() == io::ErrorKind::UnexpectedEof || text.contains("incomplete frame");
+        let what = if ends { "ends too early" } else { "can't be decompressed" };
+        let message = format!("the object is {name} and {what}, after {at} bytes of its text");
+        Fault::new(Reason::CorruptedBatch, ErrorCode::BadCompression, message)
+    }
+}
+
+/// How long the text of an object of `size` bytes may become, and which limit says so.
+pub(super) struct TextLimit {
+    bytes: u64,
+    size: u64,
+    by_ratio: bool,
+    settings_bytes: u64,
+    ratio: u64,
+}
+
+impl TextLimit {
+    pub(super) fn of(size: u64, settings: &ReadSettings) -> Self {
+        let by_ratio = size.saturating_mul(settings.ratio_max).max(RATIO_FREE_BYTES);
+        Self {
+            bytes: by_ratio.min(settings.object_bytes_max),
+            size,
+            by_ratio: by_ratio < settings.object_bytes_max,
+            settings_bytes: settings.object_bytes_max,
+            ratio: settings.ratio_max,
+        }
+    }
+
+    /// The most bytes that may come out.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What is wrong with an object that becomes longer.
+    pub(super) fn fault(&self) -> Fault {
+        let message = if self.by_ratio {
+            format!(
+                "the {} bytes of the object become more than {} when decompressed; limits.ratio allows {} times as many",
+                self.size, self.bytes, self.ratio
+            )
+        } else {
+            format!(
+                "the object has more than {} bytes when decompressed; limits.object_bytes allows no more",
+                self.settings_bytes
+            )
+        };
+        Fault::new(Reason::Oversized, ErrorCode::TooLarge, message)
+    }
+}

@@ -1,0 +1,163 @@
+//! How a stream's objects are read: what decides the outcome of a record besides its schema.
+//!
+//! Part of every plan, and so stored: golden files hold its shape. Add with a default, never rename.
+
+use serde::{Deserialize, Serialize};
+
+use super::table::Table;
+
+const MIB: u64 = 1 << 20;
+
+/// How the records lie in an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// One JSON array of records.
+    JsonArray,
+    /// One JSON record per line.
+    Ndjson,
+    /// Rows of cells (RFC 4180), the first of which names the fields.
+    Csv,
+}
+
+/// How the rows of a CSV object are written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvSettings {
+    /// What stands between two cells: one ASCII character.
+    pub delimiter: char,
+    /// What a cell is wrapped in that holds a delimiter or a line feed: one ASCII character.
+    pub quote: char,
+    /// The cell, not in quotes, that stands for no value.
+    pub null: String,
+}
+
+impl Default for CsvSettings {
+    fn default() -> Self {
+        Self { delimiter: ',', quote: '"', null: String::new() }
+    }
+}
+
+/// What decides the outcome of a record besides its schema. Part of every plan: stored, so add and never rename.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadSettings {
+    /// How the records lie in an object.
+    pub format: Format,
+    /// How CSV is written; of no account for other formats.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub csv: CsvSettings,
+    /// The top-level column that says when an event happened, for the files' time ranges; none, no ranges.
+    pub event_time: Option<String>,
+    /// The longest object that is read, in bytes, decompressed; a longer one is a dead letter as a whole.
+    pub object_bytes_max: u64,
+    /// The longest record that is read, in bytes; a longer one is a dead letter.
+    pub record_bytes_max: u64,
+    /// The deepest nesting of a record; a deeper one is a dead letter.
+    pub depth_max: u64,
+    /// The most fields of a record, those of objects within it included; one with more is a dead letter.
+    #[serde(default = "fields_max")]
+    pub fields_max: u64,
+    /// How many times as long as itself a compressed object may become; one that becomes longer is a dead letter.
+    #[serde(default = "ratio_max")]
+    pub ratio_max: u64,
+    /// How much of a record a dead letter keeps, in bytes.
+    pub raw_bytes_max: u64,
+}
+
+fn is_usual(csv: &CsvSettings) -> bool {
+    *csv == CsvSettings::default()
+}
+
+/// Far beyond what records of any use have.
+fn fields_max() -> u64 {
+    10_000
+}
+
+/// About what deflate can reach at the most; what zstd makes of text is hardly ever beyond a tenth of it.
+fn ratio_max() -> u64 {
+    1_000
+}
+
+impl ReadSettings {
+    /// What a stream has that says no more than its format.
+    pub fn of(format: Format) -> Self {
+        let object_bytes_max = match format {
+            // An array is held in memory as a whole.
+            Format::JsonArray => 256 * MIB,
+            // Lines and rows stream: as much as an object can have.
+            Format::Ndjson | Format::Csv => OBJECT_BYTES_LIMIT,
+        };
+        Self {
+            format,
+            csv: CsvSettings::default(),
+            event_time: None,
+            object_bytes_max,
+            record_bytes_max: 16 * MIB,
+            depth_max: 100,
+            fields_max: fields_max(),
+            ratio_max: ratio_max(),
+            raw_bytes_max: MIB,
+        }
+    }
+
+    /// The settings that a stream's file makes; what is wrong with them is noted in the table.
+    pub(super) fn take(table: &mut Table) -> Self {
+        let format = match table.text("source.format").as_deref() {
+            Some("json_array") => Format::JsonArray,
+            Some("ndjson") => Format::Ndjson,
+            Some("csv") => Format::Csv,
+            Some(other) => {
+                let what = format!("{other:?} is not a format; use \"json_array\", \"ndjson\" or \"csv\"");
+                table.wrong("source.format", what);
+                Format::JsonArray
+            }
+            None => {
+                table.wrong("source.format", "is missing; say \"json_array\", \"ndjson\" or \"csv\"");
+                Format::JsonArray
+            }
+        };
+        let usual = Self::of(format);
+        let object_bytes = if format == Format::JsonArray { 2048 * MIB } else { OBJECT_BYTES_LIMIT };
+        Self {
+            format,
+            csv: csv(table, format),
+            event_time: table.text("source.event_time"),
+            object_bytes_max: table.bytes("limits.object_bytes", usual.object_bytes_max, 1..=object_bytes),
+            record_bytes_max: table.bytes("limits.record_bytes", usual.record_bytes_max, 1..=1024 * MIB),
+            depth_max: table.count("limits.depth", usual.depth_max, 1..=120),
+            fields_max: table.count("limits.fields", usual.fields_max, 1..=1_000_000),
+            ratio_max: table.count("limits.ratio", usual.ratio_max, 1..=1_000_000_000),
+            raw_bytes_max: table.bytes("limits.raw_bytes", usual.raw_bytes_max, 0..=64 * MIB),
+        }
+    }
+}
+
+/// More than any store takes as one object.
+const OBJECT_BYTES_LIMIT: u64 = 64 << 40;
+
+fn csv(table: &mut Table, format: Format) -> CsvSettings {
+    let usual = CsvSettings::default();
+    let given = [("csv.delimiter", usual.delimiter), ("csv.quote", usual.quote)].map(|(key, usual)| {
+        let Some(text) = table.text(key) else { return (key, usual, false) };
+        match text.parse::<char>() {
+            Ok(character) if character.is_ascii() && !matches!(character, '\r' | '\n' | '\0') => (key, character, true),
+            _ => {
+                table.wrong(key, format!("must be one ASCII character other than a line end, not {text:?}"));
+                (key, usual, true)
+            }
+        }
+    });
+    let [(_, delimiter, _), (_, quote, _)] = given;
+    let null = table.text("csv.null");
+    if delimiter == quote {
+        table.wrong("csv.quote", format!("must differ from csv.delimiter; both are {quote:?}"));
+    }
+    if format != Format::Csv {
+        let said = given.iter().filter(|(_, _, is_given)| *is_given).map(|(key, _, _)| *key);
+        for key in said.chain(null.as_ref().map(|_| "csv.null")) {
+            table.wrong(key, "is for source.format = \"csv\" alone");
+        }
+    }
+    CsvSettings { delimiter, quote, null: null.unwrap_or(usual.null) }
+}
