@@ -16,14 +16,12 @@ use lake::{
     keys::Key,
     ledger::{Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedTask, SchemaRecord, Totals},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::{
     attempts::Attempt,
-    compiled::Compiled,
-    decode::{Progress, csv::CellTypes},
-    enforce::Enforcer,
+    decode::Progress,
     error::Error,
     failpoint,
     fetch::fetch_task,
@@ -47,7 +45,14 @@ pub async fn execute(
     attempt: &Attempt,
 ) -> Result<Commit, Error> {
     let record = ledger.schema(&plan.schema_id).await?;
-    let batch = Batch { ledger, plan, clock, attempt, context: Arc::new(context(plan, record)?) };
+    let batch = Batch {
+        ledger,
+        plan,
+        clock,
+        attempt,
+        context: Arc::new(context(plan, record)?),
+        cores: Arc::new(Semaphore::new(workers.max(1))),
+    };
     let mut first_input = 0;
     let mut tasks = Vec::with_capacity(plan.tasks.len());
     for (number, task) in plan.tasks.iter().enumerate() {
@@ -64,14 +69,10 @@ pub async fn execute(
 }
 
 fn context(plan: &Plan, record: SchemaRecord) -> Result<TaskContext, Error> {
-    let enforcer = Enforcer::compile(&record.json_schema)
-        .map_err(|what| Error::Corrupt(format!("the planned schema {} {what}", plan.schema_id)))?;
     let origin = BatchOrigin { batch: plan.batch, ingested_at: plan.planned_at, schema_id: plan.schema_id.clone() };
     // Another version of the program judges each record itself.
-    let compiled = (!failpoint::is_other_version()).then(|| Compiled::compile(&record.json_schema, &record.columns));
-    let compiled = compiled.flatten();
-    let cells = CellTypes::of(&record.json_schema, &record.columns);
-    Ok(TaskContext { origin, columns: record.columns, enforcer, compiled, cells, read: plan.read.clone() })
+    TaskContext::new(origin, record, plan.read.clone(), failpoint::is_other_version())
+        .map_err(|what| Error::Corrupt(format!("the planned schema {} {what}", plan.schema_id)))
 }
 
 struct TaskResult {
@@ -87,6 +88,8 @@ struct Batch<'a> {
     clock: &'a dyn Clock,
     attempt: &'a Attempt,
     context: Arc<TaskContext>,
+    /// One permit for each core: a task has one while it reads records, and none while it waits for a store.
+    cores: Arc<Semaphore>,
 }
 
 impl Batch<'_> {
@@ -97,6 +100,7 @@ impl Batch<'_> {
         failpoint::reach("fetch:done", &"");
         let (emit, parts) = parts();
         let output = async {
+            let _core = self.cores.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
             match self.attempt.is_careful() {
                 true => self.read_carefully(first_input, task, &fetched, emit).await,
                 false => self.read(first_input, task, &fetched, emit).await,

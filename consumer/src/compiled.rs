@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     decode::{csv::Cell, parse::Limits},
-    rows::{Origin, RowBuilder},
+    rows::RowBuilder,
 };
 pub(crate) use read::CellPlaces;
 use rules::ObjectRule;
@@ -43,8 +43,8 @@ pub trait Records<'a> {
     /// What makes an end of it.
     type Error;
 
-    /// The rows, and which object they come from by key and version.
-    fn rows(&mut self) -> (&mut RowBuilder, &str, &str);
+    /// The rows; their object has begun.
+    fn rows(&mut self) -> &mut RowBuilder;
 
     /// Takes a record that is left to parser and judge.
     ///
@@ -87,8 +87,7 @@ impl Compiled {
         let mut more = !cursor.take(b']');
         while more {
             let start = cursor.at;
-            let (rows, key, etag) = records.rows();
-            if !self.object(&mut cursor, Origin { key, etag, index }, settings, rows) {
+            if !self.object(&mut cursor, index, settings, records.rows()) {
                 cursor.at = start;
                 if cursor.skip_value().is_err() {
                     return Ok(false);
@@ -111,10 +110,10 @@ impl Compiled {
     }
 
     /// Whether a text of one record became a row; if not, no row was touched.
-    pub fn record(&self, text: &str, origin: Origin<'_>, settings: &ReadSettings, rows: &mut RowBuilder) -> bool {
+    pub fn record(&self, text: &str, index: u64, settings: &ReadSettings, rows: &mut RowBuilder) -> bool {
         let mut cursor = Cursor::new(text);
         let before = rows.len();
-        let read = self.object(&mut cursor, origin, settings, rows);
+        let read = self.object(&mut cursor, index, settings, rows);
         if read && !cursor.is_at_end() {
             rows.truncate(before);
             return false;
@@ -133,28 +132,22 @@ impl Compiled {
         places: &CellPlaces,
         cells: &[Cell<'_>],
         raw_bytes: usize,
-        origin: Origin<'_>,
+        index: u64,
         settings: &ReadSettings,
         rows: &mut RowBuilder,
     ) -> bool {
         let CsvSettings { null, .. } = &settings.csv;
         let limits = Limits { depth: settings.depth_max, fields: settings.fields_max };
-        let read = rows.append_by(origin, |columns| {
+        let read = rows.append_by(index, |columns| {
             read::row(&self.record, places, columns, cells, null, limits).map(|()| raw_bytes)
         });
         read.is_ok()
     }
 
     /// Whether the object at the cursor became a row; if not, no row was touched.
-    fn object(
-        &self,
-        cursor: &mut Cursor<'_>,
-        origin: Origin<'_>,
-        settings: &ReadSettings,
-        rows: &mut RowBuilder,
-    ) -> bool {
+    fn object(&self, cursor: &mut Cursor<'_>, index: u64, settings: &ReadSettings, rows: &mut RowBuilder) -> bool {
         let (start, fields) = (cursor.at, cursor.fields);
-        let read = rows.append_by(origin, |columns| {
+        let read = rows.append_by(index, |columns| {
             read::object(&self.record, columns, cursor, settings.depth_max)?;
             let length = cursor.at - start;
             let fits = length as u64 <= settings.record_bytes_max && cursor.fields - fields <= settings.fields_max;

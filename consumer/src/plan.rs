@@ -9,17 +9,16 @@ use lake::{
 ///
 /// No task or batch exceeds its bytes but for a single object that does so alone. Empty where nothing is pending.
 pub fn take_tasks(pending: &mut std::collections::VecDeque<PlannedObject>, limits: &BatchSettings) -> Vec<PlannedTask> {
+    let (count, bytes) = batch_of(pending, limits);
+    // As few tasks as may be, and of about one size, so that they end at about one time.
+    let least_tasks = bytes.div_ceil(limits.task_bytes.max(1)).max(1);
+    let even_bytes = bytes.div_ceil(least_tasks);
     let mut tasks: Vec<PlannedTask> = Vec::new();
-    let (mut objects, mut batch_bytes, mut task_bytes) = (0, 0_u64, 0_u64);
-    while let Some(next) = pending.front() {
-        let full = objects >= limits.objects_max || batch_bytes.saturating_add(next.size) > limits.bytes_max;
-        if objects > 0 && full {
-            break;
-        }
-        let Some(object) = pending.pop_front() else { break };
-        let fits = task_bytes.saturating_add(object.size) <= limits.task_bytes;
-        objects += 1;
-        batch_bytes = batch_bytes.saturating_add(object.size);
+    let (mut task_bytes, mut due_bytes) = (0_u64, 0_u64);
+    for object in pending.drain(..count) {
+        let is_even = due_bytes < even_bytes.saturating_mul(tasks.len() as u64);
+        let fits = is_even && task_bytes.saturating_add(object.size) <= limits.task_bytes;
+        due_bytes = due_bytes.saturating_add(object.size);
         match tasks.last_mut() {
             Some(task) if fits => {
                 task_bytes += object.size;
@@ -32,4 +31,17 @@ pub fn take_tasks(pending: &mut std::collections::VecDeque<PlannedObject>, limit
         }
     }
     tasks
+}
+
+/// How many pending objects one batch takes on, and how many bytes they have.
+fn batch_of(pending: &std::collections::VecDeque<PlannedObject>, limits: &BatchSettings) -> (usize, u64) {
+    let (mut count, mut bytes) = (0, 0_u64);
+    for object in pending.iter().take(limits.objects_max) {
+        let with_it = bytes.saturating_add(object.size);
+        if count > 0 && with_it > limits.bytes_max {
+            break;
+        }
+        (count, bytes) = (count + 1, with_it);
+    }
+    (count, bytes)
 }

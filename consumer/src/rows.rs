@@ -38,17 +38,6 @@ pub struct BatchOrigin {
     pub schema_id: SchemaId,
 }
 
-/// Where one record came from.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    /// Its object.
-    pub key: &'a str,
-    /// The object's version.
-    pub etag: &'a str,
-    /// Its place in the object.
-    pub index: u64,
-}
-
 /// Collects rows into Arrow columns.
 pub struct RowBuilder {
     schema: SchemaRef,
@@ -61,6 +50,7 @@ pub struct RowBuilder {
     origin: BatchOrigin,
     rows: usize,
     bytes: usize,
+    row_overhead: usize,
 }
 
 impl RowBuilder {
@@ -78,6 +68,7 @@ impl RowBuilder {
             origin,
             rows: 0,
             bytes: 0,
+            row_overhead: ROW_OVERHEAD_BYTES,
         }
     }
 
@@ -86,27 +77,34 @@ impl RowBuilder {
         Arc::clone(&self.schema)
     }
 
-    /// Appends a record that its schema accepts; `raw_bytes` is its size as text.
+    /// Says which version of which object the rows to come are from.
+    pub fn begin_object(&mut self, key: &str, etag: &str) {
+        self.objects.push((key.to_owned(), etag.to_owned(), 0));
+        // Short records from long keys: what is repeated per row counts as well.
+        self.row_overhead = key.len() + etag.len() + ROW_OVERHEAD_BYTES;
+    }
+
+    /// Appends a record that its schema accepts, the `index`th of its object; `raw_bytes` is its size as text.
     ///
     /// # Errors
     /// The record's fault (`unrepresentable`) when a column can't hold a value unchanged; then nothing was appended.
-    pub fn append(&mut self, record: &Value, origin: Origin<'_>, raw_bytes: usize) -> Result<(), Fault> {
+    pub fn append(&mut self, record: &Value, index: u64, raw_bytes: usize) -> Result<(), Fault> {
         let fields = column::object_fields(record)?;
         column::check_fields(&self.columns, &self.names, self.extra, fields)?;
         column::append_fields(&mut self.columns, &self.names, self.extra, fields);
-        self.close_row(origin, raw_bytes);
+        self.close_row(index, raw_bytes);
         Ok(())
     }
 
     /// Appends a record that `read` puts into the columns, one value into each; where it can't, nothing is appended.
     pub(crate) fn append_by<E>(
         &mut self,
-        origin: Origin<'_>,
+        index: u64,
         read: impl FnOnce(&mut [ColumnBuilder]) -> Result<usize, E>,
     ) -> Result<usize, E> {
         match read(&mut self.columns) {
             Ok(raw_bytes) => {
-                self.close_row(origin, raw_bytes);
+                self.close_row(index, raw_bytes);
                 Ok(raw_bytes)
             }
             Err(error) => {
@@ -116,15 +114,13 @@ impl RowBuilder {
         }
     }
 
-    fn close_row(&mut self, origin: Origin<'_>, raw_bytes: usize) {
-        match self.objects.last_mut() {
-            Some((key, etag, rows)) if key == origin.key && etag == origin.etag => *rows += 1,
-            _ => self.objects.push((origin.key.to_owned(), origin.etag.to_owned(), 1)),
+    fn close_row(&mut self, index: u64, raw_bytes: usize) {
+        if let Some((_, _, rows)) = self.objects.last_mut() {
+            *rows += 1;
         }
-        self.indexes.push(origin.index as i64);
+        self.indexes.push(index as i64);
         self.rows += 1;
-        // Short records from long keys: what is repeated per row counts as well.
-        self.bytes += raw_bytes + origin.key.len() + origin.etag.len() + ROW_OVERHEAD_BYTES;
+        self.bytes += raw_bytes + self.row_overhead;
     }
 
     /// How many rows are collected.
@@ -137,15 +133,10 @@ impl RowBuilder {
         self.columns.iter_mut().for_each(|column| column.truncate(rows));
         self.indexes.truncate(rows);
         let mut surplus = self.rows - rows;
-        while let Some((_, _, of_object)) = self.objects.last_mut()
-            && surplus > 0
-        {
+        for (_, _, of_object) in self.objects.iter_mut().rev() {
             let taken = surplus.min(*of_object);
             *of_object -= taken;
             surplus -= taken;
-            if *of_object == 0 {
-                self.objects.pop();
-            }
         }
         self.rows = rows;
     }
@@ -161,10 +152,13 @@ impl RowBuilder {
         self.bytes = 0;
         let mut arrays: Vec<ArrayRef> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         let (mut keys, mut etags) = (StringBuilder::new(), StringBuilder::new());
-        for (key, etag, rows) in self.objects.drain(..) {
+        for (key, etag, rows) in &mut self.objects {
+            let rows = std::mem::take(rows);
             keys.append_value_n(key, rows);
             etags.append_value_n(etag, rows);
         }
+        // More rows may come of the last one.
+        self.objects.drain(..self.objects.len().saturating_sub(1));
         let indexes = Int64Array::from(std::mem::take(&mut self.indexes));
         arrays.extend([Arc::new(keys.finish()) as ArrayRef, Arc::new(etags.finish()), Arc::new(indexes)]);
         arrays.extend(origin_arrays(&self.origin, rows));

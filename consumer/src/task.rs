@@ -14,7 +14,7 @@ use lake::{
     columns::Column,
     dead_letter::{ErrorCode, Fault, Reason},
     ids::{ContentId, Fingerprint},
-    ledger::{Outcome, PlannedObject},
+    ledger::{Outcome, PlannedObject, SchemaRecord},
     stream::ReadSettings,
 };
 
@@ -35,17 +35,41 @@ pub use output::{OutputKind, OutputPart};
 /// All that a batch's tasks share, fixed by its plan.
 pub struct TaskContext {
     /// What the rows say about where they came from.
-    pub origin: BatchOrigin,
+    origin: BatchOrigin,
     /// The stream's columns under the planned schema.
-    pub columns: Vec<Column>,
+    columns: Vec<Column>,
     /// The planned schema, compiled.
-    pub enforcer: Enforcer,
+    enforcer: Enforcer,
     /// The same once more, for reading records straight into columns; `None` where only the judge understands it.
-    pub compiled: Option<Compiled>,
+    compiled: Option<Compiled>,
     /// How the cells of CSV are read under the planned schema.
-    pub cells: CellTypes,
+    cells: CellTypes,
     /// How the objects are read.
-    pub read: ReadSettings,
+    read: ReadSettings,
+}
+
+impl TaskContext {
+    /// What follows from a schema and the settings of a plan; without rules of its own where `judges_all`.
+    ///
+    /// # Errors
+    /// What is wrong with the schema, in words.
+    pub fn new(
+        origin: BatchOrigin,
+        schema: SchemaRecord,
+        read: ReadSettings,
+        judges_all: bool,
+    ) -> Result<Self, String> {
+        let SchemaRecord { json_schema, columns, .. } = schema;
+        let enforcer = Enforcer::compile(&json_schema)?;
+        let compiled = if judges_all { None } else { Compiled::compile(&json_schema, &columns) };
+        let cells = CellTypes::of(&json_schema, &columns);
+        Ok(Self { origin, columns, enforcer, compiled, cells, read })
+    }
+
+    /// Whether most records are read by the schema's compiled rules.
+    pub fn has_rules(&self) -> bool {
+        self.compiled.is_some()
+    }
 }
 
 /// What was found where an object should be.

@@ -41,6 +41,10 @@ pub(super) struct Rule {
 /// The rule for one kind of column.
 pub(super) enum Kind {
     Text(TextRule),
+    /// A text that is a UUID.
+    Uuid,
+    /// One of these texts, each as it mostly stands in JSON: in quotes, nothing in it that would be escaped.
+    OneOf(Vec<String>),
     Whole {
         least: i64,
         most: i64,
@@ -69,10 +73,8 @@ pub(super) enum Kind {
 /// The rule for texts.
 #[derive(Default)]
 pub(super) struct TextRule {
-    pub(super) one_of: Option<Vec<String>>,
     pub(super) least: Option<usize>,
     pub(super) most: Option<usize>,
-    pub(super) is_uuid: bool,
     /// Who knows patterns and the other formats.
     pub(super) judge: Option<Enforcer>,
 }
@@ -184,23 +186,21 @@ impl<'a> Root<'a> {
 
     fn text(&self, keywords: &'a Map<String, Value>) -> Option<Kind> {
         known_only(keywords, &["enum", "const", "minLength", "maxLength", "format", "pattern"])?;
-        let one_of = match (keywords.get("enum"), keywords.get("const")) {
-            (None, None) => None,
-            (Some(Value::Array(values)), None) => {
-                Some(values.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-            }
-            (None, Some(Value::String(value))) => Some(vec![value.clone()]),
-            _ => return None,
-        };
-        // An enum may forbid the null that the type allows.
-        if one_of.is_some() && allows_null(keywords)? {
-            return None;
-        }
         let is_uuid = keywords.get("format").is_some_and(|format| format == "uuid");
-        let needs_judge = keywords.contains_key("pattern") || (keywords.contains_key("format") && !is_uuid);
+        let says = |keyword: &str| keywords.contains_key(keyword);
+        let says_more = ["minLength", "maxLength", "pattern"].into_iter().any(says);
+        if says("enum") || says("const") {
+            // An enum may forbid the null that the type allows.
+            let alone = !says_more && !says("format") && !allows_null(keywords)?;
+            return if alone { one_of(keywords).map(Kind::OneOf) } else { None };
+        }
+        if is_uuid && !says_more {
+            return Some(Kind::Uuid);
+        }
+        let needs_judge = says("pattern") || says("format");
         let judge = if needs_judge { Some(self.judge(&Value::Object(keywords.clone()))?) } else { None };
         let [least, most] = ["minLength", "maxLength"].map(|keyword| count(keywords, keyword));
-        Some(Kind::Text(TextRule { one_of, least: least?, most: most?, is_uuid, judge }))
+        Some(Kind::Text(TextRule { least: least?, most: most?, judge }))
     }
 
     fn list(&self, keywords: &'a Map<String, Value>, element: &Column) -> Option<Kind> {
@@ -238,6 +238,21 @@ impl<'a> Root<'a> {
         }
         Enforcer::compile(&schema).ok()
     }
+}
+
+/// The texts that an enum or a const allows, in quotes.
+fn one_of(keywords: &Map<String, Value>) -> Option<Vec<String>> {
+    let values = match (keywords.get("enum"), keywords.get("const")) {
+        (Some(Value::Array(values)), None) => values.iter().collect(),
+        (None, Some(value)) => vec![value],
+        _ => return None,
+    };
+    let text = |value: &Value| {
+        let quoted = value.to_string();
+        // Of one that is escaped, who knows how it stands in JSON.
+        value.as_str().filter(|text| quoted.len() == text.len() + 2).map(|_| quoted)
+    };
+    values.into_iter().filter(|value| value.is_string()).map(text).collect()
 }
 
 fn whole(keywords: &Map<String, Value>) -> Option<Kind> {

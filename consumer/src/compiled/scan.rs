@@ -12,6 +12,25 @@ use crate::decode::parse::{self, Limits};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Doubt;
 
+/// Whether two texts of one length are equal; for short ones, where a call would cost more than the comparison.
+#[inline]
+fn are_equal(left: &[u8], right: &[u8]) -> bool {
+    let word = |bytes: &[u8], at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+    let length = left.len();
+    if length < 8 || length != right.len() {
+        return left == right;
+    }
+    let mut at = 0;
+    while at + 8 < length {
+        if word(left, at) != word(right, at) {
+            return false;
+        }
+        at += 8;
+    }
+    // The last word may overlap the one before.
+    word(left, length - 8) == word(right, length - 8)
+}
+
 /// A place in a text. Cheap to copy, so that one can go back.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
@@ -66,9 +85,21 @@ impl<'a> Cursor<'a> {
     /// Takes these very bytes.
     #[inline]
     pub(super) fn take_all(&mut self, bytes: &[u8]) -> bool {
-        let found = self.bytes()[self.at.min(self.text.len())..].starts_with(bytes);
+        let found = self.bytes().get(self.at..self.at + bytes.len()).is_some_and(|next| are_equal(next, bytes));
         self.at += if found { bytes.len() } else { 0 };
         found
+    }
+
+    /// Takes a quoted text of exactly this many bytes, nothing of it escaped as far as its length tells.
+    #[inline]
+    pub(super) fn take_quoted<const LENGTH: usize>(&mut self) -> Option<&'a [u8; LENGTH]> {
+        let (inner, end) = (self.at + 1, self.at + 1 + LENGTH);
+        let bytes = self.bytes();
+        if bytes.get(self.at) != Some(&b'"') || bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        bytes[inner..end].try_into().ok()
     }
 
     /// Reads a text in quotes.

@@ -23,6 +23,9 @@ use crate::error::Error;
 pub use fields::CellTypes;
 pub(crate) use fields::Header;
 
+/// `\r\n`
+const LINE_END_BYTES: usize = 2;
+
 /// A cell of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell<'a> {
@@ -66,7 +69,7 @@ pub(crate) fn rows(
                 input.consume(length);
             }
             RowEnd::TooFar => {
-                let known = reach_of(settings);
+                let known = reach_of(settings, LINE_END_BYTES);
                 let lines = memchr::memchr_iter(b'\n', &input.window()[..known]).count() as u64;
                 let (raw, length) = skip_long(input, known, settings)?;
                 let fault = Some(too_long(length, settings));
@@ -135,7 +138,7 @@ enum RowEnd {
 }
 
 fn row_end(input: &mut Input<'_>, settings: &ReadSettings) -> Result<RowEnd, Error> {
-    let reach = reach_of(settings);
+    let reach = reach_of(settings, LINE_END_BYTES);
     let mut scan = Scan::new(&settings.csv);
     loop {
         let window = input.window();

@@ -25,12 +25,9 @@ pub(crate) struct Framed<'w> {
     pub fault: Option<Fault>,
 }
 
-/// What is asked for beyond the longest record: a line end, and spaces that nobody counts.
-const SLACK_BYTES: usize = 4 << 10;
-
-/// How far is looked for the end of a record.
-pub(super) fn reach_of(settings: &ReadSettings) -> usize {
-    usize::try_from(settings.record_bytes_max).unwrap_or(usize::MAX).saturating_add(SLACK_BYTES)
+/// How far is looked for the end of a record: to the end of the longest one, and `beyond` for what stands behind it.
+pub(super) fn reach_of(settings: &ReadSettings, beyond: usize) -> usize {
+    usize::try_from(settings.record_bytes_max).unwrap_or(usize::MAX).saturating_add(beyond)
 }
 
 /// The fault of a record that is longer than allowed.

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::error::Error;
 
+/// How many spaces may stand behind a record before its line end, at least.
+const SPACE_BYTES: usize = 4 << 10;
+
 /// Hands each line that is not blank to `each`, in order.
 ///
 /// # Errors
@@ -24,7 +27,7 @@ pub(crate) fn lines(
             return Ok(());
         }
         let offset = input.offset();
-        match line_length(input, reach_of(settings))? {
+        match line_length(input, reach_of(settings, SPACE_BYTES))? {
             Some(length) => {
                 let raw = input.window()[..length].trim_ascii_end();
                 let length_trimmed = raw.len() as u64;
@@ -34,7 +37,7 @@ pub(crate) fn lines(
                 input.consume(length);
             }
             None => {
-                let (raw, length) = skip_long(input, reach_of(settings), settings)?;
+                let (raw, length) = skip_long(input, reach_of(settings, SPACE_BYTES), settings)?;
                 let fault = Some(too_long(length, settings));
                 each(Framed { index, offset, line, raw: &raw, length, fault })?;
             }

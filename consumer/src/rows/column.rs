@@ -95,12 +95,29 @@ pub(crate) struct Texts {
 
 impl Texts {
     fn new() -> Self {
-        Self { bytes: Vec::new(), offsets: vec![0] }
+        Self::with_capacity(1, 0)
+    }
+
+    fn with_capacity(offsets: usize, bytes: usize) -> Self {
+        let mut texts = Self { bytes: Vec::with_capacity(bytes), offsets: Vec::with_capacity(offsets) };
+        texts.offsets.push(0);
+        texts
     }
 
     pub(crate) fn push(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
         self.offsets.push(offset(self.bytes.len()));
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether one of those from `first` on says `text`.
+    pub(crate) fn has_since(&self, first: usize, text: &str) -> bool {
+        let ends = self.offsets[first..].windows(2);
+        ends.map(|ends| &self.bytes[ends[0] as usize..ends[1] as usize]).any(|other| other == text.as_bytes())
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -109,7 +126,9 @@ impl Texts {
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let Self { bytes, offsets } = std::mem::replace(self, Self::new());
+        // About as much again will come: room for it now saves moving it while it grows.
+        let next = Self::with_capacity(self.offsets.len(), self.bytes.len());
+        let Self { bytes, offsets } = std::mem::replace(self, next);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         Arc::new(StringArray::new(offsets, Buffer::from_vec(bytes), nulls))
     }

@@ -13,7 +13,7 @@ use crate::{
     dead_letters::DeadLetter,
     decode::{self, Input},
     error::Error,
-    rows::{Origin, RowBuilder},
+    rows::RowBuilder,
 };
 
 /// Arrays larger than this are looked through before they are read.
@@ -30,7 +30,7 @@ pub(super) fn read(
     let (bytes, mark) = (input.window(), input.offset());
     let context = Arc::clone(&execution.context);
     let mut reading = Reading::new(execution, key, etag, &context.read);
-    if let (Some(compiled), Ok(text)) = (&context.compiled, std::str::from_utf8(bytes))
+    if let (Some(compiled), Ok(text)) = (&context.compiled, simdutf8::basic::from_utf8(bytes))
         && reading.compiled(compiled, text, mark)?
     {
         return reading.finish().map(Ok);
@@ -102,13 +102,13 @@ impl<'e, 'a> Reading<'e, 'a> {
 impl<'a> Records<'a> for Reading<'_, 'a> {
     type Error = Error;
 
-    fn rows(&mut self) -> (&mut RowBuilder, &str, &str) {
-        (&mut self.execution.rows, self.key, self.etag)
+    fn rows(&mut self) -> &mut RowBuilder {
+        &mut self.execution.rows
     }
 
     fn left(&mut self, left: Left<'a>) -> Result<(), Error> {
-        let origin = Origin { key: self.key, etag: self.etag, index: left.index };
-        if let Err(fault) = self.execution.judge(decode::value(left.raw, self.settings), origin, left.raw.len()) {
+        let value = decode::value(left.raw, self.settings);
+        if let Err(fault) = self.execution.judge(value, left.index, left.raw.len()) {
             self.dead_letters += 1;
             self.letters.push((fault, left));
         }

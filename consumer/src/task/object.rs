@@ -22,7 +22,6 @@ use crate::{
     },
     error::Error,
     failpoint,
-    rows::Origin,
 };
 
 impl Execution {
@@ -53,6 +52,7 @@ impl Execution {
             Err(fault) => return Ok(Err(fault)),
         }
         let key = object.key.to_string();
+        self.rows.begin_object(&key, &object.etag);
         if context.read.format == Format::JsonArray {
             return array::read(self, &key, &object.etag, &mut input);
         }
@@ -68,16 +68,11 @@ impl Execution {
     }
 
     /// Makes a row of a record's value, or tells its fault.
-    pub(super) fn judge(
-        &mut self,
-        value: Result<Value, Fault>,
-        origin: Origin<'_>,
-        raw_bytes: usize,
-    ) -> Result<(), Fault> {
+    pub(super) fn judge(&mut self, value: Result<Value, Fault>, index: u64, raw_bytes: usize) -> Result<(), Fault> {
         let value = value?;
         failpoint::judge_as_other_version(&value)?;
         self.context.enforcer.enforce(&value)?;
-        self.rows.append(&value, origin, raw_bytes)
+        self.rows.append(&value, index, raw_bytes)
     }
 }
 
@@ -95,17 +90,16 @@ impl Reading<'_> {
     /// Reads a line of NDJSON.
     fn line(&mut self, mut line: Framed<'_>) -> Result<(), Error> {
         let settings = &self.context.read;
-        let origin = Origin { key: self.key, etag: self.etag, index: line.index };
         let compiled = self.context.compiled.as_ref().filter(|_| line.fault.is_none());
         let text = compiled.and_then(|compiled| Some((compiled, std::str::from_utf8(line.raw).ok()?)));
         let is_row =
-            text.is_some_and(|(compiled, text)| compiled.record(text, origin, settings, &mut self.execution.rows));
+            text.is_some_and(|(compiled, text)| compiled.record(text, line.index, settings, &mut self.execution.rows));
         if is_row {
             self.rows += 1;
             return self.execution.flush();
         }
         let value = line.fault.take().map_or_else(|| decode::value(line.raw, settings), Err);
-        let judged = self.execution.judge(value, origin, line.raw.len());
+        let judged = self.execution.judge(value, line.index, line.raw.len());
         self.judged(judged, &line)
     }
 
@@ -134,19 +128,18 @@ impl Reading<'_> {
         let settings = &self.context.read;
         // The row of names is no record.
         row.index -= 1;
-        let origin = Origin { key: self.key, etag: self.etag, index: row.index };
         let mut cells = Vec::with_capacity(header.names.len());
         if row.fault.is_none() {
             row.fault = csv::read_row(&row, header, settings, &mut cells).err();
         }
         if let (None, Some(places), Some(compiled)) = (&row.fault, places, &self.context.compiled)
-            && compiled.cells(places, &cells, row.raw.len(), origin, settings, &mut self.execution.rows)
+            && compiled.cells(places, &cells, row.raw.len(), row.index, settings, &mut self.execution.rows)
         {
             self.rows += 1;
             return self.execution.flush();
         }
         let value = row.fault.take().map_or_else(|| header.record(&cells, settings), Err);
-        let judged = self.execution.judge(value, origin, row.raw.len());
+        let judged = self.execution.judge(value, row.index, row.raw.len());
         self.judged(judged.map_err(|fault| csv::in_line(row.line, fault)), &row)
     }
 

@@ -6,9 +6,7 @@ use std::{
 };
 
 use consumer::{
-    compiled::Compiled,
-    decode::{Progress, Source, Streamed, csv::CellTypes},
-    enforce::Enforcer,
+    decode::{Progress, Source, Streamed},
     rows::BatchOrigin,
     task::{self, Fetched, ObjectResult, OutputKind, OutputPart, TaskContext},
 };
@@ -30,8 +28,6 @@ pub(crate) struct Given {
     pub(crate) result: ObjectResult,
     pub(crate) rows: Vec<Map<String, Value>>,
     pub(crate) dead_letters: Vec<Map<String, Value>>,
-    /// How many files of rows there are.
-    pub(crate) bronze_files: usize,
 }
 
 impl Given {
@@ -54,10 +50,7 @@ pub(crate) fn context(schema: &Value, read: ReadSettings, compiled: bool) -> Arc
 pub(crate) fn context_of(record: &SchemaRecord, read: ReadSettings, compiled: bool) -> Arc<TaskContext> {
     let origin =
         BatchOrigin { batch: BatchId::FIRST, ingested_at: Timestamp::from_micros(0).unwrap(), schema_id: record.id() };
-    let compiled = if compiled { Compiled::compile(&record.json_schema, &record.columns) } else { None };
-    let enforcer = Enforcer::compile(&record.json_schema).unwrap();
-    let cells = CellTypes::of(&record.json_schema, &record.columns);
-    Arc::new(TaskContext { origin, columns: record.columns.clone(), enforcer, compiled, cells, read })
+    Arc::new(TaskContext::new(origin, record.clone(), read, !compiled).unwrap())
 }
 
 /// Reads an object of these bytes, held in memory.
@@ -87,18 +80,15 @@ pub(crate) fn read_source(context: &Arc<TaskContext>, source: Source, size: usiz
     let fetched = [Fetched::Object(source)];
     let output = task::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).unwrap();
     let [result] = output.objects.try_into().unwrap();
-    let (mut rows, mut dead_letters, mut bronze_files) = (Vec::new(), Vec::new(), 0);
+    let (mut rows, mut dead_letters) = (Vec::new(), Vec::new());
     for OutputPart { kind, file, .. } in parts.lock().unwrap().drain(..) {
         match kind {
-            OutputKind::Bronze => {
-                bronze_files += 1;
-                rows.extend(parquet_rows(file.bytes));
-            }
+            OutputKind::Bronze => rows.extend(parquet_rows(file.bytes)),
             OutputKind::DeadLetters => dead_letters.extend(parquet_rows(file.bytes)),
         }
     }
     assert_eq!((result.rows, result.dead_letters), (rows.len() as u64, dead_letters.len() as u64));
-    Given { result, rows, dead_letters, bronze_files }
+    Given { result, rows, dead_letters }
 }
 
 /// The object's one dead letter, as a fault's reason and code.

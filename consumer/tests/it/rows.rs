@@ -1,6 +1,6 @@
 //! Rows: every value that a column can hold comes out as it went in; every other is a fault.
 
-use consumer::rows::{BatchOrigin, Origin, RowBuilder};
+use consumer::rows::{BatchOrigin, RowBuilder};
 use lake::{
     clock::Timestamp,
     columns::columns_of,
@@ -19,12 +19,14 @@ fn origin() -> BatchOrigin {
 
 fn builder(field: Value) -> RowBuilder {
     let schema = json!({"type": "object", "additionalProperties": false, "properties": {"field": field}});
-    RowBuilder::new(&columns_of(&schema).unwrap(), origin())
+    let mut builder = RowBuilder::new(&columns_of(&schema).unwrap(), origin());
+    builder.begin_object("raw/events/a", "e");
+    builder
 }
 
 fn append(builder: &mut RowBuilder, text: &str) -> Result<(), Fault> {
     let record = crate::one_task::parse(&format!("{{\"field\": {text}}}"), 100).unwrap();
-    builder.append(&record, Origin { key: "raw/events/a", etag: "e", index: 0 }, text.len())
+    builder.append(&record, 0, text.len())
 }
 
 /// What the column holds after this one value, as JSON.
@@ -116,9 +118,10 @@ fn a_refused_value_leaves_no_trace() {
     let schema = json!({"type": "object", "additionalProperties": false, "properties": {
         "first": {"type": "array", "items": {"type": "integer"}}, "second": {"type": "integer"}}});
     let mut builder = RowBuilder::new(&columns_of(&schema).unwrap(), origin());
+    builder.begin_object("k", "e");
     let mut append = |text: &str| {
         let record: Value = crate::one_task::parse(text, 100).unwrap();
-        builder.append(&record, Origin { key: "k", etag: "e", index: 0 }, text.len())
+        builder.append(&record, 0, text.len())
     };
     append("{\"first\": [1], \"second\": 1}").unwrap();
     append("{\"first\": [1, 2, 3], \"second\": 1e30}").unwrap_err();

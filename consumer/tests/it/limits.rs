@@ -1,0 +1,138 @@
+//! Limits: each one breached, and what is said of it; memory that does not follow the input.
+
+use std::io::{self, Read, Write};
+
+use consumer::decode::{Source, Streamed};
+use flate2::write::GzEncoder;
+use lake::stream::{Format, ReadSettings};
+use serde_json::{Value, json};
+
+use crate::one_task::{Given, context, fault_of_object, read, read_in_pieces, read_source};
+
+fn schema() -> Value {
+    json!({"type": "object", "properties": {"id": {"type": "integer"}, "text": {"type": "string"}}})
+}
+
+fn lines(settings: ReadSettings, bytes: &[u8]) -> Given {
+    let context = context(&schema(), settings, true);
+    let given = read(&context, bytes);
+    let in_pieces = read_in_pieces(&context, bytes, 100);
+    assert_eq!((&in_pieces.rows, in_pieces.messages()), (&given.rows, given.messages()));
+    given
+}
+
+#[test]
+fn a_line_that_is_too_long_is_cut_and_the_next_one_is_read() {
+    let settings = ReadSettings { record_bytes_max: 1_000, raw_bytes_max: 300, ..ReadSettings::of(Format::Ndjson) };
+    // Longer than what is looked at in one go, too.
+    for length in [1_001_usize, 100_000] {
+        let long = format!("{{\"text\": \"{}\"}}", "x".repeat(length - 12));
+        let given = lines(settings.clone(), format!("{{\"id\": 1}}\n  {long}  \r\n{{\"id\": 2}}").as_bytes());
+        let [letter] = given.dead_letters.as_slice() else { panic!("{given:?}") };
+        assert_eq!(
+            (&letter["_dead_letter_reason"], &letter["_error_code"]),
+            (&json!("oversized"), &json!("too_large"))
+        );
+        assert_eq!((&letter["_byte_offset"], &letter["_byte_length"]), (&json!(12), &json!(length)));
+        assert_eq!((&letter["_raw_record"], &letter["_raw_truncated"]), (&json!(long[..300]), &json!(true)));
+        assert_eq!(given.rows.len(), 2);
+    }
+}
+
+#[test]
+fn a_csv_row_that_is_too_long_is_cut_and_the_next_one_is_read() {
+    let settings = ReadSettings { record_bytes_max: 1_000, raw_bytes_max: 300, ..ReadSettings::of(Format::Csv) };
+    for length in [1_001_usize, 100_000] {
+        let long = format!("2,{}", "x".repeat(length - 2));
+        let given = lines(settings.clone(), format!("id,text\n1,a\n{long}\n3,c\n").as_bytes());
+        assert_eq!((given.codes().as_slice(), given.rows.len()), (["too_large"].as_slice(), 2));
+        let letter = &given.dead_letters[0];
+        assert_eq!((&letter["_byte_length"], &letter["_raw_truncated"]), (&json!(length), &json!(true)));
+    }
+}
+
+#[test]
+fn more_fields_than_the_limit_are_a_dead_letter() {
+    let settings = ReadSettings { fields_max: 5, ..ReadSettings::of(Format::Ndjson) };
+    let record = |fields: usize| {
+        let fields: Vec<String> = (0..fields).map(|name| format!("\"f{name}\": {{}}")).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let nested = "{\"a\": {\"b\": {\"c\": [{\"d\": 1}, {\"e\": 1}, {\"f\": 1}]}}}";
+    let given = lines(settings, format!("{}\n{}\n{nested}", record(5), record(6)).as_bytes());
+    assert_eq!((given.codes().as_slice(), given.rows.len()), (["too_many_fields"; 2].as_slice(), 1));
+    assert_eq!(given.messages()[0], "the record has more than 5 fields (limits.fields)");
+    let settings = ReadSettings { fields_max: 2, ..ReadSettings::of(Format::Csv) };
+    let given = lines(settings, b"a,b,c\n1,2,3\n");
+    assert_eq!(fault_of_object(&given), ("corrupted_batch", "too_many_fields"));
+}
+
+#[test]
+fn an_object_that_decompresses_to_more_than_its_limits_is_oversized() {
+    let text = "{\"id\": 1}\n".repeat(400_000);
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text.as_bytes()).unwrap();
+    let object = encoder.finish().unwrap();
+    let by_ratio = ReadSettings { ratio_max: 10, ..ReadSettings::of(Format::Ndjson) };
+    let by_bytes = ReadSettings { object_bytes_max: 3_000_000, ..ReadSettings::of(Format::Ndjson) };
+    for (settings, named) in [(by_ratio, "limits.ratio"), (by_bytes, "limits.object_bytes")] {
+        for format in [Format::Ndjson, Format::Csv, Format::JsonArray] {
+            let given = lines(ReadSettings { format, ..settings.clone() }, &object);
+            assert_eq!(fault_of_object(&given), ("oversized", "too_large"), "{format:?} {named}");
+            assert!(given.messages()[0].contains(named), "{:?}", given.messages());
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_invites_backtracking_takes_linear_time() {
+    let schema = json!({"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}});
+    let record = format!("{{\"text\": \"{}b\"}}", "a".repeat(50_000));
+    // Backtracking would not end before the machine does.
+    let given = read(&context(&schema, ReadSettings::of(Format::Ndjson), true), record.as_bytes());
+    assert_eq!(given.codes(), ["bad_pattern"]);
+}
+
+/// So many lines, made while they are read.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    lines: u64,
+}
+
+const LINE: &[u8] =
+    b"{\"id\": 12345678901, \"text\": \"a line that is made while it is read, as many times as is asked\"}\n";
+
+impl Streamed for Made {
+    fn open(&self) -> Box<dyn Read + Send> {
+        Box::new(Lines { left: self.lines, at: 0 })
+    }
+}
+
+struct Lines {
+    left: u64,
+    at: usize,
+}
+
+impl Read for Lines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = 0;
+        while length < buffer.len() && self.left > 0 {
+            let part = &LINE[self.at..LINE.len().min(self.at + buffer.len() - length)];
+            buffer[length..length + part.len()].copy_from_slice(part);
+            length += part.len();
+            self.at = (self.at + part.len()) % LINE.len();
+            self.left -= u64::from(self.at == 0);
+        }
+        Ok(length)
+    }
+}
+
+#[test]
+fn an_object_of_many_lines_streams_through() {
+    let lines = 100_000;
+    let source = Source::Streamed(std::sync::Arc::new(Made { lines }));
+    let context = context(&schema(), ReadSettings::of(Format::Ndjson), true);
+    let given = read_source(&context, source, lines as usize * LINE.len());
+    assert_eq!((given.result.rows, given.result.dead_letters), (lines, 0));
+    assert!(given.result.content.is_some(), "what it held is known all the same");
+}
