@@ -114,6 +114,15 @@ fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
     let own = secret(&format!("ENDPOINT '{host}', URL_STYLE 'path'"));
     let in_path = secret(&format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
     let in_host = secret("ENDPOINT 'lake.localhost', URL_STYLE 'path', SCOPE 's3://pre'");
+    let named = |name: &str, options: &str| secret(options).replace("SECRET mine", &format!("SECRET {name}"));
+    let decoy = named("\"x;endpoint=ok\"", &format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
+    let decoys = secret(&format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE ['s3://pre', 's3://q;endpoint=ok']"));
+    let put_together = secret(&format!("ENDPOINT '{host}' || '/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
+    // The bucket's name and the endpoint together are the server's address.
+    let (first, rest) = host.split_once('.').unwrap();
+    let split = secret(&format!("ENDPOINT '{rest}', URL_STYLE 'vhost', SCOPE 's3://{first}'"));
+    let by_default = secret(&format!("ENDPOINT '{rest}', SCOPE 's3://{first}'"));
+    let in_region = secret(&format!("REGION '{host}/lake', SCOPE 's3://pre'"));
     for script in [
         "COPY (SELECT 1) TO 's3://lake/pre/fix/x.csv'".to_owned(),
         "COPY (SELECT 1) TO 's3://lake/pre/fix/bronze/events/x.csv'".to_owned(),
@@ -126,6 +135,15 @@ fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
         format!("{in_path} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
         format!("PREPARE p AS COPY (SELECT 1) TO 's3://pre/fix/x.csv'; {in_path} EXECUTE p"),
         format!("{in_host} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{decoy} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{decoys} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{put_together} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{split} COPY (SELECT 1) TO 's3://{first}/lake/pre/fix/x.csv'"),
+        format!("{by_default} COPY (SELECT 1) TO 's3://{first}/lake/pre/fix/x.csv'"),
+        format!("{in_region} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        "COPY (SELECT 1) TO 's3://l%61ke/pre/fix/x.csv'".to_owned(),
+        "ATTACH 'DUCKDB:s3://lake/pre/fix/x.db'".to_owned(),
+        "CREATE TABLE t AS SELECT 1; EXPORT DATABASE 's3://lake/pre/fix/x'".to_owned(),
     ] {
         let done = served.reader().args(["-c", &script]).output().unwrap();
         let told = text(&done.stderr);
