@@ -255,6 +255,24 @@ fn the_tab_key_completes_keywords_relations_columns_and_commands() {
     terminal.await_text("newest_example");
 }
 
+/// The names of columns come from whoever wrote the schema.
+#[test]
+fn the_tab_key_offers_no_name_that_a_terminal_would_obey() {
+    let mut lake = TestLake::new();
+    let mut schema = id_and_name();
+    schema["properties"]["wide"] = serde_json::json!({ "type": "integer" });
+    schema["properties"]["wi\u{1b}]0;x\u{7}"] = serde_json::json!({ "type": "integer" });
+    lake.commit("events", &schema, "SELECT 1 AS id, 'one' AS name, 7 AS wide, 8 AS \"wi\u{1b}]0;x\u{7}\"", None);
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("FROM bronze.events SELECT events.wi\t");
+    terminal.await_text("wide");
+    terminal.press(";\r");
+    terminal.await_text("│      7 │");
+    let shown = terminal.raw.lock().unwrap().clone();
+    assert!(!shown.contains("\x1b]0;"), "{shown:?}");
+}
+
 #[test]
 fn the_arrow_key_brings_the_last_statement_back_but_for_secrets() {
     let lake = TestLake::new();
@@ -263,9 +281,11 @@ fn the_arrow_key_brings_the_last_statement_back_but_for_secrets() {
     terminal.press("SELECT 40 +\r2 AS answer;\r");
     terminal.await_text("│      42 │");
     terminal.await_text("lake> ");
-    terminal.press("CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-kept');\r");
-    terminal.await_text("error: ");
-    terminal.await_text("lake> ");
+    for wrong in ["CREATE SECRET s (TYPE nothing", "CRAETE SECRET s (TYPE s3", "SET s3_secret_access_key = ('x'"] {
+        terminal.press(&format!("{wrong}, SECRET 'not-to-be-kept');\r"));
+        terminal.await_text("error: ");
+        terminal.await_text("lake> ");
+    }
     terminal.press("\x1b[A\r");
     terminal.await_text("│      42 │");
     terminal.await_text("lake> ");

@@ -331,3 +331,21 @@ fn what_does_not_parse_is_told_in_duckdbs_words() {
     let secret = lake.reader().args(["-c", "CREATE SECRT s (TYPE s3, SECRET 'not-to-be-told')"]).output().unwrap();
     assert_eq!(text(&secret.stderr), "error: Parser Error: syntax error at or near \"SECRT\"\n");
 }
+
+#[test]
+fn no_error_repeats_a_secret() {
+    let lake = TestLake::new();
+    for wrong in [
+        "CREATE SECRET s (TYPE s3, 'not-to-be-told')",
+        "CREATE SECRET s (TYPE s3, USE_SSL 'not-to-be-told')",
+        "CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-told')",
+        "CRAETE SECRET s (TYPE s3, SECRET 'not-to-be-told')",
+        "SET s3_secret_access_key = 'not-to-be-told'",
+        "CREATE SECRET s (TYPE s3, USE_SSL $$not-to-be-told$$)",
+    ] {
+        let done = lake.reader().args(["-c", wrong]).output().unwrap();
+        let told = text(&done.stderr);
+        assert_eq!((done.status.code(), told.contains("not-to-be-told")), (Some(2), false), "{wrong}: {told}");
+        assert!(told.contains("Error: ") && !told.contains("told"), "{wrong}: {told}");
+    }
+}
