@@ -257,6 +257,6 @@ pub fn without_strings(words: &str, text: &str) -> String {
 /// What is written in a string, however that is quoted.
 fn written_in(string: &str) -> Option<&str> {
     let text = string.strip_prefix(['e', 'E']).unwrap_or(string);
-    let quote = if text.starts_with('$') { text[1..].find('$')? + 2 } else { 1 };
+    let quote = text.strip_prefix('$').map_or(Some(1), |tag| tag.find('$').map(|end| end + 2))?;
     text.get(quote..text.len().saturating_sub(quote))
 }
