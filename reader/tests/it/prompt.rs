@@ -191,6 +191,38 @@ fn ctrl_c_stops_a_statement_that_runs() {
     assert_eq!(terminal.exit_code(), 0);
 }
 
+#[test]
+fn a_long_statement_draws_a_bar_and_ends_with_it() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    // The bar comes after two seconds where nobody says otherwise.
+    terminal.press("SET progress_bar_time = 1; CREATE TABLE t AS FROM range(3000000) t(i);\r");
+    terminal.await_text("lake> ");
+    terminal.press("SELECT sum(a.i * b.i) FROM t a, (FROM t LIMIT 100000) b;\r");
+    terminal.await_text("% ▕");
+    let deadline = Instant::now() + PATIENCE;
+    while !terminal.screen.0.lock().unwrap()[terminal.seen..].contains("lake> ") {
+        assert!(Instant::now() < deadline, "the statement is not stopped");
+        terminal.press("\x03");
+        let (screen, changed) = &*terminal.screen;
+        drop(changed.wait_timeout(screen.lock().unwrap(), Duration::from_millis(50)).unwrap());
+    }
+}
+
+#[test]
+fn what_is_typed_is_coloured() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("select 'text', 42;\r");
+    terminal.await_text("1 row");
+    let shown = terminal.raw.lock().unwrap().clone();
+    for coloured in ["\x1b[1;34mselect", "\x1b[32m'text'", "\x1b[35m42"] {
+        assert!(shown.contains(coloured), "{coloured:?} is not in {shown:?}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_history_is_kept_where_nobody_else_can_read_it() {

@@ -236,6 +236,17 @@ fn commands_work_wherever_sql_does() {
 }
 
 #[test]
+fn the_timer_tells_how_long_each_statement_takes_until_it_is_off() {
+    let lake = TestLake::new();
+    let script = ".timer on\nSELECT 1 AS a; SELECT 2 AS b;\n.timer off\nSELECT 3 AS c;";
+    let done = run_with_stdin(&mut lake.reader(), script);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "a\n1\nb\n2\nc\n3\n"));
+    let told: Vec<&str> = text(&done.stderr).lines().collect();
+    let is_seconds = |line: &&str| line.strip_suffix(" s").is_some_and(|seconds| seconds.parse::<f64>().is_ok());
+    assert_eq!((told.len(), told.iter().filter(|line| is_seconds(line)).count()), (2, 2), "{told:?}");
+}
+
+#[test]
 fn a_command_that_is_none_ends_a_script() {
     let lake = TestLake::new();
     std::fs::write(lake.folder.path().join("again.sql"), ".read again.sql").unwrap();
