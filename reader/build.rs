@@ -31,9 +31,11 @@ fn main() {
     }
     if present.is_empty() {
         println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR), and could not be fetched.");
-        println!("cargo::error=scripts/fetch-duckdb.sh tells why.");
         println!(
-            "cargo::error=To build DuckDB from source instead (about 18 minutes): cargo build --features reader/bundled"
+            "cargo::error=scripts/fetch-duckdb.sh tells why; libduckdb 1.5.5 of your own: set DUCKDB_LIB_DIR to its folder."
+        );
+        println!(
+            "cargo::error=To build it from source instead, which takes about 18 minutes: cargo build -p reader --features bundled"
         );
         return;
     }

@@ -5,6 +5,7 @@
 //! settings and functions by which DuckDB writes on the side are shut. Invariant: what is not understood is refused.
 
 mod places;
+mod secrets;
 
 use duckdb::Connection;
 use lake::settings::StoreUrl;
@@ -22,8 +23,9 @@ const HARMLESS: &str = "SELECT FROM WITH VALUES TABLE ( PIVOT PIVOT_WIDER PIVOT_
     DELETE MERGE TRUNCATE DETACH DEALLOCATE ANALYZE VACUUM CHECKPOINT EXECUTE";
 /// Statements that run code or SQL from elsewhere, which nobody has looked at.
 const FOREIGN: &str = "INSTALL LOAD FORCE IMPORT";
-/// Functions that write files of their own, or run SQL that is put together while they run.
-const SHUT: &str = "enable_logging enable_profiling json_execute_serialized_sql import_database";
+/// Functions that write files of their own, run SQL that is put together while they run, or read SQL by other rules than
+/// those of the lexer here.
+const SHUT: &str = "enable_logging enable_profiling json_execute_serialized_sql import_database enable_peg_parser";
 /// Options of COPY that put a text of the user's into the names of files.
 const NAMING: &str = "filename_pattern file_extension";
 /// Settings whose names hold one of these words steer where DuckDB writes, or what it loads and whom it asks.
@@ -40,7 +42,7 @@ fn holds(words: &str, word: &str) -> bool {
 #[derive(Debug)]
 pub struct Guard {
     places: Places,
-    /// The secrets that the shell itself made, as DuckDB shows them.
+    /// The secrets that the shell itself made.
     own_secrets: Vec<String>,
 }
 
@@ -51,7 +53,8 @@ impl Guard {
     /// [`Error::Bug`] when DuckDB does not tell the secrets.
     pub fn new(places: &[StoreUrl], connection: &Connection) -> Result<Self, Error> {
         let secrets = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
-        Ok(Self { places: Places::new(places), own_secrets: secrets.into_iter().map(|(_, shown)| shown).collect() })
+        let own_secrets = secrets.iter().map(|(_, shown)| secrets::without_key_id(shown)).collect();
+        Ok(Self { places: Places::new(places), own_secrets })
     }
 
     /// Whether a statement may run.
@@ -79,14 +82,15 @@ impl Guard {
         if !self.places.has_bucket() {
             return Ok(());
         }
-        let secrets = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
-        let is_wrong = |shown: &String| self.places.is_reached_by(shown) && !self.own_secrets.contains(shown);
-        if let Some((name, _)) = secrets.iter().find(|(_, shown)| is_wrong(shown)) {
+        let all = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
+        let is_own = |shown: &str| self.own_secrets.contains(&secrets::without_key_id(shown));
+        let leads_in = |shown: &str| secrets::leads_into(shown, self.places.buckets()) && !is_own(shown);
+        if let Some((name, _)) = all.iter().find(|(_, shown)| leads_in(shown)) {
             let drop = format!("DROP SECRET {}", crate::quote::identifier(name));
             connection.execute_batch(&drop).map_err(Error::bug("drop a secret"))?;
             return Err(Error::Refused(format!(
-                "the endpoint of secret {name:?} leads into the lake's bucket, so it was dropped again; give the \
-                 endpoint as host and port alone"
+                "secret {name:?} could lead into the lake's bucket, so it was dropped again; give ENDPOINT as host and \
+                 port alone, with URL_STYLE 'path'"
             )));
         }
         Ok(())
@@ -97,9 +101,14 @@ impl Guard {
         match first.text.to_ascii_uppercase().as_str() {
             "EXPLAIN" => self.check_kind(explained(&tokens[1..])),
             "PREPARE" => match tokens.iter().position(|token| token.is_word("AS")) {
+                // By the time of its EXECUTE, a link may stand where there was none.
+                Some(at) if tokens.get(at + 1).is_some_and(|first| first.is_word("COPY")) => {
+                    Err("COPY is not prepared here; run it as it is".to_owned())
+                }
                 Some(at) => self.check_kind(&tokens[at + 1..]),
                 None => Err("this PREPARE has no AS".to_owned()),
             },
+            "CREATE" if self.places.has_bucket() => secrets::check_statement(&tokens[1..]),
             "COPY" => self.check_copy(&tokens[1..]),
             "ATTACH" => self.check_attach(&tokens[1..]),
             "EXPORT" => self.check_export(&tokens[1..]),
@@ -131,27 +140,29 @@ impl Guard {
             [target, ..] if target.is_word("STDOUT") => {}
             _ => self.check_text(rest, "COPY … TO")?,
         }
-        for (index, option) in rest.iter().enumerate() {
-            let value = rest[index + 1..].iter().find(|token| !token.is_symbol("="));
-            let is_plain = value.and_then(Token::string).is_some_and(|value| !value.contains(['/', '\\']));
-            if option.name().is_some_and(|name| holds(NAMING, &name)) && !is_plain {
-                return Err(format!("{} takes a plain text in single quotes, without slashes", option.text));
-            }
-        }
-        Ok(())
+        check_naming(rest)
     }
 
-    /// `ATTACH [OR REPLACE] [DATABASE] [IF NOT EXISTS] 'file' …`
+    /// `ATTACH [OR REPLACE] [DATABASE] [IF NOT EXISTS] '[kind:]file' …`
     fn check_attach(&self, tokens: &[Token<'_>]) -> Result<(), String> {
         const BEFORE: [&str; 6] = ["OR", "REPLACE", "DATABASE", "IF", "NOT", "EXISTS"];
         let skipped = tokens.iter().take_while(|token| BEFORE.iter().any(|word| token.is_word(word))).count();
-        self.check_text(&tokens[skipped..], "ATTACH")
+        let target = &tokens[skipped..];
+        self.check_text(target, "ATTACH")?;
+        // DuckDB takes a word before a colon for the kind of the database, in capitals too.
+        let text = target.first().and_then(Token::string).unwrap_or_default();
+        match text.split_once(':') {
+            Some((kind, file)) if !kind.is_empty() && !places::is_object(&text) => self.places.check(file),
+            _ => Ok(()),
+        }
     }
 
     /// `EXPORT DATABASE [name TO] 'folder' …`
     fn check_export(&self, tokens: &[Token<'_>]) -> Result<(), String> {
         let to = outside_parentheses(tokens).find(|at| tokens[*at].is_word("TO")).unwrap_or(0);
-        self.check_text(tokens.get(to + 1..).unwrap_or_default(), "EXPORT DATABASE")
+        let rest = tokens.get(to + 1..).unwrap_or_default();
+        self.check_text(rest, "EXPORT DATABASE")?;
+        check_naming(rest)
     }
 
     /// Whether a target opens these tokens, in plain quotes, and may be written to.
@@ -160,7 +171,7 @@ impl Guard {
         // A string on the next line would be a part of it.
         let goes_on = tokens.get(1).is_some_and(|next| matches!(next.kind, Kind::Text | Kind::OtherText));
         match target {
-            Some(target) if !goes_on => self.places.check(target.strip_prefix("duckdb:").unwrap_or(&target)),
+            Some(target) if !goes_on => self.places.check(&target),
             _ => Err(format!("{what} takes its target as plain text in single quotes here, so that it can be checked")),
         }
     }
@@ -218,6 +229,18 @@ fn is_open(setting: &str) -> bool {
 fn all_secrets(connection: &Connection) -> duckdb::Result<Vec<(String, String)>> {
     let mut prepared = connection.prepare("SELECT name, secret_string FROM duckdb_secrets()")?;
     prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Whether the options of a statement that writes lead no file's name out of its target.
+fn check_naming(tokens: &[Token<'_>]) -> Result<(), String> {
+    for (index, option) in tokens.iter().enumerate() {
+        let value = tokens[index + 1..].iter().find(|token| !token.is_symbol("="));
+        let is_plain = value.and_then(Token::string).is_some_and(|value| !value.contains(['/', '\\']));
+        if option.name().is_some_and(|name| holds(NAMING, &name)) && !is_plain {
+            return Err(format!("{} takes a plain text in single quotes, without slashes", option.text));
+        }
+    }
+    Ok(())
 }
 
 fn foreign(word: &str) -> String {

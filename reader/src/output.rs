@@ -157,6 +157,6 @@ fn draw(out: &mut dyn Write, text: &str) -> io::Result<()> {
 }
 
 /// Whether a terminal acts on a character instead of showing it: controls, and those that turn the direction of text.
-fn is_obeyed(c: char) -> bool {
+pub(crate) fn is_obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -3,6 +3,8 @@
 //! Asks the file system about symbolic links, and which folders are one and the same. Invariant: a target that can't
 //! be resolved is taken for one in the lake.
 
+mod links;
+
 use std::{
     collections::VecDeque,
     fs,
@@ -69,41 +71,57 @@ impl Places {
             Some(kept) => {
                 Err(format!("{target:?} is in the lake ({}), which is for reading here; write elsewhere", kept.url))
             }
-            None => Ok(()),
+            None if object.is_some() => Ok(()),
+            None => self.check_links(&file),
         }
+    }
+
+    /// The buckets among them, in lower case.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = &str> {
+        self.kept.iter().filter_map(|kept| match &kept.place {
+            Place::Bucket { bucket, .. } => Some(bucket.as_str()),
+            Place::Folder(_) => None,
+        })
     }
 
     /// Whether any of them is on an object store.
     pub(super) fn has_bucket(&self) -> bool {
-        self.kept.iter().any(|kept| matches!(kept.place, Place::Bucket { .. }))
+        self.buckets().next().is_some()
     }
 
-    /// Whether a secret, as DuckDB shows it, sends requests for other names to a bucket of the lake.
-    pub(super) fn is_reached_by(&self, secret: &str) -> bool {
-        let Some(endpoint) = secret.split(';').find_map(|option| option.strip_prefix("endpoint=")) else {
-            return false;
-        };
-        let endpoint = endpoint.to_lowercase();
-        let host = endpoint.split([':', '/']).next().unwrap_or_default();
-        self.kept.iter().any(|kept| match &kept.place {
-            // The bucket in the path, or in the host's name.
-            Place::Bucket { bucket, .. } => {
-                endpoint.contains('/') || host == bucket || host.starts_with(&format!("{bucket}."))
-            }
-            Place::Folder(_) => false,
-        })
+    /// Whether no link leads from a target, from what DuckDB writes beside it, or from what lies in it, into a folder.
+    fn check_links(&self, file: &Path) -> Result<(), String> {
+        let folders = self.kept.iter().filter_map(|kept| match &kept.place {
+            Place::Folder(folder) => resolved_path(folder),
+            Place::Bucket { .. } => None,
+        });
+        let folders: Vec<PathBuf> = folders.collect();
+        if folders.is_empty() { Ok(()) } else { links::check(file, &folders) }
     }
+}
+
+/// Whether a target is on an object store.
+pub(super) fn is_object(target: &str) -> bool {
+    scheme_of(target).is_some()
+}
+
+fn scheme_of(target: &str) -> Option<&'static str> {
+    let is_first = |scheme: &&str| target.get(..scheme.len()).is_some_and(|first| first.eq_ignore_ascii_case(scheme));
+    OBJECT_SCHEMES.into_iter().find(is_first)
 }
 
 /// The bucket and the key of a target on an object store; `None` for any other.
 fn object_of(target: &str) -> Result<Option<(String, Vec<String>)>, String> {
-    let lower = target.to_lowercase();
-    let Some(scheme) = OBJECT_SCHEMES.iter().find(|scheme| lower.starts_with(**scheme)) else { return Ok(None) };
+    let Some(scheme) = scheme_of(target) else { return Ok(None) };
     let rest = &target[scheme.len()..];
     if rest.contains('?') || rest.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(format!("{target:?} holds a \"?\", \".\" or \"..\" part; write the object's plain address"));
     }
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    // httpfs sends a bucket's name as it is: what a server may read in another way is none.
+    if bucket.contains(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_')) {
+        return Err(format!("{bucket:?} is no bucket's name"));
+    }
     Ok(Some((bucket.to_lowercase(), segments(key))))
 }
 

@@ -18,6 +18,8 @@ impl<W: Write> Sink for Markdown<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        // Without an empty line, the next table would be rows of this one.
+        writeln!(self.0)?;
         self.0.flush()
     }
 }

@@ -10,7 +10,7 @@ use super::Session;
 use crate::{
     error::{Error, words},
     quote::literal,
-    tokens::holds_secret,
+    tokens::{holds_secret, without_strings},
 };
 
 /// The most files that are tried one by one when DuckDB does not say which one it can't read.
@@ -67,11 +67,11 @@ impl Session {
         error
     }
 
-    /// DuckDB repeats the line at fault, secrets and all.
+    /// DuckDB repeats the line at fault, and values that it does not take, secrets and all.
     fn discreet(&self, error: Error, statement: &str) -> Error {
         match error {
             Error::Sql(told) if holds_secret(statement) => {
-                Error::Sql(told.split("\n\nLINE ").next().unwrap_or_default().to_owned())
+                Error::Sql(without_strings(told.split("\n\nLINE ").next().unwrap_or_default(), statement))
             }
             other => other,
         }

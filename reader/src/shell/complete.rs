@@ -10,6 +10,7 @@ use reedline::{Completer, Span, Suggestion};
 
 use super::commands::{COMMANDS, format_names};
 use crate::{
+    output::is_obeyed,
     quote::identifier,
     tokens::{Kind, Token, tokens},
 };
@@ -91,8 +92,10 @@ impl Names {
         let start = before.rfind(';').map_or(0, |at| at + 1);
         let typed = Typed::at_end(before);
         let mut seen = BTreeSet::new();
-        let offers = self.offers(&line[start..], &typed);
-        let fitting = offers.into_iter().filter(|(name, _)| {
+        let offers = self.offers(&line[start..], &typed).into_iter();
+        // The menu shows a name as it is, and a terminal would obey some.
+        let offers = offers.filter(|(name, _)| !name.contains(is_obeyed));
+        let fitting = offers.filter(|(name, _)| {
             name.to_lowercase().starts_with(&typed.word.to_lowercase()) && seen.insert(name.clone())
         });
         // Without a letter to go by, only what belongs to an owner is worth a menu.
@@ -135,7 +138,8 @@ impl Names {
             ".schema" => self.relations(),
             _ => Vec::new(),
         };
-        let fitting = offers.into_iter().filter(|offer| offer.starts_with(argument));
+        let is_offered = |offer: &String| offer.starts_with(argument) && !offer.contains(is_obeyed);
+        let fitting = offers.into_iter().filter(is_offered);
         fitting.map(|offer| suggestion(offer, String::new(), command.len() + 1, end)).collect()
     }
 

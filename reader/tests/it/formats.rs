@@ -1,8 +1,11 @@
 //! Every format against the text that is expected of it.
 
+use std::path::Path;
+
+use clap::ValueEnum;
 use reader::output::{Format, Layout};
 
-use crate::support::{TestLake, write_as};
+use crate::support::{TestLake, run_with_stdin, text, write_as};
 
 fn written(format: Format, script: &str) -> String {
     write_as(&mut TestLake::new().session(), script, format).unwrap()
@@ -111,7 +114,7 @@ fn json_has_null_for_what_json_has_no_number_for() {
 
 #[test]
 fn markdown_escapes_its_own_marks() {
-    assert_eq!(written(Format::Markdown, "SELECT 1 AS n, 'a|b' AS s"), "| n | s |\n| --: | --- |\n| 1 | a\\|b |\n");
+    assert_eq!(written(Format::Markdown, "SELECT 1 AS n, 'a|b' AS s"), "| n | s |\n| --: | --- |\n| 1 | a\\|b |\n\n");
 }
 
 #[test]
@@ -175,4 +178,24 @@ fn statements_that_are_no_queries_are_answered_too() {
 fn a_plan_is_drawn_where_people_look_at_it() {
     let drawn = written(Format::Box, "EXPLAIN SELECT 1");
     assert!(drawn.starts_with("┌────") && !drawn.contains("\\n") && drawn.lines().count() > 5, "{drawn}");
+}
+
+/// What a program reads that is given the results by a pipe.
+#[test]
+fn every_format_through_a_pipe_is_its_golden_file() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let script = std::fs::read_to_string(golden.join("formats.sql")).unwrap();
+    let lake = TestLake::new();
+    for format in Format::value_variants() {
+        let name = format.to_possible_value().unwrap().get_name().to_owned();
+        let expected = std::fs::read_to_string(golden.join(format!("formats.{name}"))).unwrap();
+        let by_flag = run_with_stdin(lake.reader().args(["--format", &name]), &script);
+        let by_command = run_with_stdin(lake.reader().args(["-f", "-"]), &format!(".mode {name}\n{script}"));
+        for done in [by_flag, by_command] {
+            assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), ""), "{name}");
+            assert_eq!(text(&done.stdout), expected, "{name}");
+        }
+    }
+    let by_default = run_with_stdin(&mut lake.reader(), &script);
+    assert_eq!(text(&by_default.stdout), std::fs::read_to_string(golden.join("formats.csv")).unwrap());
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use lake::ErrorKind;
 use reader::script::statements;
 
-use crate::support::{TestLake, ask, id_and_name};
+use crate::support::{TestLake, ask, id_and_name, text};
 
 /// A lake with one row, and a folder `out` beside it.
 fn lake() -> TestLake {
@@ -79,6 +79,8 @@ fn nothing_is_copied_into_the_lake() {
             "ATTACH '{lake}/x.db'",
             "ATTACH OR REPLACE DATABASE 'duckdb:{lake}/x.db' AS x",
             "ATTACH IF NOT EXISTS '{lake}/x.db' AS x (TYPE duckdb)",
+            "ATTACH 'DUCKDB:{lake}/x.db' AS x; CREATE TABLE x.t AS SELECT 1",
+            "ATTACH 'Duckdb:file://{lake}/x.db' AS x",
         ],
     );
     changes_nothing(&lake, &scripts);
@@ -112,6 +114,8 @@ fn names_of_files_do_not_lead_out_of_a_targets_folder() {
             "COPY (SELECT 1) TO '{out}/d' (FORMAT csv, PER_THREAD_OUTPUT, FILENAME_PATTERN '../../lake/x_{i}')",
             "COPY (SELECT 1) TO '{out}/d' (FORMAT csv, PER_THREAD_OUTPUT, \"filename_pattern\" e'..\\x2f..\\x2flake/x')",
             "COPY (SELECT 1 AS a) TO '{out}/d' (FORMAT csv, PARTITION_BY (a), FILE_EXTENSION '/../../../lake/x')",
+            "EXPORT DATABASE '{out}/d' (FORMAT csv, PER_THREAD_OUTPUT, FILENAME_PATTERN '../../../lake/x_{i}')",
+            "EXPORT DATABASE memory TO '{out}/d' (FORMAT csv, PER_THREAD_OUTPUT, FILE_EXTENSION '/../../../lake/x')",
         ],
     );
     changes_nothing(&lake, &scripts);
@@ -134,6 +138,8 @@ fn side_doors_are_shut() {
             "UPDATE EXTENSIONS",
             "IMPORT DATABASE '{out}'",
             "PRAGMA import_database('{out}')",
+            "CALL enable_peg_parser()",
+            "PREPARE p AS COPY (SELECT 1) TO '{out}/x.csv'",
         ],
     );
     changes_nothing(&lake, &scripts);
@@ -190,6 +196,65 @@ fn links_into_the_lake_are_followed() {
         ],
     );
     changes_nothing(&lake, &scripts);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_stand_where_a_target_will_be_are_not_followed() {
+    use std::os::unix::fs::symlink;
+
+    let lake = lake();
+    let out = lake.folder.path().join("out");
+    std::fs::create_dir_all(out.join("elsewhere")).unwrap();
+    for folder in ["exported", "parts", "threads", "far"] {
+        std::fs::create_dir(out.join(folder)).unwrap();
+    }
+    let absent = lake.path("absent");
+    for link in ["x.db.wal", "tmp_x.csv", "exported/schema.sql", "threads/data_0.csv"] {
+        symlink(&absent, out.join(link)).unwrap();
+    }
+    symlink(lake.path("bronze"), out.join("parts/a=1")).unwrap();
+    symlink(lake.path("bronze"), out.join("elsewhere/b=2")).unwrap();
+    symlink("../elsewhere", out.join("far/a=1")).unwrap();
+    let scripts = filled(
+        &lake,
+        &[
+            "ATTACH '{out}/x.db' AS x; CREATE TABLE x.t AS FROM range(10)",
+            "COPY (SELECT 1) TO '{out}/x.csv' (USE_TMP_FILE true)",
+            "EXPORT DATABASE '{out}/exported'",
+            "COPY (SELECT 1) TO '{out}/threads' (FORMAT csv, PER_THREAD_OUTPUT, OVERWRITE_OR_IGNORE)",
+            "COPY (SELECT 1 AS a, 2 AS b) TO '{out}/parts' (FORMAT csv, PARTITION_BY (a), OVERWRITE)",
+            "COPY (SELECT 1 AS a, 2 AS b, 3 AS c) TO '{out}/far' (FORMAT csv, PARTITION_BY (a, b), APPEND)",
+        ],
+    );
+    changes_nothing(&lake, &scripts);
+    let mut session = lake.session();
+    for elsewhere in filled(&lake, &["COPY (SELECT 1) TO '{out}/elsewhere/x.csv'", "ATTACH '{out}/y.db'"]) {
+        ask(&mut session, &elsewhere).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_committed_file_is_not_overwritten_by_another_name_of_it() {
+    let lake = lake();
+    let out = lake.folder.path().join("out");
+    let file = files(&lake.path("bronze")).into_keys().find(|name| name.ends_with(".parquet")).unwrap();
+    std::fs::create_dir(out.join("parts")).unwrap();
+    std::fs::hard_link(&file, out.join("x.csv")).unwrap();
+    std::fs::hard_link(&file, out.join("parts/data_0.csv")).unwrap();
+    let scripts = filled(
+        &lake,
+        &[
+            "COPY (SELECT 1) TO '{out}/x.csv' (USE_TMP_FILE false)",
+            "COPY (SELECT 1) TO '{out}/parts' (FORMAT csv, PER_THREAD_OUTPUT, OVERWRITE_OR_IGNORE)",
+            "ATTACH '{out}/x.csv' AS x",
+        ],
+    );
+    changes_nothing(&lake, &scripts);
+    let refused = lake.reader().args(["-c", ".output out/x.csv"]).output().unwrap();
+    assert!(text(&refused.stderr).starts_with("error: refused: "), "{}", text(&refused.stderr));
+    assert!(std::fs::metadata(file).unwrap().len() > 0);
 }
 
 /// The statements hide in what a lexer may take for the inside of a string or a comment.

@@ -191,6 +191,38 @@ fn ctrl_c_stops_a_statement_that_runs() {
     assert_eq!(terminal.exit_code(), 0);
 }
 
+#[test]
+fn a_long_statement_draws_a_bar_and_ends_with_it() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    // The bar comes after two seconds where nobody says otherwise.
+    terminal.press("SET progress_bar_time = 1; CREATE TABLE t AS FROM range(3000000) t(i);\r");
+    terminal.await_text("lake> ");
+    terminal.press("SELECT sum(a.i * b.i) FROM t a, (FROM t LIMIT 100000) b;\r");
+    terminal.await_text("% ▕");
+    let deadline = Instant::now() + PATIENCE;
+    while !terminal.screen.0.lock().unwrap()[terminal.seen..].contains("lake> ") {
+        assert!(Instant::now() < deadline, "the statement is not stopped");
+        terminal.press("\x03");
+        let (screen, changed) = &*terminal.screen;
+        drop(changed.wait_timeout(screen.lock().unwrap(), Duration::from_millis(50)).unwrap());
+    }
+}
+
+#[test]
+fn what_is_typed_is_coloured() {
+    let lake = TestLake::new();
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("select 'text', 42;\r");
+    terminal.await_text("1 row");
+    let shown = terminal.raw.lock().unwrap().clone();
+    for coloured in ["\x1b[1;34mselect", "\x1b[32m'text'", "\x1b[35m42"] {
+        assert!(shown.contains(coloured), "{coloured:?} is not in {shown:?}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_history_is_kept_where_nobody_else_can_read_it() {
@@ -255,6 +287,24 @@ fn the_tab_key_completes_keywords_relations_columns_and_commands() {
     terminal.await_text("newest_example");
 }
 
+/// The names of columns come from whoever wrote the schema.
+#[test]
+fn the_tab_key_offers_no_name_that_a_terminal_would_obey() {
+    let mut lake = TestLake::new();
+    let mut schema = id_and_name();
+    schema["properties"]["wide"] = serde_json::json!({ "type": "integer" });
+    schema["properties"]["wi\u{1b}]0;x\u{7}"] = serde_json::json!({ "type": "integer" });
+    lake.commit("events", &schema, "SELECT 1 AS id, 'one' AS name, 7 AS wide, 8 AS \"wi\u{1b}]0;x\u{7}\"", None);
+    let mut terminal = Terminal::open(&lake);
+    terminal.await_text("lake> ");
+    terminal.press("FROM bronze.events SELECT events.wi\t");
+    terminal.await_text("wide");
+    terminal.press(";\r");
+    terminal.await_text("│      7 │");
+    let shown = terminal.raw.lock().unwrap().clone();
+    assert!(!shown.contains("\x1b]0;"), "{shown:?}");
+}
+
 #[test]
 fn the_arrow_key_brings_the_last_statement_back_but_for_secrets() {
     let lake = TestLake::new();
@@ -263,9 +313,11 @@ fn the_arrow_key_brings_the_last_statement_back_but_for_secrets() {
     terminal.press("SELECT 40 +\r2 AS answer;\r");
     terminal.await_text("│      42 │");
     terminal.await_text("lake> ");
-    terminal.press("CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-kept');\r");
-    terminal.await_text("error: ");
-    terminal.await_text("lake> ");
+    for wrong in ["CREATE SECRET s (TYPE nothing", "CRAETE SECRET s (TYPE s3", "SET s3_secret_access_key = ('x'"] {
+        terminal.press(&format!("{wrong}, SECRET 'not-to-be-kept');\r"));
+        terminal.await_text("error: ");
+        terminal.await_text("lake> ");
+    }
     terminal.press("\x1b[A\r");
     terminal.await_text("│      42 │");
     terminal.await_text("lake> ");

@@ -1,15 +1,20 @@
 //! A lake on an S3 server, read through httpfs and, where that is missing, through copies.
 
-use std::{path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use aws_credential_types::Credentials as SdkCredentials;
+use futures::StreamExt;
 use lake::store::s3::{S3Store, to_path};
 use local_s3::{Config, Credentials, Server};
 use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::support::{TestLake, id_and_name, text};
+use crate::support::{TestLake, id_and_name, strange_lake, strange_query, text};
 
 const KEY_ID: &str = "test-key-id";
 const SECRET: &str = "te'st-secret";
@@ -23,16 +28,20 @@ struct Served {
 }
 
 fn served(stream: &str) -> Served {
+    let mut written = TestLake::new();
+    written.commit(stream, &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
+    written.commit(stream, &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    serve(written)
+}
+
+/// Moves a lake from this disk to a server, so that this process needs no AWS settings.
+fn serve(written: TestLake) -> Served {
     let root = TempDir::new().unwrap();
     let runtime = Runtime::new().unwrap();
     let config = Config::new(root.path(), Credentials::new(KEY_ID, SECRET)).bucket("lake");
     let server = runtime.block_on(Server::start(config)).unwrap();
     let endpoint = server.endpoint();
-    // The lake is written on this disk and moved to the server, so that this process needs no AWS settings.
-    let mut written = TestLake::new();
-    written.commit(stream, &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
-    written.commit(stream, &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
-    runtime.block_on(copy_to_server(&written.path(""), &endpoint));
+    runtime.block_on(copy_to_server(&written.path(""), &endpoint, &mut BTreeSet::new()));
     let lake = TestLake::of(written.folder, "s3://lake/pre/fix".to_owned(), runtime, written.lake);
     Served { lake, endpoint, server, _root: root }
 }
@@ -41,18 +50,29 @@ fn store(endpoint: &str) -> S3Store {
     S3Store::at("lake", endpoint, SdkCredentials::new(KEY_ID, SECRET, None, None, "test")).unwrap()
 }
 
-async fn copy_to_server(folder: &Path, endpoint: &str) {
+/// Copies what was not copied before. Commits come last, one PUT each, as a consumer makes them.
+async fn copy_to_server(folder: &Path, endpoint: &str, copied: &mut BTreeSet<PathBuf>) {
     let store = store(endpoint);
     let mut folders = vec![folder.to_path_buf()];
+    let mut files = Vec::new();
     while let Some(entries) = folders.pop().map(|folder| std::fs::read_dir(folder).unwrap()) {
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
-                folders.push(path);
-                continue;
+                folders.push(path)
+            } else if copied.insert(path.clone()) {
+                files.push(path)
             }
-            let key = to_path(&format!("pre/fix/{}", path.strip_prefix(folder).unwrap().display()));
-            store.put(&key, std::fs::read(&path).unwrap().into()).await.unwrap();
         }
+    }
+    let (commits, others): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|path| path.parent().unwrap().ends_with("commits"));
+    for files in [others, commits] {
+        let put = |path: PathBuf| {
+            let key = to_path(&format!("pre/fix/{}", path.strip_prefix(folder).unwrap().display()));
+            let store = &store;
+            async move { store.put(&key, std::fs::read(&path).unwrap().into()).await.unwrap() }
+        };
+        futures::stream::iter(files).map(put).buffer_unordered(32).for_each(|_| async {}).await;
     }
 }
 
@@ -114,6 +134,15 @@ fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
     let own = secret(&format!("ENDPOINT '{host}', URL_STYLE 'path'"));
     let in_path = secret(&format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
     let in_host = secret("ENDPOINT 'lake.localhost', URL_STYLE 'path', SCOPE 's3://pre'");
+    let named = |name: &str, options: &str| secret(options).replace("SECRET mine", &format!("SECRET {name}"));
+    let decoy = named("\"x;endpoint=ok\"", &format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
+    let decoys = secret(&format!("ENDPOINT '{host}/lake', URL_STYLE 'path', SCOPE ['s3://pre', 's3://q;endpoint=ok']"));
+    let put_together = secret(&format!("ENDPOINT '{host}' || '/lake', URL_STYLE 'path', SCOPE 's3://pre'"));
+    // The bucket's name and the endpoint together are the server's address.
+    let (first, rest) = host.split_once('.').unwrap();
+    let split = secret(&format!("ENDPOINT '{rest}', URL_STYLE 'vhost', SCOPE 's3://{first}'"));
+    let by_default = secret(&format!("ENDPOINT '{rest}', SCOPE 's3://{first}'"));
+    let in_region = secret(&format!("REGION '{host}/lake', SCOPE 's3://pre'"));
     for script in [
         "COPY (SELECT 1) TO 's3://lake/pre/fix/x.csv'".to_owned(),
         "COPY (SELECT 1) TO 's3://lake/pre/fix/bronze/events/x.csv'".to_owned(),
@@ -126,6 +155,15 @@ fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
         format!("{in_path} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
         format!("PREPARE p AS COPY (SELECT 1) TO 's3://pre/fix/x.csv'; {in_path} EXECUTE p"),
         format!("{in_host} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{decoy} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{decoys} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{put_together} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        format!("{split} COPY (SELECT 1) TO 's3://{first}/lake/pre/fix/x.csv'"),
+        format!("{by_default} COPY (SELECT 1) TO 's3://{first}/lake/pre/fix/x.csv'"),
+        format!("{in_region} COPY (SELECT 1) TO 's3://pre/fix/x.csv'"),
+        "COPY (SELECT 1) TO 's3://l%61ke/pre/fix/x.csv'".to_owned(),
+        "ATTACH 'DUCKDB:s3://lake/pre/fix/x.db'".to_owned(),
+        "CREATE TABLE t AS SELECT 1; EXPORT DATABASE 's3://lake/pre/fix/x'".to_owned(),
     ] {
         let done = served.reader().args(["-c", &script]).output().unwrap();
         let told = text(&done.stderr);
@@ -160,6 +198,84 @@ fn a_lake_without_a_commit_and_one_with_strange_names_are_read_on_s3() {
 
     let empty = served.reader().env("LAKE_URL", "s3://lake/empty").args(["-c", "SHOW TABLES"]).output().unwrap();
     assert_eq!(text(&empty.stdout).lines().count(), 4, "{}", text(&empty.stderr));
+}
+
+#[test]
+fn strange_names_keys_and_values_come_out_of_s3_as_they_went_in() {
+    let served = serve(strange_lake());
+    let (query, answer) = strange_query();
+    let done = served.reader().args(["--format", "json", "-c", &query]).output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), answer.as_str()), "{}", text(&done.stderr));
+}
+
+/// Requests, not seconds: how long they take is the machine's business.
+#[test]
+fn ten_thousand_files_on_s3_cost_no_request_before_they_are_read() {
+    let asked = |served: &Served, query: &str, answer: &str| {
+        let before = served.server.requests();
+        let done = served.reader().args(["-c", query]).output().unwrap();
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), answer), "{}", text(&done.stderr));
+        served.server.requests().since(&before).total()
+    };
+    let lake_of = |files: usize| {
+        let mut written = TestLake::new();
+        written.commit_files("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", files);
+        written
+    };
+    let (few, many) = (serve(lake_of(100)), lake_of(10_000));
+    // Those that nobody asks for need not be there.
+    many.remove_files_from(100);
+    let many = serve(many);
+    for (query, of_few, of_many) in [
+        ("SELECT name FROM bronze.events LIMIT 0", "name\n", "name\n"),
+        ("SELECT count(*) AS n FROM checkpoints.files", "n\n100\n", "n\n10000\n"),
+    ] {
+        assert_eq!(asked(&few, query, of_few), asked(&many, query, of_many), "{query}");
+    }
+    let of_one = asked(&many, "SELECT id FROM bronze.events LIMIT 1", "id\n1\n");
+    assert!(of_one <= 30, "{of_one}");
+    // HEAD and GET of each, and what is asked of the ledger.
+    let of_all = asked(&few, "SELECT count(*) AS n, sum(id) AS s FROM bronze.events", "n,s\n100,100\n");
+    assert!(of_all <= 2 * 100 + 10, "{of_all}");
+}
+
+#[test]
+fn every_statement_sees_one_state_on_s3_while_batches_are_committed() {
+    const BATCHES: u64 = 12;
+    const QUERY: &str = "SELECT (SELECT count(*) FROM bronze.events) - (SELECT sum(rows) FROM checkpoints.batches) AS rows, \
+        (SELECT count(*) FROM dead_letters.events) - (SELECT sum(dead_letters) FROM checkpoints.objects) AS dead, \
+        (SELECT max(batch) FROM checkpoints.batches) AS newest;";
+    let mut written = TestLake::new();
+    let mut commit = move |rows: u64| {
+        let query = format!("SELECT 1 AS id, 'one' AS name FROM range({rows})");
+        written.commit("events", &id_and_name(), &query, Some("SELECT 1 FROM range(2)"));
+        written.path("")
+    };
+    let folder = commit(1);
+    let empty = TestLake::new();
+    std::fs::create_dir_all(empty.path("")).unwrap();
+    let served = serve(empty);
+    let endpoint = served.endpoint.clone();
+    let mut copied = BTreeSet::new();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(copy_to_server(&folder, &endpoint, &mut copied));
+    let writer = std::thread::spawn(move || {
+        for batch in 2..=BATCHES {
+            let folder = commit(batch);
+            runtime.block_on(copy_to_server(&folder, &endpoint, &mut copied));
+        }
+    });
+    let mut newest = 0;
+    while newest < BATCHES {
+        let done = served.reader().args(["-c", &QUERY.repeat(20)]).output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        for answer in text(&done.stdout).lines().filter(|line| !line.starts_with("rows")) {
+            let seen = answer.strip_prefix("0,0,").unwrap_or_else(|| panic!("{answer}")).parse().unwrap();
+            assert!(seen >= newest, "{seen} after {newest}");
+            newest = seen;
+        }
+    }
+    writer.join().unwrap();
 }
 
 #[test]

@@ -236,6 +236,17 @@ fn commands_work_wherever_sql_does() {
 }
 
 #[test]
+fn the_timer_tells_how_long_each_statement_takes_until_it_is_off() {
+    let lake = TestLake::new();
+    let script = ".timer on\nSELECT 1 AS a; SELECT 2 AS b;\n.timer off\nSELECT 3 AS c;";
+    let done = run_with_stdin(&mut lake.reader(), script);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "a\n1\nb\n2\nc\n3\n"));
+    let told: Vec<&str> = text(&done.stderr).lines().collect();
+    let is_seconds = |line: &&str| line.strip_suffix(" s").is_some_and(|seconds| seconds.parse::<f64>().is_ok());
+    assert_eq!((told.len(), told.iter().filter(|line| is_seconds(line)).count()), (2, 2), "{told:?}");
+}
+
+#[test]
 fn a_command_that_is_none_ends_a_script() {
     let lake = TestLake::new();
     std::fs::write(lake.folder.path().join("again.sql"), ".read again.sql").unwrap();
@@ -330,4 +341,22 @@ fn what_does_not_parse_is_told_in_duckdbs_words() {
     }
     let secret = lake.reader().args(["-c", "CREATE SECRT s (TYPE s3, SECRET 'not-to-be-told')"]).output().unwrap();
     assert_eq!(text(&secret.stderr), "error: Parser Error: syntax error at or near \"SECRT\"\n");
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    let lake = TestLake::new();
+    for wrong in [
+        "CREATE SECRET s (TYPE s3, 'not-to-be-told')",
+        "CREATE SECRET s (TYPE s3, USE_SSL 'not-to-be-told')",
+        "CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-told')",
+        "CRAETE SECRET s (TYPE s3, SECRET 'not-to-be-told')",
+        "SET s3_secret_access_key = 'not-to-be-told'",
+        "CREATE SECRET s (TYPE s3, USE_SSL $$not-to-be-told$$)",
+    ] {
+        let done = lake.reader().args(["-c", wrong]).output().unwrap();
+        let told = text(&done.stderr);
+        assert_eq!((done.status.code(), told.contains("not-to-be-told")), (Some(2), false), "{wrong}: {told}");
+        assert!(told.contains("Error: ") && !told.contains("told"), "{wrong}: {told}");
+    }
 }

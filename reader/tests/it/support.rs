@@ -91,6 +91,19 @@ impl TestLake {
 
     /// Commits a batch with the rows of one query and the dead letters of another.
     pub(crate) fn commit(&mut self, stream: &str, schema: &Value, rows: &str, dead_letters: Option<&str>) {
+        let object = format!("{}.json", self.batches.get(&stream.parse().unwrap()).copied().unwrap_or(0) + 1);
+        self.commit_object(stream, &object, schema, rows, dead_letters);
+    }
+
+    /// Commits a batch of one object of this name.
+    pub(crate) fn commit_object(
+        &mut self,
+        stream: &str,
+        object: &str,
+        schema: &Value,
+        rows: &str,
+        dead_letters: Option<&str>,
+    ) {
         let plan = self.plan(stream, schema);
         let record = self.records[&plan.stream].clone();
         let mut files = vec![self.write(&bronze_key(&plan, 0), &stream_and_system(&record), rows)];
@@ -98,12 +111,12 @@ impl TestLake {
         files.extend(dead_letters.map(|query| self.write(&dead_letters_key(&plan), &dead_columns, query)));
         let rows = files[0].rows;
         let dead_letters = files.get(1).map_or(0, |file| file.rows);
-        self.publish(&plan, files, rows, dead_letters);
+        self.publish(&plan, object, files, rows, dead_letters);
     }
 
-    fn publish(&mut self, plan: &Plan, files: Vec<OutputFile>, rows: u64, dead_letters: u64) {
+    fn publish(&mut self, plan: &Plan, object: &str, files: Vec<OutputFile>, rows: u64, dead_letters: u64) {
         let input = InputOutcome {
-            key: Key::Raw { stream: plan.stream.clone(), rest: format!("{}.json", plan.batch.number()) },
+            key: Key::Raw { stream: plan.stream.clone(), rest: object.to_owned() },
             etag: "\"e\"".to_owned(),
             size: 10,
             outcome: Outcome::Ingested,
@@ -143,7 +156,20 @@ impl TestLake {
         };
         let files: Vec<OutputFile> = std::iter::once(first.clone()).chain((1..files).map(copy)).collect();
         let rows = files.iter().map(|file| file.rows).sum();
-        self.publish(&plan, files, rows, 0);
+        self.publish(&plan, "all.json", files, rows, 0);
+    }
+
+    /// Takes away the bronze files of a stream's only batch but for the first of them.
+    pub(crate) fn remove_files_from(&self, first: usize) {
+        let mut folders = vec![self.path("bronze")];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        files.iter().skip(first).for_each(|file| std::fs::remove_file(file).unwrap());
     }
 
     /// Writes rows for the next batch that no commit names.
@@ -217,6 +243,35 @@ impl TestLake {
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join("lake").join(below)
     }
+}
+
+/// A stream, an object and a value that are only strange, and a query that must find them.
+pub(crate) const STRANGE_STREAM: &str = "x\"; drop table t; -- it's größe 日本 🎉";
+pub(crate) const STRANGE_OBJECT: &str = "l'été/\"日本\" 🎉; --/a b+c%20.json";
+pub(crate) const STRANGE_VALUE: &str = "it's \"größe\";\n--日本\t🎉\\";
+
+/// A lake of one file, with all of them in it.
+pub(crate) fn strange_lake() -> TestLake {
+    let mut lake = TestLake::new();
+    let key = format!("raw/{STRANGE_STREAM}/{STRANGE_OBJECT}");
+    let rows = format!("SELECT 1 AS id, {} AS name, {} AS _source_key", literal(STRANGE_VALUE), literal(&key));
+    let dead = format!("SELECT {} AS _raw_record, {} AS _source_key", literal(STRANGE_VALUE), literal(&key));
+    lake.commit_object(STRANGE_STREAM, STRANGE_OBJECT, &id_and_name(), &rows, Some(&dead));
+    lake
+}
+
+/// The query for [`strange_lake`], and its answer as JSON.
+pub(crate) fn strange_query() -> (String, String) {
+    let relation = identifier(STRANGE_STREAM);
+    let query = format!(
+        "SELECT stream, key, name, _raw_record AS raw FROM bronze.{relation} JOIN dead_letters.{relation} USING (_source_key) \
+         JOIN checkpoints.objects ON _source_key = key WHERE stream = {} AND name = {}",
+        literal(STRANGE_STREAM),
+        literal(STRANGE_VALUE)
+    );
+    let key = format!("raw/{STRANGE_STREAM}/{STRANGE_OBJECT}");
+    let row = json!({ "stream": STRANGE_STREAM, "key": key, "name": STRANGE_VALUE, "raw": STRANGE_VALUE });
+    (query, format!("[{row}]\n"))
 }
 
 /// What a session answers to a script, as CSV.

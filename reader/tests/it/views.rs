@@ -3,7 +3,9 @@
 use lake::ids::StreamName;
 use serde_json::json;
 
-use crate::support::{TestLake, ask, closed, id_and_name};
+use reader::output::Format;
+
+use crate::support::{TestLake, ask, closed, id_and_name, strange_lake, strange_query, write_as};
 
 #[test]
 fn only_files_that_a_commit_names_are_seen() {
@@ -163,6 +165,12 @@ fn a_strange_name_is_only_a_strange_name() {
         );
         assert_eq!(lake.ask(&query), "n\n6\n", "{name}");
     }
+}
+
+#[test]
+fn strange_names_keys_and_values_come_out_as_they_went_in() {
+    let (query, answer) = strange_query();
+    assert_eq!(write_as(&mut strange_lake().session(), &query, Format::Json).unwrap(), answer);
 }
 
 #[test]
