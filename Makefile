@@ -1,6 +1,6 @@
 # Every target says in one line what it does; `make` alone lists them. The work is done by scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos bench lint diagrams
+.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos fuzz bench lint diagrams
 
 RUN := scripts/run.sh
 
@@ -46,9 +46,13 @@ chaos: ## Kill a consumer again and again over one stream (KILLS=200)
 	@scripts/fetch-duckdb.sh
 	CHAOS_KILLS=$(or $(KILLS),200) cargo test -p consumer --test it -- --nocapture processes::killed
 
-bench: ## Measure Sluice beside DuckDB, Polars and chDB on the same work (RUNS=3 PEERS=duckdb,polars,chdb)
+bench: ## Measure the stages, and Sluice beside DuckDB, Polars and chDB on the same work (RUNS=3 PEERS=duckdb,polars,chdb)
 	@$(RUN) build
+	cargo bench -p bench
 	python3 bench/run.py --runs $(or $(RUNS),3) --peers $(or $(PEERS),duckdb,polars,chdb)
+
+fuzz: ## Fuzz the compiled enforcer against the judge; needs nightly Rust and cargo-fuzz (SECONDS=3600)
+	cargo +nightly fuzz run -s none agreement -- -max_total_time=$(or $(SECONDS),3600) -max_len=512
 
 lint: ## Check formatting, lints, rustdoc, dependencies and scripts
 	@scripts/fetch-duckdb.sh

@@ -46,7 +46,8 @@ fn by_judge(events: &Events, judge: &Enforcer) -> RowBuilder {
 fn stages(criterion: &mut Criterion) {
     let events = Events::new(EVENTS, 0.0);
     let schema = &events.schema;
-    let compiled = Compiled::compile(&schema.json_schema, &schema.columns).expect("the rules cover the stream's schema");
+    let compiled =
+        Compiled::compile(&schema.json_schema, &schema.columns).expect("the rules cover the stream's schema");
     let judge = Enforcer::compile(&schema.json_schema).expect("the stream's schema is one");
 
     let mut group = criterion.benchmark_group(format!("{EVENTS} events"));

@@ -21,7 +21,7 @@ use parquet::{
 /// The version of how rows become bytes: raise it whenever a file of equal rows could come out otherwise.
 ///
 /// A part of every output file's fingerprint, so that files of two versions never pass for one another.
-pub const WRITER_VERSION: u32 = 2;
+pub const WRITER_VERSION: u32 = 3;
 
 /// One Parquet file, complete, in memory: a store can create it in a single request only.
 #[derive(Debug)]
@@ -111,11 +111,31 @@ fn properties(first: &RecordBatch) -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(format!("sluice writer {WRITER_VERSION}"));
     for (field, column) in first.schema().fields().iter().zip(first.columns()) {
+        let path = ColumnPath::from(field.name().as_str());
         if !repeats_itself(column) {
-            properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+            if is_of_short_texts(column) {
+                properties = properties
+                    .set_column_bloom_filter_enabled(path.clone(), true)
+                    .set_column_bloom_filter_fpp(path, BLOOM_FALSE_POSITIVES);
+            }
         }
     }
     properties.build()
+}
+
+/// How often a bloom filter sends a reader into a file for nothing; its size is about a byte for each value then.
+const BLOOM_FALSE_POSITIVES: f64 = 0.02;
+
+/// Up to here a text is likely an id or a name, which people look for by its whole value.
+const ID_BYTES_MAX: usize = 64;
+
+/// Whether a column holds what one looks up in it: a filter pays then, as its smallest and largest value say nothing.
+fn is_of_short_texts(column: &ArrayRef) -> bool {
+    let Some(texts) = column.as_string_opt::<i32>() else { return false };
+    let texts = texts.slice(0, texts.len().min(SAMPLED_ROWS));
+    let bytes: usize = texts.iter().flatten().map(str::len).sum();
+    bytes <= ID_BYTES_MAX * texts.len()
 }
 
 /// Whether values come again so often that a dictionary of them pays; where that is not known, it is tried.

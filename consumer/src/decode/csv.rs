@@ -62,7 +62,8 @@ pub(crate) fn rows(
                 input.consume(length);
             }
             RowEnd::Unclosed(length) => {
-                let raw = input.window()[..length].trim_ascii_end();
+                let line_read = &input.window()[..length];
+                let raw = line_read.strip_suffix(b"\r").unwrap_or(line_read);
                 let what = "a quote that is opened there is never closed";
                 let fault = Some(corrupted(ErrorCode::Truncated, what));
                 each(Framed { index, offset, line, raw, length: raw.len() as u64, fault })?;
