@@ -120,6 +120,8 @@ fn cut_in_a_line(bytes: &mut Vec<u8>, content: &Content, dice: &mut Dice) -> Opt
     last.span.end = last.span.start + 1 + dice.below(last.span.len() - 1);
     last.fate = Fate::Unreadable(TRUNCATED);
     bytes.truncate(last.span.end);
+    // Space at an end belongs to no record.
+    last.span.end = last.span.start + bytes[last.span.clone()].trim_ascii_end().len();
     Some(Content::Records(left))
 }
 
