@@ -144,6 +144,26 @@ fn a_line_that_is_cut_behind_a_space_is_told_without_it() {
     }
 }
 
+/// Rare among changes, so it takes many: a quote that stays open, and would make one row of several.
+#[test]
+fn a_changed_row_takes_in_no_row_behind_it() {
+    let recipe = Recipe { corrupt_batches: 1.0, batch_size: 2, ..recipe(Format::Csv, 37) };
+    let run = batches(&recipe, 3_000);
+    run.iter().filter(|batch| batch.corruption == Some(Corruption::Flipped)).for_each(|batch| check(&recipe, batch));
+}
+
+/// Rare among changes, so it takes many: one of a byte that says nothing of the text, such as the time in gzip's header.
+#[test]
+fn a_changed_byte_of_a_compressed_object_is_always_noticed() {
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let recipe = Recipe { compression, corrupt_batches: 1.0, batch_size: 1, ..recipe(Format::Csv, 41) };
+        let run = batches(&recipe, 2_000);
+        run.iter()
+            .filter(|batch| batch.corruption == Some(Corruption::Flipped))
+            .for_each(|batch| check(&recipe, batch));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
