@@ -33,15 +33,18 @@ pub(crate) struct Args {
     /// Chance of a batch to be corrupt, from 0 to 1
     #[arg(long, value_name = "CHANCE", default_value = "0.1", allow_negative_numbers = true)]
     corrupt_batches: String,
-    /// Chance of a record to break its schema, from 0 to 1
+    /// Chance of a record to be wrong: to break its schema, or to be no row of CSV; from 0 to 1
     #[arg(long, value_name = "CHANCE", default_value = "0.1", allow_negative_numbers = true)]
     invalid_records: String,
     /// Chance of a record to be an exact copy of one of the last 1000, from 0 to 1
     #[arg(long, value_name = "CHANCE", default_value = "0", allow_negative_numbers = true)]
     duplicates: String,
-    /// How records lie in an object: json-array or ndjson
+    /// How records lie in an object: json-array, ndjson, or csv with a first row of names
     #[arg(long, value_name = "FORMAT", default_value = "json-array")]
     format: String,
+    /// How objects are compressed: none, gzip or zstd; their keys end in .gz or .zst then. Not for stdout
+    #[arg(long, value_name = "COMPRESSION", default_value = "none")]
+    compression: String,
     /// Make the same keys and bytes each time, at the same times from 2026-01-01 on; if not given, by chance and now
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
@@ -66,6 +69,7 @@ impl From<Args> for Raw {
             invalid_records: args.invalid_records,
             duplicates: args.duplicates,
             format: args.format,
+            compression: args.compression,
             seed: args.seed,
             sink: args.sink,
             truth: args.truth,

@@ -1,7 +1,7 @@
 //! One batch: its bytes, and what must become of each record in it.
 //!
 //! A plain function of the recipe, the batch's number and its time. Knows no clock, no store and no file.
-//! Invariant: a batch's slots lie in its bytes in order, and each slot's fate follows from the bytes it covers.
+//! Invariant: a batch's slots lie in its text in order, and each slot's fate follows from the text it covers.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -10,9 +10,11 @@ use lake::{clock::Timestamp, dead_letter::ErrorCode, ids::StreamName, keys::Key,
 use uuid::Uuid;
 
 use crate::{
+    compression::Compression,
     corrupt::{self, Corruption},
+    csv,
     dice::Dice,
-    event::{EventWriter, InvalidKind},
+    event::{self, EventWriter, InvalidKind},
 };
 
 /// What decides the contents of a run besides the time.
@@ -22,11 +24,13 @@ pub struct Recipe {
     pub stream: StreamName,
     /// How records lie in an object.
     pub format: Format,
+    /// How an object is compressed.
+    pub compression: Compression,
     /// Records per batch, from 1.
     pub batch_size: usize,
     /// The chance of a batch to be corrupt, from 0 to 1.
     pub corrupt_batches: f64,
-    /// The chance of a record to break its schema, from 0 to 1.
+    /// The chance of a record to be wrong, from 0 to 1.
     pub invalid_records: f64,
     /// The chance of a record to be an exact copy of an earlier one, from 0 to 1.
     pub duplicates: f64,
@@ -45,6 +49,8 @@ pub struct Batch {
     pub bytes: Bytes,
     /// How it was damaged, if it was.
     pub corruption: Option<Corruption>,
+    /// What its records' spans lie in: its bytes before they were compressed.
+    pub(crate) text: Bytes,
     pub(crate) content: Content,
 }
 
@@ -97,30 +103,43 @@ impl Earlier {
 impl Recipe {
     /// Makes batch `number` of the run, of events that happened in the minute before `at`.
     ///
-    /// The same arguments give the same batch, on every machine. `earlier` counts as one of them where there are
-    /// duplicates: it holds what may be copied, and takes up what this batch adds.
+    /// The same arguments give the same batch, on every machine; compressed, the same text of it. `earlier` counts as
+    /// one of them where there are duplicates: it holds what may be copied, and takes up what this batch adds.
     pub fn batch(&self, number: u64, at: Timestamp, earlier: &mut Earlier) -> Batch {
         let mut dice = Dice::new(self.seed, number);
-        let rest = format!("{}.{}", time_ordered_id(number, at, &mut dice), self.extension());
-        let corruption = dice.happens(self.corrupt_batches).then(|| dice.pick(&Corruption::ALL));
+        let id = time_ordered_id(number, at, &mut dice);
+        let rest = format!("{id}.{}{}", self.extension(), self.compression.extension());
+        let mut corruption = dice.happens(self.corrupt_batches).then(|| dice.pick(&Corruption::ALL));
         // What was in a corrupt batch was not sent as it was meant, so nothing could be an exact copy of it.
         let remembers = self.duplicates > 0.0 && corruption.is_none();
-        let (mut bytes, slots) = self.records(at, &mut dice, earlier, remembers);
+        let (mut text, slots) = self.records(at, &mut dice, earlier, remembers);
         let mut content = Content::Records(slots);
-        let corruption = corruption.map(|kind| corrupt::damage(kind, self.format, &mut bytes, &mut content, &mut dice));
+        let on_the_way =
+            corruption.filter(|kind| self.compression != Compression::None && kind.happens_to_stored_bytes());
+        if on_the_way.is_none() {
+            corruption = corruption.map(|kind| corrupt::damage(kind, self.format, &mut text, &mut content, &mut dice));
+        }
+        let text = Bytes::from(text);
+        let mut bytes = self.compression.compress(&text);
+        if let Some(kind) = on_the_way {
+            (bytes, content) = corrupt::damage_compressed(kind, self.compression, &bytes, text.len(), &mut dice);
+        }
         let key = Key::Raw { stream: self.stream.clone(), rest };
-        Batch { number, key, bytes: bytes.into(), corruption, content }
+        Batch { number, key, bytes, corruption, text, content }
     }
 
     fn records(&self, at: Timestamp, dice: &mut Dice, earlier: &mut Earlier, remembers: bool) -> (Vec<u8>, Vec<Slot>) {
         /// Enough for most events, so that the buffer is rarely moved.
         const EVENT_BYTES: usize = 384;
-        let writer = EventWriter::new(at);
+        let writer = EventWriter::new(self.format, at);
+        let kinds = event::faults(self.format);
         let mut bytes = Vec::with_capacity(self.batch_size * EVENT_BYTES + 2);
         let mut slots = Vec::with_capacity(self.batch_size);
         let is_array = self.format == Format::JsonArray;
-        if is_array {
-            bytes.push(b'[');
+        match self.format {
+            Format::JsonArray => bytes.push(b'['),
+            Format::Ndjson => {}
+            Format::Csv => csv::write_names(&mut bytes, &event::FIELDS),
         }
         for index in 0..self.batch_size {
             if is_array && index > 0 {
@@ -133,8 +152,9 @@ impl Recipe {
                 bytes.extend_from_slice(text);
                 (*event_id, *fate)
             } else {
-                let invalid = dice.happens(self.invalid_records).then(|| dice.pick(&InvalidKind::ALL));
-                (writer.write(&mut bytes, invalid, dice), invalid.map_or(Fate::Row, Fate::Invalid))
+                let invalid = dice.happens(self.invalid_records).then(|| dice.pick(kinds));
+                let event_id = writer.write(&mut bytes, invalid.map(|(_, faults)| faults), dice);
+                (event_id, invalid.map_or(Fate::Row, |(kind, _)| Fate::Invalid(kind)))
             };
             if remembers && !is_copy {
                 earlier.remember(&bytes[start..], event_id, fate);
@@ -168,7 +188,7 @@ impl Batch {
         }
     }
 
-    /// The records among them that can be read and break their schema.
+    /// The records among them that are wrong, each for itself.
     pub fn invalid_records(&self) -> u64 {
         match &self.content {
             Content::Records(slots) => slots.iter().filter(|slot| matches!(slot.fate, Fate::Invalid(_))).count() as u64,

@@ -10,7 +10,9 @@ pub mod run;
 pub mod settings;
 pub mod truth;
 
+mod compression;
 mod corrupt;
+mod csv;
 mod dice;
 mod event;
 mod names;
@@ -19,6 +21,7 @@ mod retry;
 mod send;
 mod totals;
 
+pub use compression::Compression;
 pub use corrupt::Corruption;
 pub use error::Error;
 pub use event::InvalidKind;

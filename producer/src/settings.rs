@@ -8,7 +8,7 @@ use lake::{
     stream::Format,
 };
 
-use crate::batch::Recipe;
+use crate::{batch::Recipe, compression::Compression};
 
 /// The largest batch: at about 350 bytes per event, what a consumer still reads as one object by default.
 const BATCH_SIZE_MAX: usize = 1_000_000;
@@ -26,12 +26,14 @@ pub struct Raw {
     pub interval: String,
     /// The chance of a corrupt batch.
     pub corrupt_batches: String,
-    /// The chance of an invalid record.
+    /// The chance of a record that is wrong.
     pub invalid_records: String,
     /// The chance of a copy.
     pub duplicates: String,
     /// How records lie in an object.
     pub format: String,
+    /// How an object is compressed.
+    pub compression: String,
     /// What all chance follows from.
     pub seed: Option<String>,
     /// Where objects go.
@@ -90,20 +92,23 @@ impl Raw {
         let invalid_records = chance_of("--invalid-records", &self.invalid_records);
         let duplicates = chance_of("--duplicates", &self.duplicates);
         let format = problems.keep("--format", format(&self.format));
+        let to_stdout = self.sink == "stdout";
+        let compression = problems.keep("--compression", compression(&self.compression, to_stdout));
         let sink = match self.sink.as_str() {
             "lake" => problems.absorb(self.lake.check())?.map(|urls| SinkSettings::Lake(Box::new(urls))),
             "stdout" => Some(SinkSettings::Stdout),
             other => problems.keep("--sink", Err(format!("{other:?} is not a sink; use lake or stdout"))),
         };
         problems.into_result()?;
-        let (Some(stream), Some(batch_size), Some(interval), Some(format), Some(sink)) =
-            (stream, batch_size, interval, format, sink)
+        let (Some(stream), Some(batch_size), Some(interval), Some(format), Some(compression), Some(sink)) =
+            (stream, batch_size, interval, format, compression, sink)
         else {
             return Err(Error::Bug("a setting was neither checked nor refused".to_owned()));
         };
         let is_seeded = seed.is_some();
         let seed = seed.flatten().unwrap_or(chance);
-        let recipe = Recipe { stream, format, batch_size, corrupt_batches, invalid_records, duplicates, seed };
+        let recipe =
+            Recipe { stream, format, compression, batch_size, corrupt_batches, invalid_records, duplicates, seed };
         Ok(Settings { recipe, is_seeded, batches: batches.flatten(), interval, sink, truth: self.truth })
     }
 }
@@ -128,6 +133,20 @@ fn format(text: &str) -> Result<Format, String> {
     match text {
         "json-array" => Ok(Format::JsonArray),
         "ndjson" => Ok(Format::Ndjson),
-        other => Err(format!("{other:?} is not a format that can be written; use json-array or ndjson")),
+        "csv" => Ok(Format::Csv),
+        other => Err(format!("{other:?} is not a format; use json-array, ndjson or csv")),
+    }
+}
+
+fn compression(text: &str, to_stdout: bool) -> Result<Compression, String> {
+    match text {
+        "none" => Ok(Compression::None),
+        "gzip" | "zstd" if to_stdout => {
+            // The line feed would stand between two compressed objects, and neither tool reads on behind it.
+            Err(format!("{text} is not for --sink stdout, where a line feed follows each object; use none"))
+        }
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        other => Err(format!("{other:?} is not a compression; use none, gzip or zstd")),
     }
 }

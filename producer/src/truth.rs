@@ -45,17 +45,17 @@ pub struct ObjectTruth {
     /// Its version, where the store told one; never in a `sending` line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// Its size.
+    /// Its size, compressed if it is.
     pub bytes: u64,
-    /// The SHA-256 of its bytes in lower-case hex.
+    /// The SHA-256 of these bytes in lower-case hex.
     pub sha256: String,
     /// Whether its records can be read.
     pub outcome: Outcome,
-    /// How it was damaged, if it was. A damaged NDJSON object is ingested all the same, with dead letters among its
-    /// records.
+    /// How it was damaged, if it was. A damaged object of NDJSON or CSV is ingested all the same, with dead letters among
+    /// its records, unless it is compressed and can't be decompressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corruption: Option<Corruption>,
-    /// The records in it: one, when it can't be read.
+    /// The records in it: one, when it can't be read, and none in CSV of a row of names alone.
     pub records_read: u64,
     /// Those that become rows.
     pub rows: u64,
@@ -97,7 +97,7 @@ pub enum RecordFate {
 pub struct RowTruth {
     /// Its `event_id`.
     pub event_id: Uuid,
-    /// Its JSON, just as it was sent.
+    /// Its JSON, or its row of CSV, just as it was sent.
     pub text: String,
 }
 
@@ -108,7 +108,7 @@ pub struct DeadLetterTruth {
     pub reason: Reason,
     /// The error codes of which it must have one: more than one where damage can be seen as either.
     pub codes: Vec<ErrorCode>,
-    /// How the record breaks its schema, when it can be read.
+    /// How the record was made wrong, when that was done to it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<InvalidKind>,
     /// The record just as it was sent; none for a whole object, and none when it is not UTF-8.

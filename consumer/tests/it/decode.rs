@@ -146,6 +146,12 @@ fn an_object_that_is_no_array_says_what_it_is() {
     assert_eq!(code_of_object(b"\xef\xbb\xbf"), ErrorCode::Empty.as_str());
     assert_eq!(code_of_object(b"[{\"id\": 1}, {\"id\""), ErrorCode::Truncated.as_str());
     assert_eq!(code_of_object(b"["), ErrorCode::Truncated.as_str());
+    for cut in ["[-", "[1, -0.", "[2e", "[2E-", "[{\"a\": [1.", "-"] {
+        assert_eq!(code_of_object(cut.as_bytes()), ErrorCode::Truncated.as_str(), "{cut}");
+    }
+    for wrong in ["[tr.", "[1-", "[01.", "[{]-", "e"] {
+        assert_eq!(code_of_object(wrong.as_bytes()), ErrorCode::NotJson.as_str(), "{wrong}");
+    }
     assert_eq!(code_of_object(b"{\"id\": 1}"), ErrorCode::NotAnArray.as_str());
     assert_eq!(code_of_object(b"null"), ErrorCode::NotAnArray.as_str());
     assert_eq!(code_of_object(b"{\"id\": "), ErrorCode::Truncated.as_str());

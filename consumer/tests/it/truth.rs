@@ -1,4 +1,5 @@
-//! The producer's truth, held against the lake: every record of 500 batches is in its place, exactly once.
+//! The producer's truth, held against the lake: every record of some hundred batches is in its place, exactly once, in each
+//! format and compression.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,6 +25,17 @@ use crate::lake_in_a_folder::{Contents, contents, events};
 /// The place of a record, or of an object as a whole.
 type Place = (String, Option<u64>);
 
+/// What a producer sends.
+#[derive(Clone, Copy)]
+struct Sent {
+    format: &'static str,
+    compression: &'static str,
+    batches: usize,
+}
+
+/// Enough to meet each way of damage some times in each format.
+const JSON_ARRAYS: Sent = Sent { format: "json-array", compression: "none", batches: 500 };
+
 struct Programs {
     environment: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
@@ -43,16 +55,17 @@ impl Programs {
         output
     }
 
-    /// Produces 500 batches and drains them; gives the truth about them.
-    fn produce_and_consume(&self, format: &str) -> Truth {
+    /// Produces batches and drains them; gives the truth about them.
+    fn produce_and_consume(&self, sent: Sent) -> Truth {
         let truth = self.folder.path().join("truth.ndjson");
-        let truth_text = truth.display().to_string();
-        let flags = ["--stream", "events", "--batches", "500", "--batch-size", "20", "--interval", "0s", "--seed", "7"];
+        let (truth_text, batches) = (truth.display().to_string(), sent.batches.to_string());
+        let flags =
+            ["--stream", "events", "--batches", &batches, "--batch-size", "20", "--interval", "0s", "--seed", "7"];
         let chances = ["--corrupt-batches", "0.2", "--invalid-records", "0.2", "--duplicates", "0.05"];
-        let rest = ["--format", format, "--truth", &truth_text];
+        let rest = ["--format", sent.format, "--compression", sent.compression, "--truth", &truth_text];
         self.run("producer", &[&flags[..], &chances, &rest].concat());
         let streams = self.folder.path().join("streams");
-        copy_stream(&streams, format);
+        copy_stream(&streams, sent.format);
         self.run("consumer", &["run", "--stream", "events", "--once", "--streams-dir", &streams.display().to_string()]);
         self.run("consumer", &["verify", "--stream", "events"]);
         Truth::read(&truth).unwrap()
@@ -78,8 +91,23 @@ fn by_place(records: Vec<Map<String, Value>>) -> BTreeMap<Place, Map<String, Val
     placed
 }
 
+/// The fields that a valid event of JSON or CSV was sent with.
+fn fields(text: &str) -> Map<String, Value> {
+    if text.starts_with('{') {
+        return serde_json::from_str(text).unwrap();
+    }
+    let names = ["user_id", "event_id", "event_timestamp", "event_type", "product_id", "properties"];
+    // Only the last cell of a valid event stands in quotes.
+    let cells = names.into_iter().zip(text.splitn(names.len(), ',')).filter(|(_, cell)| !cell.is_empty());
+    let value = |cell: &str| match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
+        Some(json) => serde_json::from_str(&json.replace("\"\"", "\"")).unwrap(),
+        None => Value::from(cell),
+    };
+    cells.map(|(name, cell)| (name.to_owned(), value(cell))).collect()
+}
+
 fn assert_row(row: &Map<String, Value>, text: &str) {
-    let sent: Map<String, Value> = serde_json::from_str(text).unwrap();
+    let sent = fields(text);
     for (name, value) in &sent {
         let held = row.get(name).unwrap_or_else(|| panic!("{name} is missing in {row:?}"));
         if name == "event_timestamp" {
@@ -103,8 +131,8 @@ fn assert_letter(letter: &Map<String, Value>, truth: &producer::truth::DeadLette
 }
 
 /// Holds the lake to the truth: the same records, each where it belongs, none besides.
-async fn assert_holds(lake: &Lake, truth: &Truth) {
-    assert_eq!((truth.stored.len(), truth.unsure.len()), (500, 0));
+async fn assert_holds(lake: &Lake, truth: &Truth, sent: Sent) {
+    assert_eq!((truth.stored.len(), truth.unsure.len()), (sent.batches, 0));
     let Contents { rows, dead_letters, commits } = contents(&Ledger::new(lake.clone(), events())).await;
     let (mut rows, mut letters) = (by_place(rows), by_place(dead_letters));
     let inputs: HashMap<&Key, _> =
@@ -147,23 +175,43 @@ fn take_records(
     }
 }
 
-async fn in_a_folder(format: &str) {
+async fn in_a_folder(sent: Sent) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}/lake", folder.path().display());
     let programs = Programs { environment: vec![("LAKE_URL", url.clone())], folder };
-    let truth = programs.produce_and_consume(format);
+    let truth = programs.produce_and_consume(sent);
     let lake = Lake::open(&LakeUrls::below(&url).unwrap()).await.unwrap();
-    assert_holds(&lake, &truth).await;
+    assert_holds(&lake, &truth, sent).await;
 }
 
 #[tokio::test]
 async fn the_lake_in_a_folder_holds_what_the_truth_says_of_json_arrays() {
-    in_a_folder("json-array").await;
+    in_a_folder(JSON_ARRAYS).await;
 }
 
 #[tokio::test]
 async fn the_lake_in_a_folder_holds_what_the_truth_says_of_ndjson() {
-    in_a_folder("ndjson").await;
+    in_a_folder(Sent { format: "ndjson", ..JSON_ARRAYS }).await;
+}
+
+#[tokio::test]
+async fn the_lake_in_a_folder_holds_what_the_truth_says_of_csv() {
+    in_a_folder(Sent { format: "csv", batches: 300, ..JSON_ARRAYS }).await;
+}
+
+#[tokio::test]
+async fn the_lake_in_a_folder_holds_what_the_truth_says_of_csv_in_gzip() {
+    in_a_folder(Sent { format: "csv", compression: "gzip", batches: 200 }).await;
+}
+
+#[tokio::test]
+async fn the_lake_in_a_folder_holds_what_the_truth_says_of_ndjson_in_zstd() {
+    in_a_folder(Sent { format: "ndjson", compression: "zstd", batches: 200 }).await;
+}
+
+#[tokio::test]
+async fn the_lake_in_a_folder_holds_what_the_truth_says_of_json_arrays_in_gzip() {
+    in_a_folder(Sent { compression: "gzip", batches: 200, ..JSON_ARRAYS }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,14 +228,14 @@ async fn the_lake_on_s3_holds_what_the_truth_says() {
     ];
     let programs = Programs { environment, folder: tempfile::tempdir().unwrap() };
     let (programs, truth) = tokio::task::spawn_blocking(move || {
-        let truth = programs.produce_and_consume("json-array");
+        let truth = programs.produce_and_consume(JSON_ARRAYS);
         (programs, truth)
     })
     .await
     .unwrap();
     let bucket =
         S3Store::at("lake", &server.endpoint(), S3Credentials::new("tester", "test-secret", None, None, "test"));
-    assert_holds(&Lake::on_bucket(bucket.unwrap()), &truth).await;
+    assert_holds(&Lake::on_bucket(bucket.unwrap()), &truth, JSON_ARRAYS).await;
     drop(programs);
     server.shutdown().await;
 }

@@ -43,7 +43,7 @@ impl Batch {
     }
 
     fn record(&self, index: usize, slot: &Slot) -> RecordTruth {
-        let text = std::str::from_utf8(&self.bytes[slot.span.clone()]).ok().map(str::to_owned);
+        let text = std::str::from_utf8(&self.text[slot.span.clone()]).ok().map(str::to_owned);
         let fate = match slot.fate {
             Fate::Row => RecordFate::Row(RowTruth { event_id: slot.event_id, text: text.unwrap_or_default() }),
             Fate::Invalid(kind) => {

@@ -39,6 +39,7 @@ fn several_wrong_flags_are_all_told_at_once() {
         ("--invalid-records", "NaN"),
         ("--duplicates", "-1"),
         ("--format", "xml"),
+        ("--compression", "zip"),
         ("--seed", "first"),
         ("--lake-url", "ftp://lake"),
     ];
@@ -55,9 +56,19 @@ fn a_run_without_a_stream_or_a_lake_is_refused() {
 }
 
 #[test]
-fn formats_that_are_not_there_are_refused_with_words() {
-    let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--format", "csv"]);
-    assert!(told.contains("--format") && told.contains("json-array or ndjson"), "{told}");
+fn formats_and_compressions_that_are_not_there_are_refused_with_words() {
+    let told = refused(&["--stream", "events", "--sink", "stdout", "--format", "parquet", "--compression", "lz4"]);
+    assert!(told.contains("--format") && told.contains("json-array, ndjson or csv"), "{told}");
+    assert!(told.contains("--compression") && told.contains("none, gzip or zstd"), "{told}");
+}
+
+/// A line feed follows each object there, and no decompressor reads on behind it.
+#[test]
+fn compressed_objects_are_refused_on_stdout() {
+    for compression in ["gzip", "zstd"] {
+        let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--compression", compression]);
+        assert!(told.contains("--compression") && told.contains("--sink stdout"), "{told}");
+    }
 }
 
 #[test]
@@ -74,9 +85,12 @@ fn help_tells_every_flag_and_the_exit_codes() {
     for flag in ["--stream", "--batches", "--batch-size", "--interval", "--corrupt-batches", "--invalid-records"] {
         assert!(help.contains(flag), "{flag}");
     }
-    for flag in ["--duplicates", "--format", "--seed", "--sink", "--truth", "--lake-url", "--raw-url"] {
+    for flag in ["--duplicates", "--format", "--compression", "--seed", "--sink", "--truth", "--lake-url", "--raw-url"]
+    {
         assert!(help.contains(flag), "{flag}");
     }
-    assert!(!help.contains("csv") && !help.contains("gzip"));
+    for value in ["json-array", "ndjson", "csv", "gzip", "zstd"] {
+        assert!(help.contains(value), "{value}");
+    }
     assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains("4 the store can't be reached"), "{help}");
 }

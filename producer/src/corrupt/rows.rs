@@ -1,0 +1,57 @@
+//! Damages the rows of CSV.
+//!
+//! Invariant: a damaged row can't be read, and no other row is read otherwise on its account.
+
+use lake::dead_letter::ErrorCode;
+
+use super::{FLIPPED_LINES_MAX, flip_until_broken, lines_of_page};
+use crate::{
+    batch::{Content, Fate},
+    csv,
+    dice::Dice,
+    event::{FIELDS, InvalidKind},
+};
+
+/// What a page comes to that stands in an object's place. Its first line is taken for the row of names, so that each
+/// further line is a record of one field, and of none of the event's own. A page of one line has no record.
+pub(super) fn of_page(page: &[u8]) -> Content {
+    let mut lines = lines_of_page(page, Fate::Invalid(InvalidKind::MissingField));
+    lines.remove(0);
+    Content::Records(lines)
+}
+
+/// Cuts inside one row, so that it is the last and the only damaged one.
+pub(super) fn cut_in_one(bytes: &mut Vec<u8>, content: &Content, dice: &mut Dice) -> Option<Content> {
+    let Content::Records(slots) = content else { return None };
+    let mut left = slots[..=dice.below(slots.len())].to_vec();
+    let last = left.last_mut()?;
+    let row = &bytes[last.span.clone()];
+    // Not where all cells are there, as an empty last one is no value and no damage.
+    let cuts: Vec<(usize, &[ErrorCode])> =
+        (1..row.len()).filter_map(|cut| broken(&row[..cut]).map(|codes| (cut, codes))).collect();
+    let (cut, codes) = if cuts.is_empty() { return None } else { dice.pick(&cuts) };
+    last.span.end = last.span.start + cut;
+    last.fate = Fate::Unreadable(codes);
+    bytes.truncate(last.span.end);
+    Some(Content::Records(left))
+}
+
+pub(super) fn flip_in_some(bytes: &mut [u8], content: &Content, dice: &mut Dice) -> Option<Content> {
+    let Content::Records(slots) = content else { return None };
+    let mut slots = slots.clone();
+    let mut rows: Vec<usize> = (0..slots.len()).collect();
+    for _ in 0..=dice.below(rows.len().min(FLIPPED_LINES_MAX)) {
+        let slot = &mut slots[rows.swap_remove(dice.below(rows.len()))];
+        // A quote that stays open would take in the rows that follow.
+        let codes = |row: &[u8]| broken(row).filter(|codes| !codes.contains(&ErrorCode::Truncated));
+        slot.fate = Fate::Unreadable(flip_until_broken(&mut bytes[slot.span.clone()], codes, dice));
+    }
+    Some(Content::Records(slots))
+}
+
+/// The codes of what is one row still and can't be read.
+fn broken(row: &[u8]) -> Option<&'static [ErrorCode]> {
+    // A new line end would make two records of one, and space at an end may belong to no record.
+    let is_other = row.contains(&b'\n') || row.trim_ascii() != row;
+    if is_other { None } else { csv::unreadable(row, FIELDS.len()) }
+}

@@ -1,0 +1,73 @@
+//! CSV (RFC 4180): how a cell is quoted, and whether a damaged row can still be read.
+//!
+//! Knows no field by name. Invariant: a row that is said to be unreadable is so to every reader that wants as many cells
+//! as there are names, and text behind a closing quote refused.
+
+use lake::dead_letter::ErrorCode;
+
+/// Appends a row of names, which must be of no character that CSV quotes.
+pub(crate) fn write_names(out: &mut Vec<u8>, names: &[&str]) {
+    out.extend_from_slice(names.join(",").as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends a cell in quotes, those within it doubled.
+pub(crate) fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for byte in text {
+        if *byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+/// Why a row of no line feed can't be read as `columns` cells; `None` where it can be.
+///
+/// With [`ErrorCode::Truncated`], a quote is open at its end: it is the last row, or takes in what follows it.
+pub(crate) fn unreadable(row: &[u8], columns: usize) -> Option<&'static [ErrorCode]> {
+    let seen = look_at(row);
+    if seen.is_within_quotes {
+        return Some(&[ErrorCode::Truncated]);
+    }
+    if std::str::from_utf8(row).is_err() {
+        return Some(&[ErrorCode::BadEncoding]);
+    }
+    if seen.has_text_behind_quotes {
+        return Some(&[ErrorCode::NotCsv]);
+    }
+    (seen.cells != columns).then_some(&[ErrorCode::RaggedRow])
+}
+
+/// What a row looks like.
+struct Seen {
+    cells: usize,
+    is_within_quotes: bool,
+    has_text_behind_quotes: bool,
+}
+
+fn look_at(row: &[u8]) -> Seen {
+    let mut seen = Seen { cells: 1, is_within_quotes: false, has_text_behind_quotes: false };
+    let (mut cell_begins, mut is_behind_quotes) = (true, false);
+    let mut bytes = row.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' if seen.is_within_quotes => {
+                // Two of them are one of the text.
+                is_behind_quotes = bytes.next_if_eq(&&b'"').is_none();
+                seen.is_within_quotes = !is_behind_quotes;
+            }
+            _ if seen.is_within_quotes => {}
+            b',' => {
+                seen.cells += 1;
+                (cell_begins, is_behind_quotes) = (true, false);
+                continue;
+            }
+            b'"' if cell_begins => seen.is_within_quotes = true,
+            _ => seen.has_text_behind_quotes |= is_behind_quotes,
+        }
+        cell_begins = false;
+    }
+    seen
+}

@@ -1,0 +1,180 @@
+//! Corrupt batches: never read by accident, and set aside for what the truth says.
+
+use lake::{
+    dead_letter::{ErrorCode, Reason},
+    ledger::Outcome,
+    stream::Format,
+};
+use producer::{
+    Compression, Corruption, InvalidKind,
+    batch::{Batch, Recipe},
+    truth::{DeadLetterTruth, ObjectTruth, RecordFate},
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::{
+    csv,
+    support::{COMPRESSIONS, FORMATS, batches, decompress, recipe, text},
+};
+
+/// What a reader must say of a JSON array: the design's rules, in order.
+fn code_of_array(bytes: &[u8]) -> Option<ErrorCode> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Some(ErrorCode::BadEncoding) };
+    if text.trim().is_empty() {
+        return Some(ErrorCode::Empty);
+    }
+    // A number that is cut behind its sign or point counts as wrong to the parser; with a digit, it is only the end.
+    let with_digit = || serde_json::from_str::<Vec<Value>>(&format!("{text}0"));
+    match serde_json::from_str::<Vec<Value>>(text) {
+        Ok(_) => None,
+        Err(error) if error.is_eof() => Some(ErrorCode::Truncated),
+        Err(_) if text.ends_with(['-', '.']) && with_digit().is_err_and(|error| error.is_eof()) => {
+            Some(ErrorCode::Truncated)
+        }
+        Err(_) if serde_json::from_str::<Value>(text).is_ok() => Some(ErrorCode::NotAnArray),
+        Err(_) => Some(ErrorCode::NotJson),
+    }
+}
+
+fn code_of_line(line: &[u8]) -> Option<ErrorCode> {
+    let Ok(text) = std::str::from_utf8(line) else { return Some(ErrorCode::BadEncoding) };
+    match serde_json::from_str::<Value>(text) {
+        Ok(_) => None,
+        Err(error) if error.is_eof() => Some(ErrorCode::Truncated),
+        Err(_) => Some(ErrorCode::NotJson),
+    }
+}
+
+/// Holds the truth of an object that can't be read as a whole to the code that a reader finds.
+fn check_unreadable(truth: &ObjectTruth, code: ErrorCode) {
+    let dead_letter = truth.dead_letter.as_ref().unwrap();
+    assert_eq!(dead_letter.reason, Reason::CorruptedBatch);
+    assert!(dead_letter.codes.contains(&code), "{:?}: {code:?} is none of {:?}", truth.corruption, dead_letter.codes);
+    assert_eq!((truth.records_read, truth.rows, truth.dead_letters), (1, 0, 1));
+    assert_eq!((truth.outcome, truth.records.len()), (Outcome::DeadLettered, 0));
+}
+
+/// Holds the truth of each line to what a reader must say of it.
+fn check_lines(truth: &ObjectTruth, lines: &[&[u8]], code_of: impl Fn(&[u8]) -> Option<ErrorCode>) {
+    assert_eq!((truth.outcome, truth.records_read), (Outcome::Ingested, lines.len() as u64));
+    assert_eq!(truth.records.len(), lines.len());
+    let mut unreadable = Vec::new();
+    for (record, line) in truth.records.iter().zip(lines) {
+        assert_eq!(text(&record.fate), std::str::from_utf8(line).ok());
+        match (&record.fate, code_of(line)) {
+            (RecordFate::DeadLetter(dead_letter), Some(code)) => {
+                assert_eq!(dead_letter.reason, Reason::CorruptedRecord);
+                assert!(dead_letter.codes.contains(&code), "{code:?} is none of {:?}", dead_letter.codes);
+                unreadable.extend(dead_letter.invalid.is_none().then_some(record.index));
+            }
+            (RecordFate::DeadLetter(dead_letter), None) => assert!(dead_letter.invalid.is_some()),
+            (RecordFate::Row(_), code) => assert_eq!(code, None),
+        }
+    }
+    match truth.corruption.unwrap() {
+        Corruption::Truncated => assert_eq!(unreadable, [lines.len() as u64 - 1]),
+        Corruption::Flipped => assert!((1..=3).contains(&unreadable.len())),
+        _ => assert_eq!(unreadable.len(), lines.len()),
+    }
+}
+
+fn check_ndjson(truth: &ObjectTruth, bytes: &[u8]) {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    check_lines(truth, &lines.collect::<Vec<_>>(), code_of_line);
+}
+
+fn check_csv(truth: &ObjectTruth, bytes: &[u8]) {
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let (names, rows) = lines.split_first().unwrap();
+    // One that is open takes in what follows, and then rows would not be lines.
+    let open = |row: &&[u8]| csv::code_of_row(String::from_utf8_lossy(row).as_bytes()) == Some(ErrorCode::Truncated);
+    assert_eq!(lines[..lines.len() - 1].iter().copied().find(open), None);
+    if truth.corruption != Some(Corruption::NotJson) {
+        assert_eq!(*names, b"user_id,event_id,event_timestamp,event_type,product_id,properties");
+        return check_lines(truth, rows, csv::code_of_row);
+    }
+    // The page's first line is the only name, and what follows are records that lack all else.
+    assert!(lines.iter().all(|line| !line.contains(&b',') && !line.starts_with(b"\"")));
+    assert_eq!((truth.outcome, truth.records_read, truth.rows), (Outcome::Ingested, rows.len() as u64, 0));
+    for (record, row) in truth.records.iter().zip(rows) {
+        let (reason, codes) = (Reason::InvalidSchema, vec![ErrorCode::MissingField]);
+        let (invalid, text) = (Some(InvalidKind::MissingField), String::from_utf8(row.to_vec()).ok());
+        assert_eq!(record.fate, RecordFate::DeadLetter(DeadLetterTruth { reason, codes, invalid, text }));
+    }
+}
+
+fn check_text(format: Format, truth: &ObjectTruth, text: &[u8]) {
+    match format {
+        Format::JsonArray => check_unreadable(truth, code_of_array(text).expect("a corrupt batch parses")),
+        _ if truth.corruption == Some(Corruption::Empty) => {
+            assert_eq!(text.len(), 0);
+            check_unreadable(truth, ErrorCode::Empty);
+        }
+        Format::Ndjson => check_ndjson(truth, text),
+        Format::Csv => check_csv(truth, text),
+    }
+}
+
+fn check(recipe: &Recipe, batch: &Batch) {
+    let truth = batch.truth();
+    let on_the_way = matches!(batch.corruption.unwrap(), Corruption::Truncated | Corruption::Flipped);
+    match decompress(recipe.compression, &batch.bytes) {
+        Ok(text) if recipe.compression == Compression::None || !on_the_way => check_text(recipe.format, &truth, &text),
+        Ok(_) => panic!("a corrupt batch can be decompressed"),
+        Err(error) => {
+            assert!(on_the_way, "{:?}: {error}", batch.corruption);
+            assert!(crate::support::looks_compressed(recipe.compression, &batch.bytes));
+            check_unreadable(&truth, ErrorCode::BadCompression);
+        }
+    }
+}
+
+/// A reader takes white space at a line's end for none of the record's.
+#[test]
+fn a_line_that_is_cut_behind_a_space_is_told_without_it() {
+    let run = batches(&Recipe { corrupt_batches: 1.0, batch_size: 2, ..recipe(Format::Ndjson, 31) }, 400);
+    let is_cut = |batch: &&Batch| batch.corruption == Some(Corruption::Truncated) && batch.bytes.ends_with(b" ");
+    let cut: Vec<&Batch> = run.iter().filter(is_cut).collect();
+    assert!(!cut.is_empty());
+    for batch in cut {
+        let truth = batch.truth();
+        let told = text(&truth.records.last().unwrap().fate).unwrap().to_owned();
+        assert!(!told.ends_with(' ') && batch.bytes.trim_ascii_end().ends_with(told.as_bytes()), "{told:?}");
+    }
+}
+
+/// Rare among changes, so it takes many: a quote that stays open, and would make one row of several.
+#[test]
+fn a_changed_row_takes_in_no_row_behind_it() {
+    let recipe = Recipe { corrupt_batches: 1.0, batch_size: 2, ..recipe(Format::Csv, 37) };
+    let run = batches(&recipe, 3_000);
+    run.iter().filter(|batch| batch.corruption == Some(Corruption::Flipped)).for_each(|batch| check(&recipe, batch));
+}
+
+/// Rare among changes, so it takes many: one of a byte that says nothing of the text, such as the time in gzip's header.
+#[test]
+fn a_changed_byte_of_a_compressed_object_is_always_noticed() {
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let recipe = Recipe { compression, corrupt_batches: 1.0, batch_size: 1, ..recipe(Format::Csv, 41) };
+        let run = batches(&recipe, 2_000);
+        run.iter()
+            .filter(|batch| batch.corruption == Some(Corruption::Flipped))
+            .for_each(|batch| check(&recipe, batch));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn corrupt_batches_never_parse_and_say_why(seed: u64, batch_size in 1_usize..12, invalid in 0.0..=1.0) {
+        for (format, compression) in FORMATS.iter().flat_map(|format| COMPRESSIONS.map(|kind| (*format, kind))) {
+            let recipe = Recipe { compression, invalid_records: invalid, batch_size, ..recipe(format, seed) };
+            let recipe = Recipe { corrupt_batches: 1.0, ..recipe };
+            for batch in batches(&recipe, 8) {
+                check(&recipe, &batch);
+            }
+        }
+    }
+}
