@@ -37,7 +37,7 @@ impl Events {
             invalid_records: invalid,
             duplicates: 0.0,
             seed: 1,
-            compression: producer::compression::Compression::None,
+            compression: producer::Compression::None,
         };
         let at = Timestamp::from_micros(1_767_225_600_000_000).expect("a moment");
         let bytes = recipe.batch(1, at, &mut Earlier::default()).bytes;
