@@ -12,10 +12,6 @@ use consumer::{
 };
 use lake::{ErrorKind, clock::SystemClock, ledger::Ledger, process, store::Lake};
 
-/// Keeps what it frees for a while, where the system's would give it back and fault it in anew for each object.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() -> ExitCode {
     process::read_dotenv();
     let args = match ConsumerArgs::try_parse() {

@@ -116,7 +116,7 @@ fn properties(first: &RecordBatch) -> WriterProperties {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
             if is_of_short_texts(column) {
                 properties = properties
-                    .set_column_bloom_filter_enabled(path.clone(), true)
+                    .set_column_bloom_filter_ndv(path.clone(), bloom_values(first.num_rows()))
                     .set_column_bloom_filter_fpp(path, BLOOM_FALSE_POSITIVES);
             }
         }
@@ -126,6 +126,12 @@ fn properties(first: &RecordBatch) -> WriterProperties {
 
 /// How often a bloom filter sends a reader into a file for nothing; its size is about a byte for each value then.
 const BLOOM_FALSE_POSITIVES: f64 = 0.02;
+
+/// For how many values a filter has room at first; what it does not need is folded away in the end. A file has some dozens of
+/// times as many rows as are written first, or just those.
+fn bloom_values(first_rows: usize) -> u64 {
+    (first_rows as u64 * 64).min(1 << 20)
+}
 
 /// Up to here a text is likely an id or a name, which people look for by its whole value.
 const ID_BYTES_MAX: usize = 64;

@@ -16,7 +16,9 @@ pub fn take_tasks(pending: &mut std::collections::VecDeque<PlannedObject>, limit
     let mut tasks: Vec<PlannedTask> = Vec::new();
     let (mut task_bytes, mut due_bytes) = (0_u64, 0_u64);
     for object in pending.drain(..count) {
-        let is_even = due_bytes < even_bytes.saturating_mul(tasks.len() as u64);
+        // An object belongs where its middle lies.
+        let middle = due_bytes.saturating_add(object.size / 2);
+        let is_even = middle <= even_bytes.saturating_mul(tasks.len() as u64);
         let fits = is_even && task_bytes.saturating_add(object.size) <= limits.task_bytes;
         due_bytes = due_bytes.saturating_add(object.size);
         match tasks.last_mut() {

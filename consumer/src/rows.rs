@@ -10,7 +10,7 @@ pub(crate) mod time;
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Int64Array, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
+    array::{Array, ArrayRef, Int64Array, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder},
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 use lake::{
@@ -163,6 +163,22 @@ impl RowBuilder {
         arrays.extend([Arc::new(keys.finish()) as ArrayRef, Arc::new(etags.finish()), Arc::new(indexes)]);
         arrays.extend(origin_arrays(&self.origin, rows));
         RecordBatch::try_new(self.schema(), arrays).expect("each builder got one value per row, of its column's type")
+    }
+
+    /// Takes the memory of rows that [`RowBuilder::take`] gave, and that are done with, for the rows to come: what is used
+    /// anew need not be asked of the system, nor moved while it grows. The builder is empty.
+    pub fn reuse(&mut self, rows: RecordBatch) {
+        let (_, arrays, _) = rows.into_parts();
+        for (column, array) in self.columns.iter_mut().zip(arrays) {
+            let data = array.to_data();
+            drop(array);
+            column.reuse(data);
+        }
+    }
+
+    /// Forgets the objects, so that another task can go on with the same memory. The builder is empty.
+    pub(crate) fn forget_objects(&mut self) {
+        self.objects.clear();
     }
 }
 

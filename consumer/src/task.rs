@@ -8,7 +8,10 @@ mod array;
 mod object;
 mod output;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use lake::{
     columns::Column,
@@ -46,6 +49,8 @@ pub struct TaskContext {
     cells: CellTypes,
     /// How the objects are read.
     read: ReadSettings,
+    /// What tasks that have ended collected their rows in: the next one begins with memory that is there.
+    spare: Mutex<Vec<RowBuilder>>,
 }
 
 impl TaskContext {
@@ -63,7 +68,11 @@ impl TaskContext {
         let enforcer = Enforcer::compile(&json_schema)?;
         let compiled = if judges_all { None } else { Compiled::compile(&json_schema, &columns) };
         let cells = CellTypes::of(&json_schema, &columns);
-        Ok(Self { origin, columns, enforcer, compiled, cells, read })
+        Ok(Self { origin, columns, enforcer, compiled, cells, read, spare: Mutex::default() })
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<RowBuilder>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether most records are read by the schema's compiled rules.
@@ -176,7 +185,8 @@ pub struct Execution {
 impl Execution {
     /// An execution that has read no object yet.
     pub fn new(context: Arc<TaskContext>, progress: &Progress, emit: Emit) -> Self {
-        let rows = RowBuilder::new(&context.columns, context.origin.clone());
+        let spare = context.spare().pop();
+        let rows = spare.unwrap_or_else(|| RowBuilder::new(&context.columns, context.origin.clone()));
         let letters = DeadLetterBuilder::new(context.origin.clone(), context.read.raw_bytes_max);
         let output = Output::new(rows.schema(), context.read.event_time.clone(), letters.schema(), emit);
         Self { context, rows, letters, output, objects: Vec::new(), progress: progress.clone() }
@@ -220,6 +230,8 @@ impl Execution {
         self.output.rows(&mut self.rows)?;
         self.output.dead_letters(&mut self.letters)?;
         self.output.finish()?;
+        self.rows.forget_objects();
+        self.context.spare().push(self.rows);
         Ok(TaskOutput { objects: self.objects, by_reason: self.letters.by_reason().clone() })
     }
 

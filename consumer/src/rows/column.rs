@@ -9,11 +9,11 @@ use std::sync::Arc;
 use arrow::array::{BooleanBufferBuilder, NullBufferBuilder};
 use arrow::{
     array::{
-        ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, MapArray, StringArray, StructArray,
-        TimestampMicrosecondArray,
+        ArrayData, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, MapArray, StringArray,
+        StructArray, TimestampMicrosecondArray,
     },
     buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer},
-    datatypes::{DataType, FieldRef, Fields},
+    datatypes::{ArrowNativeType, DataType, FieldRef, Fields},
 };
 use lake::{
     columns::{Column, ColumnType, EXTRA_COLUMN},
@@ -95,13 +95,13 @@ pub(crate) struct Texts {
 
 impl Texts {
     fn new() -> Self {
-        Self::with_capacity(1, 0)
+        Self { bytes: Vec::new(), offsets: vec![0] }
     }
 
-    fn with_capacity(offsets: usize, bytes: usize) -> Self {
-        let mut texts = Self { bytes: Vec::with_capacity(bytes), offsets: Vec::with_capacity(offsets) };
-        texts.offsets.push(0);
-        texts
+    fn reuse(&mut self, array: ArrayData) {
+        let mut buffers = array.into_parts().4.into_iter();
+        reuse_offsets(&mut self.offsets, buffers.next());
+        reuse(&mut self.bytes, buffers.next());
     }
 
     pub(crate) fn push(&mut self, text: &str) {
@@ -126,11 +126,28 @@ impl Texts {
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        // About as much again will come: room for it now saves moving it while it grows.
-        let next = Self::with_capacity(self.offsets.len(), self.bytes.len());
-        let Self { bytes, offsets } = std::mem::replace(self, next);
+        let Self { bytes, offsets } = std::mem::replace(self, Self::new());
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         Arc::new(StringArray::new(offsets, Buffer::from_vec(bytes), nulls))
+    }
+}
+
+/// Takes a buffer's memory for what an empty vector is to hold, where nobody else has the buffer.
+fn reuse<T: ArrowNativeType>(values: &mut Vec<T>, buffer: Option<Buffer>) {
+    if let Some(Ok(mut memory)) = buffer.map(Buffer::into_vec::<T>)
+        && values.is_empty()
+    {
+        memory.clear();
+        *values = memory;
+    }
+}
+
+fn reuse_offsets(offsets: &mut Vec<i32>, buffer: Option<Buffer>) {
+    let mut memory = Vec::new();
+    reuse(&mut memory, buffer);
+    if offsets.len() == 1 {
+        memory.push(0);
+        *offsets = memory;
     }
 }
 
@@ -161,6 +178,13 @@ impl Repeated {
     fn truncate(&mut self, rows: usize) {
         self.offsets.truncate(rows + 1);
         self.column.truncate(self.values());
+    }
+
+    fn reuse(&mut self, offsets: Option<Buffer>, values: Option<ArrayData>) {
+        reuse_offsets(&mut self.offsets, offsets);
+        if let Some(values) = values {
+            self.column.reuse(values);
+        }
     }
 
     /// How many values all rows have together.
@@ -367,6 +391,33 @@ impl ColumnBuilder {
             Values::Struct { fields, columns, .. } => {
                 let arrays = columns.iter_mut().map(Self::finish).collect();
                 Arc::new(StructArray::new(fields.clone(), arrays, nulls))
+            }
+        }
+    }
+
+    /// Takes the memory of an array that [`ColumnBuilder::finish`] gave, and that is done with, for the values to come. The
+    /// column is empty.
+    pub(super) fn reuse(&mut self, array: ArrayData) {
+        if let Values::Text(texts) | Values::Json(texts) = &mut self.values {
+            return texts.reuse(array);
+        }
+        let (_, _, _, _, buffers, children) = array.into_parts();
+        let (first, mut children) = (buffers.into_iter().next(), children.into_iter());
+        match &mut self.values {
+            Values::Text(_) | Values::Json(_) | Values::Boolean(_) => {}
+            Values::Whole(values) | Values::Time(values) => reuse(values, first),
+            Values::Double(values) => reuse(values, first),
+            Values::Day(values) => reuse(values, first),
+            Values::List(list) => list.reuse(first, children.next()),
+            Values::Map { keys, values, .. } => {
+                let mut pairs = children.next().map(|pairs| pairs.into_parts().5).unwrap_or_default().into_iter();
+                if let Some(array) = pairs.next() {
+                    keys.reuse(array);
+                }
+                values.reuse(first, pairs.next());
+            }
+            Values::Struct { columns, .. } => {
+                columns.iter_mut().zip(children).for_each(|(column, array)| column.reuse(array));
             }
         }
     }

@@ -52,6 +52,7 @@ impl Output {
     pub(super) fn rows(&mut self, rows: &mut RowBuilder) -> Result<(), Error> {
         let batch = rows.take();
         self.bronze.writer.write(&batch)?;
+        rows.reuse(batch);
         self.bronze.hand_on_if(FILE_BYTES_MAX, &mut self.emit)
     }
 
