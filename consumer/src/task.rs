@@ -188,7 +188,7 @@ impl Execution {
         let spare = context.spare().pop();
         let rows = spare.unwrap_or_else(|| RowBuilder::new(&context.columns, context.origin.clone()));
         let letters = DeadLetterBuilder::new(context.origin.clone(), context.read.raw_bytes_max);
-        let output = Output::new(rows.schema(), context.read.event_time.clone(), letters.schema(), emit);
+        let output = Output::new(rows.schema(), letters.schema(), &context.read, emit);
         Self { context, rows, letters, output, objects: Vec::new(), progress: progress.clone() }
     }
 
@@ -244,10 +244,11 @@ impl Execution {
 
     /// Hands rows and dead letters on that have come together.
     fn flush(&mut self) -> Result<(), Error> {
-        if self.rows.bytes() >= FLUSH_BYTES {
+        let due = FLUSH_BYTES.min(usize::try_from(self.context.read.file_bytes).unwrap_or(usize::MAX));
+        if self.rows.bytes() >= due {
             self.output.rows(&mut self.rows)?;
         }
-        if self.letters.bytes() >= FLUSH_BYTES {
+        if self.letters.bytes() >= due {
             self.output.dead_letters(&mut self.letters)?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! every execution of a plan ends its files at the same rows.
 
 use arrow::datatypes::SchemaRef;
+use lake::stream::ReadSettings;
 
 use super::Emit;
 use crate::{
@@ -12,9 +13,6 @@ use crate::{
     parquet_file::{FileWriter, WrittenFile},
     rows::RowBuilder,
 };
-
-/// A file this long is full: what one task holds in memory of its output, and what readers like to open.
-const FILE_BYTES_MAX: usize = 64 << 20;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +37,17 @@ pub struct OutputPart {
 pub(super) struct Output {
     bronze: Files,
     dead_letters: Files,
+    /// How long a full file is.
+    file_bytes: usize,
     emit: Emit,
 }
 
 impl Output {
-    pub(super) fn new(rows: SchemaRef, event_time: Option<String>, letters: SchemaRef, emit: Emit) -> Self {
-        let bronze = Files::new(OutputKind::Bronze, rows, event_time);
-        Self { bronze, dead_letters: Files::new(OutputKind::DeadLetters, letters, None), emit }
+    pub(super) fn new(rows: SchemaRef, letters: SchemaRef, settings: &ReadSettings, emit: Emit) -> Self {
+        let bronze = Files::new(OutputKind::Bronze, rows, settings.event_time.clone());
+        let dead_letters = Files::new(OutputKind::DeadLetters, letters, None);
+        let file_bytes = usize::try_from(settings.file_bytes).unwrap_or(usize::MAX);
+        Self { bronze, dead_letters, file_bytes, emit }
     }
 
     /// Writes the rows that have come together.
@@ -53,13 +55,13 @@ impl Output {
         let batch = rows.take();
         self.bronze.writer.write(&batch)?;
         rows.reuse(batch);
-        self.bronze.hand_on_if(FILE_BYTES_MAX, &mut self.emit)
+        self.bronze.hand_on_if(self.file_bytes, &mut self.emit)
     }
 
     /// Writes the dead letters that have come together.
     pub(super) fn dead_letters(&mut self, letters: &mut DeadLetterBuilder) -> Result<(), Error> {
         self.dead_letters.writer.write(&letters.take())?;
-        self.dead_letters.hand_on_if(FILE_BYTES_MAX, &mut self.emit)
+        self.dead_letters.hand_on_if(self.file_bytes, &mut self.emit)
     }
 
     pub(super) fn finish(mut self) -> Result<(), Error> {

@@ -1,13 +1,22 @@
 //! Limits: each one breached, and what is said of it; memory that does not follow the input.
 
-use std::io::{self, Read, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Read, Write},
+};
 
-use consumer::decode::{Source, Streamed};
+use consumer::{
+    decode::{Source, Streamed},
+    verify::verify,
+};
 use flate2::write::GzEncoder;
 use lake::stream::{Format, ReadSettings};
 use serde_json::{Value, json};
 
-use crate::one_task::{Given, context, fault_of_object, read, read_in_pieces, read_source};
+use crate::{
+    lake_in_a_folder::{FolderLake, definition},
+    one_task::{Given, context, fault_of_object, read, read_in_pieces, read_source},
+};
 
 fn schema() -> Value {
     json!({"type": "object", "properties": {"id": {"type": "integer"}, "text": {"type": "string"}}})
@@ -135,4 +144,27 @@ fn an_object_of_many_lines_streams_through() {
     let given = read_source(&context, source, lines as usize * LINE.len());
     assert_eq!((given.result.rows, given.result.dead_letters), (lines, 0));
     assert!(given.result.content.is_some(), "what it held is known all the same");
+}
+
+#[tokio::test]
+async fn a_long_object_becomes_several_files_and_a_second_execution_makes_the_same_ones() {
+    let lake = FolderLake::new().await;
+    let mut rng = fastrand::Rng::with_seed(1);
+    let line = |id: u64| format!("{{\"id\": {id}, \"text\": \"{:032x}{:032x}\"}}\n", rng.u128(..), rng.u128(..));
+    let lines: String = (0..30_000).map(line).collect();
+    lake.land("long.ndjson", lines + "no record\n");
+    let mut definition = definition(Format::Ndjson);
+    definition.read.file_bytes = 500_000;
+    lake.consume(definition.clone()).await.unwrap();
+    let first = lake.holds().await;
+    assert!(first.commits[0].files.len() > 3, "{:?}", first.commits[0].files);
+    let ids: BTreeSet<_> = first.rows.iter().filter_map(|row| row["id"].as_u64()).collect();
+    assert_eq!((first.rows.len(), ids.len(), first.dead_letters.len()), (30_000, 30_000, 1));
+
+    // As if the consumer had died before its commit.
+    std::fs::remove_file(lake.path("checkpoints/events/commits/00000000000000000001.json")).unwrap();
+    lake.consume(definition).await.unwrap();
+    let second = lake.holds().await;
+    assert_eq!(second.commits[0].files, first.commits[0].files);
+    assert!(verify(&lake.ledger()).await.unwrap().ok);
 }

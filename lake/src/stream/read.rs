@@ -63,6 +63,9 @@ pub struct ReadSettings {
     pub ratio_max: u64,
     /// How much of a record a dead letter keeps, in bytes.
     pub raw_bytes_max: u64,
+    /// At about which size a file of rows or dead letters is full and another one begins, in bytes.
+    #[serde(default = "file_bytes")]
+    pub file_bytes: u64,
 }
 
 fn is_usual(csv: &CsvSettings) -> bool {
@@ -77,6 +80,11 @@ fn fields_max() -> u64 {
 /// About what deflate can reach at the most; what zstd makes of text is hardly ever beyond a tenth of it.
 fn ratio_max() -> u64 {
     1_000
+}
+
+/// A size that readers like, and that a task can hold in memory a few times over.
+fn file_bytes() -> u64 {
+    64 * MIB
 }
 
 impl ReadSettings {
@@ -98,6 +106,7 @@ impl ReadSettings {
             fields_max: fields_max(),
             ratio_max: ratio_max(),
             raw_bytes_max: MIB,
+            file_bytes: file_bytes(),
         }
     }
 
@@ -129,6 +138,7 @@ impl ReadSettings {
             fields_max: table.count("limits.fields", usual.fields_max, 1..=1_000_000),
             ratio_max: table.count("limits.ratio", usual.ratio_max, 1..=1_000_000_000),
             raw_bytes_max: table.bytes("limits.raw_bytes", usual.raw_bytes_max, 0..=64 * MIB),
+            file_bytes: table.bytes("batch.file_bytes", usual.file_bytes, MIB..=1024 * MIB),
         }
     }
 }
