@@ -6,7 +6,7 @@ use lake::{
     Error, ErrorKind,
     keys::ZoneName,
     settings::{LakeArgs, LakeUrls},
-    stream::{Format, StreamDefinition},
+    stream::{CsvSettings, Format, StreamDefinition},
 };
 
 fn message(error: &Error) -> String {
@@ -68,6 +68,24 @@ fn a_stream_need_only_say_its_format() {
     assert_eq!(loaded.read.format, Format::Ndjson);
     assert_eq!(loaded.interval, Duration::from_secs(1));
     assert_eq!(loaded.read.event_time.as_deref(), Some("at"), "the first date-time column");
+}
+
+#[test]
+fn how_its_csv_is_written_is_a_streams_to_say() {
+    let csv = "[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\t\"\nquote = \"'\"\nnull = \"NULL\"\n[limits]\nfields = 7\nratio = 9\n";
+    let (_folder, loaded) = stream_files(csv, SCHEMA);
+    let read = loaded.unwrap().read;
+    assert_eq!(read.csv, CsvSettings { delimiter: '\t', quote: '\'', null: "NULL".to_owned() });
+    assert_eq!((read.format, read.fields_max, read.ratio_max), (Format::Csv, 7, 9));
+    for (toml, parts) in [
+        ("[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"||\"\nquote = \"é\"\n", ["csv.delimiter", "csv.quote"]),
+        ("[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\\"\"\n", ["csv.quote", "differ"]),
+        ("[source]\nformat = \"ndjson\"\n[csv]\nquote = \"'\"\nnull = \"-\"\n", ["csv.quote", "csv.null"]),
+    ] {
+        let (_folder, loaded) = stream_files(toml, SCHEMA);
+        let message = message(&loaded.unwrap_err());
+        assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in {message}");
+    }
 }
 
 #[test]
