@@ -27,6 +27,7 @@ PEERS = {"duckdb": "duckdb==1.5.5", "polars": "polars", "chdb": "chdb"}
 
 def main() -> None:
     options = arguments()
+    HOME.mkdir(parents=True, exist_ok=True)
     for name in options.workloads:
         raw = landed(name)
         size = sum(file.stat().st_size for file in raw.rglob("*.json"))

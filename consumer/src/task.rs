@@ -256,4 +256,4 @@ impl Execution {
 }
 
 /// Rows are handed to the Parquet writer whenever about this much has come together.
-const FLUSH_BYTES: usize = 8 << 20;
+const FLUSH_BYTES: usize = 4 << 20;
