@@ -22,7 +22,7 @@ use crate::error::Error;
 pub trait Streamed: Send + Sync + fmt::Debug {
     /// Begins to read it at its first byte; may be called more than once.
     ///
-    /// An error of the store is an [`io::Error`] that wraps an [`Error`]: see [`store_failure`].
+    /// An error of the store is an [`io::Error`] that wraps an [`Error`], which ends the task and is no fault of the object.
     fn open(&self) -> Box<dyn Read + Send>;
 }
 
