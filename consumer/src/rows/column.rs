@@ -4,16 +4,18 @@
 //! who reads a record's text puts values into [`Values`] directly, and takes back what it began with
 //! [`ColumnBuilder::truncate`]. Invariant: whatever was appended in part is gone after a truncation.
 
+mod buffers;
+
 use std::sync::Arc;
 
 use arrow::array::{BooleanBufferBuilder, NullBufferBuilder};
 use arrow::{
     array::{
-        ArrayData, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, MapArray, StringArray,
-        StructArray, TimestampMicrosecondArray,
+        ArrayData, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, MapArray, StructArray,
+        TimestampMicrosecondArray,
     },
-    buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer},
-    datatypes::{ArrowNativeType, DataType, FieldRef, Fields},
+    buffer::{Buffer, OffsetBuffer, ScalarBuffer},
+    datatypes::{DataType, FieldRef, Fields},
 };
 use lake::{
     columns::{Column, ColumnType, EXTRA_COLUMN},
@@ -22,6 +24,7 @@ use lake::{
 use serde_json::{Map, Value};
 
 use super::{arrow_field, entries_field, number, time};
+use buffers::{Texts, offset, reuse, reuse_offsets};
 
 /// A column under construction.
 pub(crate) struct ColumnBuilder {
@@ -84,76 +87,6 @@ impl Values {
         }
         Some(())
     }
-}
-
-/// Texts behind one another.
-pub(crate) struct Texts {
-    bytes: Vec<u8>,
-    /// Where each text begins, and where the last one ends.
-    offsets: Vec<i32>,
-}
-
-impl Texts {
-    fn new() -> Self {
-        Self { bytes: Vec::new(), offsets: vec![0] }
-    }
-
-    fn reuse(&mut self, array: ArrayData) {
-        let mut buffers = array.into_parts().4.into_iter();
-        reuse_offsets(&mut self.offsets, buffers.next());
-        reuse(&mut self.bytes, buffers.next());
-    }
-
-    pub(crate) fn push(&mut self, text: &str) {
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.offsets.push(offset(self.bytes.len()));
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    /// Whether one of those from `first` on says `text`.
-    pub(crate) fn has_since(&self, first: usize, text: &str) -> bool {
-        let ends = self.offsets[first..].windows(2);
-        ends.map(|ends| &self.bytes[ends[0] as usize..ends[1] as usize]).any(|other| other == text.as_bytes())
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        self.offsets.truncate(rows + 1);
-        self.bytes.truncate(self.offsets.last().map_or(0, |end| *end as usize));
-    }
-
-    fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let Self { bytes, offsets } = std::mem::replace(self, Self::new());
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Arc::new(StringArray::new(offsets, Buffer::from_vec(bytes), nulls))
-    }
-}
-
-/// Takes a buffer's memory for what an empty vector is to hold, where nobody else has the buffer.
-fn reuse<T: ArrowNativeType>(values: &mut Vec<T>, buffer: Option<Buffer>) {
-    if let Some(Ok(mut memory)) = buffer.map(Buffer::into_vec::<T>)
-        && values.is_empty()
-    {
-        memory.clear();
-        *values = memory;
-    }
-}
-
-fn reuse_offsets(offsets: &mut Vec<i32>, buffer: Option<Buffer>) {
-    let mut memory = Vec::new();
-    reuse(&mut memory, buffer);
-    if offsets.len() == 1 {
-        memory.push(0);
-        *offsets = memory;
-    }
-}
-
-/// An offset as Arrow stores it. Rows are handed on long before two gigabytes have come together.
-fn offset(bytes: usize) -> i32 {
-    i32::try_from(bytes).expect("a column under construction is flushed every few megabytes")
 }
 
 /// Any number of values per row, of one column.
