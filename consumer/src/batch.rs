@@ -88,7 +88,7 @@ struct Batch<'a> {
     clock: &'a dyn Clock,
     attempt: &'a Attempt,
     context: Arc<TaskContext>,
-    /// One permit for each core: a task has one while it reads records, and none while it waits for a store.
+    /// One permit for each core: a task has one while it reads records, and none while its objects are fetched.
     cores: Arc<Semaphore>,
 }
 

@@ -35,14 +35,14 @@ pub struct Cell<'a> {
     pub is_quoted: bool,
 }
 
-/// Hands each row that is not blank to `each`, in order, the first one included.
+/// Hands each row that is not blank to `each`, in order, the first one included, with the line that it begins in, from 1.
 ///
 /// # Errors
 /// The store's, or those of `each`.
 pub(crate) fn rows(
     input: &mut Input<'_>,
     settings: &ReadSettings,
-    each: &mut dyn FnMut(Framed<'_>) -> Result<(), Error>,
+    each: &mut dyn FnMut(u64, Framed<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (mut index, mut line) = (0, 1);
     loop {
@@ -57,7 +57,7 @@ pub(crate) fn rows(
                 let raw = row.strip_suffix(b"\r").unwrap_or(row);
                 let bytes = raw.len() as u64;
                 let fault = (bytes > settings.record_bytes_max).then(|| too_long(bytes, settings));
-                each(Framed { index, offset, line, raw, length: bytes, fault })?;
+                each(line, Framed { index, offset, raw, length: bytes, fault })?;
                 line += memchr::memchr_iter(b'\n', row).count() as u64;
                 input.consume(length);
             }
@@ -65,8 +65,8 @@ pub(crate) fn rows(
                 let line_read = &input.window()[..length];
                 let raw = line_read.strip_suffix(b"\r").unwrap_or(line_read);
                 let what = "a quote that is opened there is never closed";
-                let fault = Some(corrupted(ErrorCode::Truncated, what));
-                each(Framed { index, offset, line, raw, length: raw.len() as u64, fault })?;
+                let fault = Some(Fault::new(Reason::CorruptedRecord, ErrorCode::Truncated, what));
+                each(line, Framed { index, offset, raw, length: raw.len() as u64, fault })?;
                 input.consume(length);
             }
             RowEnd::TooFar => {
@@ -74,7 +74,7 @@ pub(crate) fn rows(
                 let lines = memchr::memchr_iter(b'\n', &input.window()[..known]).count() as u64;
                 let (raw, length) = skip_long(input, known, settings)?;
                 let fault = Some(too_long(length, settings));
-                each(Framed { index, offset, line, raw: &raw, length, fault })?;
+                each(line, Framed { index, offset, raw: &raw, length, fault })?;
                 line += lines;
             }
         }
@@ -105,11 +105,6 @@ pub(crate) fn read_row<'w>(
 pub(crate) fn in_line(line: u64, fault: Fault) -> Fault {
     let message = format!("line {line}: {}", fault.message);
     Fault { message, ..fault }
-}
-
-/// The fault of a row that can't be read.
-fn corrupted(code: ErrorCode, what: &str) -> Fault {
-    Fault::new(Reason::CorruptedRecord, code, what)
 }
 
 /// Moves on to the next byte that ends no line, and counts the line ends before it.

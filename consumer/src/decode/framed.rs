@@ -15,8 +15,6 @@ pub(crate) struct Framed<'w> {
     pub index: u64,
     /// Where its first byte lies in the text.
     pub offset: u64,
-    /// The line that it begins in, from 1.
-    pub line: u64,
     /// Its bytes; of one that is too long, the first.
     pub raw: &'w [u8],
     /// Its whole length in bytes.

@@ -20,9 +20,9 @@ pub(crate) fn lines(
     settings: &ReadSettings,
     each: &mut dyn FnMut(Framed<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let (mut index, mut line) = (0, 1);
+    let mut index = 0;
     loop {
-        line += skip_space(input)?;
+        skip_space(input)?;
         if input.window().is_empty() {
             return Ok(());
         }
@@ -33,30 +33,28 @@ pub(crate) fn lines(
                 let length_trimmed = raw.len() as u64;
                 let is_long = length_trimmed > settings.record_bytes_max;
                 let fault = is_long.then(|| too_long(length_trimmed, settings));
-                each(Framed { index, offset, line, raw, length: length_trimmed, fault })?;
+                each(Framed { index, offset, raw, length: length_trimmed, fault })?;
                 input.consume(length);
             }
             None => {
                 let (raw, length) = skip_long(input, reach_of(settings, SPACE_BYTES), settings)?;
                 let fault = Some(too_long(length, settings));
-                each(Framed { index, offset, line, raw: &raw, length, fault })?;
+                each(Framed { index, offset, raw: &raw, length, fault })?;
             }
         }
         index += 1;
     }
 }
 
-/// Moves on to the next byte that is no white space, and counts the line ends before it.
-fn skip_space(input: &mut Input<'_>) -> Result<u64, Error> {
-    let mut lines = 0;
+/// Moves on to the next byte that is no white space.
+fn skip_space(input: &mut Input<'_>) -> Result<(), Error> {
     loop {
         let window = input.window();
         let space = window.len() - window.trim_ascii_start().len();
-        lines += window[..space].iter().filter(|byte| **byte == b'\n').count() as u64;
         let is_through = space < window.len();
         input.consume(space);
         if is_through || input.is_last() {
-            return Ok(lines);
+            return Ok(());
         }
         input.grow()?;
     }

@@ -110,12 +110,12 @@ impl Reading<'_> {
     fn table(&mut self, input: &mut Input<'_>) -> Result<Result<(), Fault>, Error> {
         let context = self.context;
         let mut header: Option<Result<(Header, Option<CellPlaces>), Fault>> = None;
-        csv::rows(input, &context.read, &mut |row| match &header {
-            Some(Ok((header, places))) => self.row(header, places.as_ref(), row),
+        csv::rows(input, &context.read, &mut |line, row| match &header {
+            Some(Ok((header, places))) => self.row(header, places.as_ref(), line, row),
             // What follows can't be read, and is none of the reader's errors.
             Some(Err(_)) => Ok(()),
             None => {
-                let read = Header::read(&row, &context.cells, &context.read);
+                let read = Header::read(&row, line, &context.cells, &context.read);
                 let places = |header: &Header| context.compiled.as_ref().map(|compiled| compiled.places(&header.names));
                 header = Some(read.map(|header| {
                     let places = places(&header);
@@ -127,7 +127,13 @@ impl Reading<'_> {
         Ok(header.unwrap_or_else(|| Err(decode::empty_object())).map(drop))
     }
 
-    fn row(&mut self, header: &Header, places: Option<&CellPlaces>, mut row: Framed<'_>) -> Result<(), Error> {
+    fn row(
+        &mut self,
+        header: &Header,
+        places: Option<&CellPlaces>,
+        line: u64,
+        mut row: Framed<'_>,
+    ) -> Result<(), Error> {
         let settings = &self.context.read;
         // The row of names is no record.
         row.index -= 1;
@@ -143,7 +149,7 @@ impl Reading<'_> {
         }
         let value = row.fault.take().map_or_else(|| header.record(&cells, settings), Err);
         let judged = self.execution.judge(value, row.index, row.raw.len());
-        self.judged(judged.map_err(|fault| csv::in_line(row.line, fault)), &row)
+        self.judged(judged.map_err(|fault| csv::in_line(line, fault)), &row)
     }
 
     fn judged(&mut self, judged: Result<(), Fault>, framed: &Framed<'_>) -> Result<(), Error> {

@@ -61,11 +61,11 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the first row.
+    /// Reads the first row, which begins in `line`.
     ///
     /// # Errors
     /// The fault of the object as a whole: without names, no row can be read.
-    pub(crate) fn read(row: &Framed<'_>, types: &CellTypes, settings: &ReadSettings) -> Result<Self, Fault> {
+    pub(crate) fn read(row: &Framed<'_>, line: u64, types: &CellTypes, settings: &ReadSettings) -> Result<Self, Fault> {
         let corrupted = |code, message: String| Fault::new(Reason::CorruptedBatch, code, message);
         if let Some(fault) = &row.fault {
             return Err(corrupted(fault.code, format!("the row of names can't be read: {}", fault.message)));
@@ -74,7 +74,7 @@ impl Header {
             std::str::from_utf8(row.raw).map_err(|error| not_utf8(Reason::CorruptedBatch, "row of names", error))?;
         let mut read = Vec::new();
         cells(text, &settings.csv, &mut read)
-            .map_err(|what| corrupted(ErrorCode::NotCsv, format!("line {}, the row of names: {what}", row.line)))?;
+            .map_err(|what| corrupted(ErrorCode::NotCsv, format!("line {line}, the row of names: {what}")))?;
         if read.len() as u64 > settings.fields_max {
             let message =
                 format!("the first row has {} names; limits.fields allows {}", read.len(), settings.fields_max);
