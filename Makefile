@@ -49,10 +49,10 @@ chaos: ## Kill a consumer again and again over one stream (KILLS=200)
 bench: ## Measure the stages, and Sluice beside DuckDB, Polars and chDB on the same work (RUNS=3 PEERS=duckdb,polars,chdb)
 	@$(RUN) build
 	cargo bench -p bench
-	python3 bench/run.py --runs $(or $(RUNS),3) --peers $(or $(PEERS),duckdb,polars,chdb)
+	python3 dev/bench/run.py --runs $(or $(RUNS),3) --peers $(or $(PEERS),duckdb,polars,chdb)
 
 fuzz: ## Fuzz the compiled enforcer against the judge; needs nightly Rust and cargo-fuzz (SECONDS=3600)
-	cargo +nightly fuzz run -s none agreement -- -max_total_time=$(or $(SECONDS),3600) -max_len=512
+	cargo +nightly fuzz run --fuzz-dir dev/fuzz -s none agreement -- -max_total_time=$(or $(SECONDS),3600) -max_len=512
 
 lint: ## Check formatting, lints, rustdoc, dependencies and scripts
 	@scripts/fetch-duckdb.sh

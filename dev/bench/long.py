@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what memory one very long object takes: lines of events, many gigabytes when decompressed.
 
-usage: bench/long.py [--gigabytes 10] [--plain]
+usage: dev/bench/long.py [--gigabytes 10] [--plain]
 
 The events are the producer's; one block of them is compressed once as a member of gzip and repeated, so that the object
 itself is short. --plain stores the text as it is, which takes as much disk. Run `make build` first.

@@ -5,7 +5,7 @@
 
 #![no_main]
 
-#[path = "../../consumer/tests/it/agreement/cases.rs"]
+#[path = "../../../consumer/tests/it/agreement/cases.rs"]
 mod cases;
 
 use std::{

@@ -41,7 +41,7 @@ impl Events {
         };
         let at = Timestamp::from_micros(1_767_225_600_000_000).expect("a moment");
         let bytes = recipe.batch(1, at, &mut Earlier::default()).bytes;
-        let schema = include_str!("../../streams/events.schema.json");
+        let schema = include_str!("../../../streams/events.schema.json");
         let schema = serde_json::from_str(schema).expect("the stream's schema is JSON");
         Self {
             lines: String::from_utf8(bytes.to_vec()).expect("events are text"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Sluice and what else one would pick for the same work, in the same run, and prints one table.
 
-usage: bench/run.py [--runs 3] [--peers duckdb,polars,chdb | --peers none] [--workload small|large]
+usage: dev/bench/run.py [--runs 3] [--peers duckdb,polars,chdb | --peers none] [--workload small|large]
 
 Each workload lands once, by the producer, in a folder. Each program then reads it from there, whole process, RUNS times, in turns, so that
 a slow moment of the machine hits all alike; the table shows the median of the wall seconds, and CPU seconds and peak memory of that run.
@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 HOME = ROOT / "target" / "bench"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 WORKLOADS = {"small": (2000, 100), "large": (40, 20000)}
@@ -72,7 +72,7 @@ def measure(name: str, raw: Path, options: argparse.Namespace) -> dict[str, list
     programs = {"sluice": lambda out: sluice(name, out)}
     python = peers_python(options.peers)
     for peer in options.peers:
-        script = ROOT / "bench" / "peers" / f"with_{peer}.py"
+        script = ROOT / "dev" / "bench" / "peers" / f"with_{peer}.py"
         programs[peer] = lambda out, script=script: [python, str(script), str(raw), str(out)]
     results: dict[str, list[dict]] = {program: [] for program in programs}
     for _ in range(options.runs):
