@@ -1,6 +1,6 @@
 //! A stream's definition: `streams/<stream>.toml` and `streams/<stream>.schema.json`.
 //!
-//! Knows the files and checks their settings. Whether the schema compiles is for the one who enforces it.
+//! Knows the files and checks their settings. Does not check whether the schema compiles: the consumer does.
 
 mod read;
 mod table;
@@ -21,18 +21,18 @@ use crate::{
 pub use read::{CsvSettings, Format, ReadSettings};
 use table::Table;
 
-/// How much one batch takes on.
+/// How much one batch contains at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSettings {
-    /// The most objects of one batch.
+    /// The most objects in one batch.
     pub objects_max: usize,
-    /// The most bytes of one batch; an object larger than this is a batch of its own.
+    /// The most bytes in one batch; a larger object is a batch of its own.
     pub bytes_max: u64,
-    /// The bytes of one task: the unit of parallel work, and about the memory that one core takes several times over.
+    /// The bytes of one task, the unit of parallel work; one core needs several times this much memory.
     pub task_bytes: u64,
 }
 
-/// What is done with an object once a commit has named it.
+/// What happens to an object once a commit has named it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AfterCommit {
     /// Nothing.
@@ -44,7 +44,7 @@ pub enum AfterCommit {
     Delete,
 }
 
-/// All that is said about a stream.
+/// Everything that is defined about a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamDefinition {
     /// Its name.
@@ -53,21 +53,21 @@ pub struct StreamDefinition {
     pub read: ReadSettings,
     /// How often to look for new objects.
     pub interval: Duration,
-    /// How long an object that sorts before known ones may stay unfound on a large prefix.
+    /// How long an object that sorts before known ones may stay undiscovered on a large prefix.
     pub reconcile: Duration,
-    /// What is done with objects that a commit has named.
+    /// What happens to objects that a commit has named.
     pub after_commit: AfterCommit,
-    /// How long plans and commits are kept besides what segments hold of them; `None`: for good.
+    /// How long a batch's own plan and commit are kept once a snapshot covers them; `None`: forever.
     pub ledger_keep: Option<Duration>,
-    /// How long another consumer's batch may stay uncommitted before this one executes it too.
+    /// How long another consumer's batch may stay uncommitted before this one runs it too.
     pub take_over_after: Duration,
-    /// How long one object may be worked on before it is held to hang.
+    /// How long one object may be worked on before it counts as hung.
     pub object_time: Duration,
-    /// How much one batch takes on.
+    /// How much one batch contains at most.
     pub batch: BatchSettings,
     /// Its JSON Schema.
     pub schema: Value,
-    /// The file that the schema stands in, for messages.
+    /// The file that contains the schema, for messages.
     pub schema_file: PathBuf,
 }
 
@@ -75,7 +75,7 @@ impl StreamDefinition {
     /// Reads a stream's two files from `folder`.
     ///
     /// # Errors
-    /// [`Error::Settings`] with everything that is wrong in either of them. Correct it and start again.
+    /// [`Error::Settings`] with everything that is wrong in either file. Correct it and start again.
     pub fn load(folder: &Path, name: &StreamName) -> Result<Self, Error> {
         let toml_file = folder.join(format!("{name}.toml"));
         let schema_file = folder.join(format!("{name}.schema.json"));
@@ -115,7 +115,7 @@ impl StreamDefinition {
         }
     }
 
-    /// The names of the streams that `folder` defines, in order; none when there is no such folder.
+    /// The names of the streams that `folder` defines, sorted; empty if the folder does not exist.
     pub fn names_in(folder: &Path) -> Vec<StreamName> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let stems = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml")?.parse().ok());
@@ -186,7 +186,8 @@ impl Checked {
 fn unknown_stream(folder: &Path, name: &StreamName) -> String {
     let known = StreamDefinition::names_in(folder);
     let known = known.iter().map(|name| format!("{:?}", name.as_str())).collect::<Vec<_>>().join(", ");
-    let hint = if known.is_empty() { "no stream is defined there".to_owned() } else { format!("known are {known}") };
+    let hint =
+        if known.is_empty() { "no stream is defined there".to_owned() } else { format!("known streams: {known}") };
     format!("unknown stream {:?}: {} has no {name}.toml ({hint})", name.as_str(), folder.display())
 }
 
@@ -199,14 +200,14 @@ fn read_schema(file: &Path) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))
 }
 
-/// The column that says when an event happened: the one that was named, or else the first that holds a time.
+/// The column that says when an event happened: the named one, or else the first timestamp column.
 fn event_time_column(schema: &Value, named: Option<String>) -> Result<Option<String>, String> {
-    // A schema without columns is told about by the one who compiles it.
+    // A schema without columns is reported later, when it is compiled.
     let columns = crate::columns::columns_of(schema).unwrap_or_default();
     let mut times = columns.into_iter().filter(|column| column.kind == ColumnType::Timestamp).map(|column| column.name);
     match named {
         None => Ok(times.next()),
         Some(named) if times.any(|name| name == named) => Ok(Some(named)),
-        Some(named) => Err(format!("{named:?} is no top-level column of format date-time")),
+        Some(named) => Err(format!("{named:?} is not a top-level column of format date-time")),
     }
 }

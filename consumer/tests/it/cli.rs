@@ -98,7 +98,7 @@ fn a_wrong_command_line_is_exit_2() {
 fn an_unknown_stream_is_told_which_ones_there_are() {
     let (code, _, stderr) = Here::new().run(&["run", "--stream", "evnets", "--once"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("unknown stream \"evnets\"") && stderr.contains("known are \"events\""), "{stderr}");
+    assert!(stderr.contains("unknown stream \"evnets\"") && stderr.contains("known streams: \"events\""), "{stderr}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! How a stream's objects are read: what decides the outcome of a record besides its schema.
+//! How a stream's objects are read: what decides the outcome of a record in addition to its schema.
 //!
-//! Part of every plan, and so stored: golden files hold its shape. Add with a default, never rename.
+//! Part of every plan, and so stored: golden files fix its shape. Add with a default, never rename.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::table::Table;
 
 const MIB: u64 = 1 << 20;
 
-/// How the records lie in an object.
+/// How records are arranged in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -16,7 +16,7 @@ pub enum Format {
     JsonArray,
     /// One JSON record per line.
     Ndjson,
-    /// Rows of cells (RFC 4180), the first of which names the fields.
+    /// Rows of cells (RFC 4180); the first row names the fields.
     Csv,
 }
 
@@ -24,11 +24,11 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSettings {
-    /// What stands between two cells: one ASCII character.
+    /// The separator between two cells: one ASCII character.
     pub delimiter: char,
-    /// What a cell is wrapped in that holds a delimiter or a line feed: one ASCII character.
+    /// The quote around a cell that contains a delimiter or a line feed: one ASCII character.
     pub quote: char,
-    /// The cell, not in quotes, that stands for no value.
+    /// The unquoted cell that means no value.
     pub null: String,
 }
 
@@ -38,32 +38,32 @@ impl Default for CsvSettings {
     }
 }
 
-/// What decides the outcome of a record besides its schema. Part of every plan: stored, so add and never rename.
+/// What decides the outcome of a record in addition to its schema. Stored in every plan: add, never rename.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadSettings {
-    /// How the records lie in an object.
+    /// How records are arranged in an object.
     pub format: Format,
-    /// How CSV is written; of no account for other formats.
+    /// How CSV is written; ignored for other formats.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub csv: CsvSettings,
-    /// The top-level column that says when an event happened, for the files' time ranges; none, no ranges.
+    /// The top-level column that says when an event happened, for the files' time ranges; `None`: no ranges.
     pub event_time: Option<String>,
-    /// The longest object that is read, in bytes, decompressed; a longer one is a dead letter as a whole.
+    /// The longest object that is read, in bytes after decompression; a longer one is a dead letter as a whole.
     pub object_bytes_max: u64,
     /// The longest record that is read, in bytes; a longer one is a dead letter.
     pub record_bytes_max: u64,
     /// The deepest nesting of a record; a deeper one is a dead letter.
     pub depth_max: u64,
-    /// The most fields of a record, those of objects within it included; one with more is a dead letter.
+    /// The most fields in a record, including those of nested objects; a record with more is a dead letter.
     #[serde(default = "fields_max")]
     pub fields_max: u64,
-    /// How many times as long as itself a compressed object may become; one that becomes longer is a dead letter.
+    /// How many times its own size a compressed object may decompress to; a larger one is a dead letter.
     #[serde(default = "ratio_max")]
     pub ratio_max: u64,
-    /// How much of a record a dead letter keeps, in bytes.
+    /// How many bytes of a record a dead letter keeps.
     pub raw_bytes_max: u64,
-    /// At about which size a file of rows or dead letters is full and another one begins, in bytes.
+    /// The approximate size, in bytes, at which a file of rows or dead letters is full and the next one starts.
     #[serde(default = "file_bytes")]
     pub file_bytes: u64,
 }
@@ -72,28 +72,28 @@ fn is_usual(csv: &CsvSettings) -> bool {
     *csv == CsvSettings::default()
 }
 
-/// Far beyond what records of any use have.
+/// Far more than any useful record has.
 fn fields_max() -> u64 {
     10_000
 }
 
-/// About what deflate can reach at the most; what zstd makes of text is hardly ever beyond a tenth of it.
+/// About the most that deflate can reach; zstd on text rarely reaches more than a tenth of it.
 fn ratio_max() -> u64 {
     1_000
 }
 
-/// A size that readers like, and that a task can hold in memory a few times over.
+/// A good size for readers, and small enough for a task to keep a few times in memory.
 fn file_bytes() -> u64 {
     64 * MIB
 }
 
 impl ReadSettings {
-    /// What a stream has that says no more than its format.
+    /// The settings of a stream that sets only its format.
     pub fn of(format: Format) -> Self {
         let object_bytes_max = match format {
-            // An array is held in memory as a whole.
+            // An array is in memory as a whole.
             Format::JsonArray => 256 * MIB,
-            // Lines and rows stream: as much as an object can have.
+            // Lines and rows are streamed: as large as an object can be.
             Format::Ndjson | Format::Csv => OBJECT_BYTES_LIMIT,
         };
         Self {
@@ -110,7 +110,7 @@ impl ReadSettings {
         }
     }
 
-    /// The settings that a stream's file makes; what is wrong with them is noted in the table.
+    /// The settings in a stream's file; mistakes are recorded in the table.
     pub(super) fn take(table: &mut Table) -> Self {
         let format = match table.text("source.format").as_deref() {
             Some("json_array") => Format::JsonArray,
@@ -122,7 +122,7 @@ impl ReadSettings {
                 Format::JsonArray
             }
             None => {
-                table.wrong("source.format", "is missing; say \"json_array\", \"ndjson\" or \"csv\"");
+                table.wrong("source.format", "is missing; use \"json_array\", \"ndjson\" or \"csv\"");
                 Format::JsonArray
             }
         };
@@ -143,7 +143,7 @@ impl ReadSettings {
     }
 }
 
-/// More than any store takes as one object.
+/// More than any store accepts as one object.
 const OBJECT_BYTES_LIMIT: u64 = 64 << 40;
 
 fn csv(table: &mut Table, format: Format) -> CsvSettings {
@@ -166,7 +166,7 @@ fn csv(table: &mut Table, format: Format) -> CsvSettings {
     if format != Format::Csv {
         let said = given.iter().filter(|(_, _, is_given)| *is_given).map(|(key, _, _)| *key);
         for key in said.chain(null.as_ref().map(|_| "csv.null")) {
-            table.wrong(key, "is for source.format = \"csv\" alone");
+            table.wrong(key, "is only for source.format = \"csv\"");
         }
     }
     CsvSettings { delimiter, quote, null: null.unwrap_or(usual.null) }

@@ -1,8 +1,8 @@
-//! Reads a TOML file key by key, collecting every mistake instead of stopping at the first.
+//! Reads a TOML file key by key, and collects every mistake instead of stopping at the first.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-/// A TOML document whose keys are taken out one by one; what is left over in the end is unknown.
+/// A TOML document whose keys are taken out one by one; keys that are left at the end are unknown.
 pub(super) struct Table {
     values: Vec<(String, toml::Value)>,
     known: Vec<&'static str>,
@@ -32,7 +32,7 @@ impl Table {
         match self.take(key)? {
             toml::Value::String(text) => Some(text),
             other => {
-                self.wrong(key, format!("must be a text, not {other}"));
+                self.wrong(key, format!("must be a string, not {other}"));
                 None
             }
         }
@@ -92,11 +92,11 @@ impl Table {
         parsed
     }
 
-    /// Every mistake, unknown keys included.
+    /// Every mistake, including unknown keys.
     pub(super) fn finish(mut self) -> Vec<(String, String)> {
         let known = self.known.join(", ");
         for (key, _) in &self.values {
-            self.problems.push((key.clone(), format!("is not a setting of a stream; there are {known}")));
+            self.problems.push((key.clone(), format!("is not a stream setting; the settings are {known}")));
         }
         self.problems
     }
