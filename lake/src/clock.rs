@@ -1,21 +1,21 @@
 //! The one place where this workspace asks what time it is.
 //!
-//! Time decides nothing that must be right: it names partitions and ages, and never an input's identity or an order
-//! between batches. Stages never see a clock; they get the time their plan was made at.
+//! Time decides nothing that must be right: it gives partition names and ages, but never an input's identity or the
+//! order of batches. Stages never see a clock; they get the time at which their plan was made.
 
 use std::{fmt, sync::Mutex};
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment in UTC, exact to the microsecond: what a bronze column can hold, so that nothing is rounded on the way.
+/// A moment in UTC, to the microsecond, as in a bronze column, so that nothing is rounded on the way.
 ///
 /// Written everywhere as RFC 3339 with six digits, for example `2026-11-20T08:00:00.000000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The moment, cut to whole microseconds.
+    /// The moment, truncated to whole microseconds.
     pub fn new(moment: DateTime<Utc>) -> Self {
         Self(moment.trunc_subsecs(6))
     }
@@ -30,12 +30,12 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
-    /// The calendar day in UTC, as `2026-11-20`: what partitions are named by.
+    /// The calendar day in UTC, for example `2026-11-20`, as in the names of partitions.
     pub fn date(self) -> String {
         self.0.format("%Y-%m-%d").to_string()
     }
 
-    /// The moment this long before; the earliest there is where that would be earlier still.
+    /// The moment this long before; the earliest possible moment if that is out of range.
     #[must_use]
     pub fn earlier_by(self, duration: std::time::Duration) -> Self {
         let duration = chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX);
@@ -69,9 +69,9 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Tells the time. Passed in, so that a test can say what time it is.
+/// Says what time it is. Passed in, so that a test can set the time.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The present moment.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -85,7 +85,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that stands still until it is set.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 

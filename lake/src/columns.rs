@@ -1,6 +1,6 @@
-//! Columns as the ledger, the writer and the reader all know them: a name, a type, and an id that outlives versions.
+//! Columns as the ledger, the writer and the reader know them: a name, a type, and an id that outlives versions.
 //!
-//! Knows no arrow and no SQL: the crates that do map from here. Stored in the ledger: add, never change.
+//! Knows nothing about Arrow or SQL: the crates that do convert from here. Stored in the ledger: add, never change.
 
 mod assign;
 mod from_schema;
@@ -20,14 +20,14 @@ pub struct Column {
     pub id: i32,
     /// The name, as the JSON Schema spells it.
     pub name: String,
-    /// What it holds.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: ColumnType,
     /// Whether a row may have no value there.
     pub nullable: bool,
 }
 
-/// What a column holds.
+/// The type of a column's values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
@@ -45,13 +45,13 @@ pub enum ColumnType {
     Date,
     /// Bytes.
     Binary,
-    /// The text of a JSON value of any kind, as it came.
+    /// The text of a JSON value of any kind, as received.
     Json,
     /// Values of one type in order.
     List(Box<Column>),
     /// Named fields.
     Struct(Vec<Column>),
-    /// Texts, each with a value.
+    /// String keys, each with a value.
     Map {
         /// Always a non-null string.
         key: Box<Column>,
@@ -61,7 +61,7 @@ pub enum ColumnType {
 }
 
 impl Column {
-    /// A column whose id is given out later, by [`ColumnIds`].
+    /// A column whose id is assigned later, by [`ColumnIds`].
     pub fn unnumbered(name: impl Into<String>, kind: ColumnType, nullable: bool) -> Self {
         Self { id: 0, name: name.into(), kind, nullable }
     }

@@ -1,7 +1,7 @@
 //! The dead-letter contract: why a record, or a whole object, did not become a row.
 //!
 //! Reasons and codes are stored in Parquet and scripted against: add, never rename, never reuse. Messages are ours,
-//! never a library's, and hold no control characters.
+//! never a library's, and contain no control characters.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub enum Reason {
     CorruptedBatch,
     /// One record of a readable object can't be read.
     CorruptedRecord,
-    /// The record can be read and breaks its schema.
+    /// The record can be read but breaks its schema.
     InvalidSchema,
     /// The record has fields that its schema forbids, and no other fault.
     ExtraFields,
@@ -46,7 +46,7 @@ impl Reason {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The object holds no byte.
+    /// The object has no bytes.
     Empty,
     /// The object or record ends before it is complete.
     Truncated,
@@ -54,11 +54,11 @@ pub enum ErrorCode {
     NotJson,
     /// It is not CSV.
     NotCsv,
-    /// It is JSON, but not an array, where the format wants one.
+    /// It is JSON, but not an array, which the format requires.
     NotAnArray,
     /// It is not UTF-8.
     BadEncoding,
-    /// It is compressed, and can't be decompressed.
+    /// It is compressed but can't be decompressed.
     BadCompression,
     /// It is nested deeper than the limit.
     TooDeep,
@@ -66,31 +66,31 @@ pub enum ErrorCode {
     TooLarge,
     /// It has more fields than the limit.
     TooManyFields,
-    /// A CSV row has another number of cells than the first row names fields.
+    /// A CSV row has more or fewer cells than the first row has fields.
     RaggedRow,
-    /// An object has one key twice, so that nobody can say which value counts.
+    /// An object has the same key twice, so it is not clear which value counts.
     DuplicateKey,
     /// A required field is missing.
     MissingField,
-    /// A value has another type than the schema says.
+    /// A value does not have the type that the schema requires.
     WrongType,
-    /// A text breaks its `format`.
+    /// A string breaks its `format`.
     BadFormat,
-    /// A value is none of its `enum`, or not its `const`.
+    /// A value is not one of its `enum`, or not its `const`.
     NotInEnum,
     /// A field that the schema forbids.
     ExtraField,
     /// A number is out of its bounds.
     OutOfRange,
-    /// A text, list or object is shorter or longer than allowed.
+    /// A string, array or object is shorter or longer than allowed.
     BadLength,
-    /// A text does not match its `pattern`.
+    /// A string does not match its `pattern`.
     BadPattern,
     /// Some other rule of the schema is broken.
     BadValue,
-    /// The value is valid, and its column can't hold it unchanged.
+    /// The value is valid, but its column can't hold it unchanged.
     Unrepresentable,
-    /// The object ended or hung each process that read it.
+    /// The object crashed or hung every process that read it.
     Poison,
 }
 
@@ -128,13 +128,13 @@ impl ErrorCode {
 /// What was wrong with a record, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The coarse class.
+    /// The general class.
     pub reason: Reason,
     /// The exact one.
     pub code: ErrorCode,
     /// A JSON Pointer (RFC 6901) to the value at fault; `None` when the record can't be read.
     pub path: Option<String>,
-    /// For a person: what was found and what was expected.
+    /// What was expected and what was found, for people.
     pub message: String,
 }
 
@@ -143,11 +143,11 @@ pub fn pointer_step(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The longest stored message, in characters; a hostile record could make one as long as itself.
+/// The longest stored message, in characters; without a limit, a hostile record could make one as long as itself.
 const MESSAGE_CHARS_MAX: usize = 500;
 
 impl Fault {
-    /// A fault whose message is made safe to print and cut to a bearable length.
+    /// A fault whose message is made safe to print and cut to a limited length.
     pub fn new(reason: Reason, code: ErrorCode, message: impl AsRef<str>) -> Self {
         let mut message = escape_control(message.as_ref()).replace('\n', "\\u{a}");
         if let Some((at, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {

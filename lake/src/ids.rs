@@ -1,13 +1,13 @@
-//! The names things go by: streams, batches, tasks, schemas, fingerprints.
+//! Ids and names: of streams, batches, tasks, schemas, fingerprints.
 //!
-//! Newtypes, so that no two of them can be swapped. Their text forms stand in keys and stored files: add, never change.
+//! Newtypes, so that no two of them can be swapped. Their text forms are in keys and stored files: add, never change.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A text that is no id of the wanted kind; holds what would have been one.
+/// The error for a text that is not an id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not {wanted}")]
 pub struct IdError {
@@ -28,7 +28,7 @@ fn refuse<T>(wanted: &'static str, found: &str) -> Result<T, IdError> {
 
 /// A stream's name: one segment of a key and the stem of a file name.
 ///
-/// Any text of 1 to 150 bytes without `/`, control characters or a leading `%~`, and neither `.` nor `..`.
+/// Any text of 1 to 150 bytes without `/`, control characters or a leading `%~`, except `.`, `..` and `_archive`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StreamName(String);
@@ -41,7 +41,7 @@ impl StreamName {
 }
 
 impl StreamName {
-    /// No stream's name: the folder beside the streams in the raw zone that archived objects are moved to.
+    /// Not a stream's name: the folder for archived objects, next to the streams in the raw zone.
     pub const RESERVED: &str = "_archive";
 }
 
@@ -58,7 +58,7 @@ impl FromStr for StreamName {
             || text.chars().any(|c| c == '/' || c.is_control());
         if unusable {
             return refuse(
-                "a stream's name (1 to 150 bytes, no \"/\", no control characters, not \".\", \"..\" or \"_archive\")",
+                "a valid stream name (1 to 150 bytes, no \"/\" or control characters, not \".\", \"..\" or \"_archive\")",
                 text,
             );
         }
@@ -86,7 +86,7 @@ impl fmt::Display for StreamName {
     }
 }
 
-/// A batch's number: 1, 2, 3, … without a gap; 20 digits in keys, so that keys sort as numbers do.
+/// A batch's number: 1, 2, 3, … without a gap; 20 digits in keys, so that keys sort like numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchId(u64);
@@ -95,7 +95,7 @@ impl BatchId {
     /// The first batch of a stream.
     pub const FIRST: Self = Self(1);
 
-    /// The batch with this number; there is none with the number 0.
+    /// The batch with this number; `None` for 0.
     pub fn new(number: u64) -> Option<Self> {
         (number > 0).then_some(Self(number))
     }
@@ -128,7 +128,7 @@ impl FromStr for BatchId {
     }
 }
 
-/// A counter within a batch, for tasks and for inputs: 0, 1, 2, …; five digits in keys.
+/// A counter within a batch, for tasks and inputs: 0, 1, 2, …; five digits in keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ordinal(u32);
@@ -221,27 +221,27 @@ macro_rules! hex_id {
 }
 
 hex_id!(
-    /// A schema's id: 16 hex digits that follow from its JSON Schema and its columns.
+    /// A schema's id: 16 hex digits derived from its JSON Schema and its columns.
     SchemaId,
     16,
     "a schema id of 16 hex digits"
 );
 
 hex_id!(
-    /// What decides a file's bytes besides its plan, as 8 hex digits: the version of the program's enforcement and writer.
+    /// What decides a file's bytes in addition to its plan, as 8 hex digits: the versions of enforcement and writer.
     Fingerprint,
     8,
     "a fingerprint of 8 hex digits"
 );
 
 hex_id!(
-    /// A version of an object as 16 hex digits that follow from its ETag.
+    /// A version of an object as 16 hex digits derived from its ETag.
     VersionId,
     16,
     "a version id of 16 hex digits"
 );
 
-/// What an object held, as the first 128 bits of its BLAKE3 hash: no two contents share one, by chance or by design.
+/// An object's content, as the first 128 bits of its BLAKE3 hash: no two contents share one, by chance or by design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentId(u128);
 
@@ -254,7 +254,7 @@ impl ContentId {
     }
 }
 
-/// Finds the [`ContentId`] of bytes that come piece by piece.
+/// Computes the [`ContentId`] of bytes that arrive piece by piece.
 #[derive(Clone, Debug, Default)]
 pub struct ContentHasher(blake3::Hasher);
 
@@ -264,7 +264,7 @@ impl ContentHasher {
         self.0.update(piece);
     }
 
-    /// The id of all pieces taken so far, behind one another.
+    /// The id of all pieces taken so far, joined in order.
     pub fn finish(&self) -> ContentId {
         let mut first = [0; 16];
         first.copy_from_slice(&self.0.finalize().as_bytes()[..16]);

@@ -1,17 +1,17 @@
-//! Gives columns their field ids, so that a column keeps its id across schema versions.
+//! Assigns field ids to columns, so that a column keeps its id across schema versions.
 //!
-//! Invariant: an id is given once; two columns of one stream never share one, in whatever versions they appear.
+//! Invariant: an id is assigned once; two columns of one stream never share one, not even in different versions.
 
 use super::{Column, ColumnType, FIRST_STREAM_COLUMN_ID};
 
-/// The ids a stream has given out, and to which columns.
+/// The ids that a stream has assigned, and their columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnIds {
     /// The columns of the newest version.
     pub current: Vec<Column>,
     /// Columns of earlier versions that the newest does not have, or has with another type.
     pub former: Vec<Column>,
-    /// The next id that nothing has.
+    /// The next free id.
     pub next: i32,
 }
 
@@ -24,8 +24,8 @@ impl Default for ColumnIds {
 impl ColumnIds {
     /// The ids after a new version whose columns are `columns` (numbered or not).
     ///
-    /// A column keeps its id where an earlier one of the same name held the same type, or one that widens into it
-    /// (integer to number, more fields in a struct). Otherwise it is a new column, and the earlier one a former one.
+    /// A column keeps its id if an earlier one of the same name had the same type, or one that widens into it (integer
+    /// to number, more fields in a struct). Otherwise it is a new column, and the earlier one becomes a former one.
     pub fn advance(self, columns: Vec<Column>) -> Self {
         let Self { current, former, mut next } = self;
         let mut earlier: Vec<Column> = current.into_iter().chain(former).collect();
@@ -69,14 +69,14 @@ fn number_inside(kind: ColumnType, old: Option<ColumnType>, next: &mut i32) -> C
     }
 }
 
-/// Whether values written under the old type can be read as the new one without a change.
+/// Whether values written under the old type can be read as the new one unchanged.
 fn continues(old: &ColumnType, new: &ColumnType) -> bool {
     match (old, new) {
         (ColumnType::Int64, ColumnType::Float64) => true,
         (ColumnType::List(old), ColumnType::List(new)) => continues(&old.kind, &new.kind),
         (ColumnType::Map { value: old, .. }, ColumnType::Map { value: new, .. }) => continues(&old.kind, &new.kind),
         (ColumnType::Struct(old), ColumnType::Struct(new)) => {
-            // A field that went away would be lost to a reader of the struct, so the struct becomes a new column.
+            // A reader of the struct would lose a removed field, so the struct becomes a new column.
             old.iter().all(|old| new.iter().any(|new| new.name == old.name && continues(&old.kind, &new.kind)))
         }
         (old, new) => old == new,

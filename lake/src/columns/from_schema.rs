@@ -1,4 +1,4 @@
-//! Derives a stream's columns from its JSON Schema, as the table in the format's documentation says.
+//! Derives a stream's columns from its JSON Schema, as documented in `docs/streams.md`.
 //!
 //! Reads the schema as a document and validates nothing. Whatever it does not understand becomes JSON text, so that
 //! no field is ever dropped.
@@ -7,16 +7,16 @@ use serde_json::{Map, Value};
 
 use super::{BRONZE_COLUMNS, Column, ColumnType, EXTRA_COLUMN};
 
-/// How deep a schema's types are followed before the rest is kept as JSON text; ends recursive `$ref`s.
+/// How deep a schema's types are followed before the rest is kept as JSON text; stops recursive `$ref`s.
 const DEPTH_MAX: usize = 16;
 
-/// The columns of a record that the schema describes, without ids, and whether it describes an object at all.
+/// The columns of a record that the schema describes, without ids.
 ///
-/// Properties whose names differ only in case, or are those of Sluice's own columns, share a name in SQL: the first
-/// one becomes a column and the others are kept in `_extra`.
+/// Properties whose names differ only in case, or that are named like Sluice's own columns, share a name in SQL: the
+/// first one becomes a column and the others are kept in `_extra`.
 ///
 /// # Errors
-/// Words for the user, when the schema does not describe objects.
+/// A message for the user, if the schema does not describe objects.
 pub fn columns_of(schema: &Value) -> Result<Vec<Column>, String> {
     let root = Root(schema);
     let record = root.resolve(schema);
@@ -29,7 +29,7 @@ pub fn columns_of(schema: &Value) -> Result<Vec<Column>, String> {
     Ok(root.fields(record, taken, 0))
 }
 
-/// The names of a record's own fields that may be null.
+/// The names of a record's top-level fields that may be null.
 pub fn nullable_properties(schema: &Value) -> Vec<&str> {
     let root = Root(schema);
     let properties = root.resolve(schema).get("properties").and_then(Value::as_object);
@@ -43,7 +43,7 @@ impl<'a> Root<'a> {
     /// Follows `$ref`s within the document.
     fn resolve(&self, mut schema: &'a Value) -> &'a Value {
         for _ in 0..DEPTH_MAX {
-            // A schema that says its own type needs no other to know its column.
+            // A schema with its own type needs no reference to determine its column.
             let reference = match schema.get("$ref").and_then(Value::as_str) {
                 Some(reference) if schema.get("type").is_none() => reference,
                 _ => return schema,

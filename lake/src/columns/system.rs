@@ -1,4 +1,4 @@
-//! The columns that every file has besides its stream's own: where a row came from, and why a dead letter died.
+//! The columns that every file has in addition to its stream's own: where a row came from, and why it is a dead letter.
 //!
 //! The ids below 100 are Sluice's own and are stored in every file: add, never change, never reuse.
 
@@ -7,7 +7,7 @@ use super::{Column, ColumnType};
 /// The first field id that a stream's own columns may have.
 pub const FIRST_STREAM_COLUMN_ID: i32 = 100;
 
-/// The column that keeps the fields which the schema does not name, as one JSON object.
+/// The column that keeps the fields that the schema does not name, as one JSON object.
 pub const EXTRA_COLUMN: &str = "_extra";
 
 /// A system column, in a form that can be a constant.
@@ -17,14 +17,14 @@ pub struct SystemColumn {
     pub id: i32,
     /// Its name.
     pub name: &'static str,
-    /// Its type, one of the flat ones.
+    /// Its type, never a nested one.
     pub kind: fn() -> ColumnType,
     /// Whether it may be null.
     pub nullable: bool,
 }
 
 impl SystemColumn {
-    /// The same as any other column.
+    /// The same as a [`Column`].
     pub fn column(&self) -> Column {
         Column { id: self.id, name: self.name.to_owned(), kind: (self.kind)(), nullable: self.nullable }
     }
@@ -36,7 +36,7 @@ macro_rules! columns {
     };
 }
 
-/// What bronze adds to every row, after the stream's own columns.
+/// The columns that bronze adds to every row, after the stream's own columns.
 pub const BRONZE_COLUMNS: &[SystemColumn] = columns! {
     1 "_source_key" String false;
     2 "_source_etag" String false;
@@ -46,9 +46,9 @@ pub const BRONZE_COLUMNS: &[SystemColumn] = columns! {
     6 "_schema_id" String false;
 };
 
-/// The dead-letter table, the same for all streams.
+/// The columns of the dead-letter table, the same for all streams.
 ///
-/// `_record_index`, `_byte_offset` and `_byte_length` say where the record lies in its object; for a
+/// `_record_index`, `_byte_offset` and `_byte_length` say where the record is in its object; for a
 /// `corrupted_batch` the index is null and the bytes are those of the whole object.
 pub const DEAD_LETTER_COLUMNS: &[SystemColumn] = columns! {
     20 "_dead_letter_reason" String false;
