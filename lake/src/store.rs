@@ -1,7 +1,7 @@
-//! Storage by URL: one [`ObjectStore`] per zone, whatever it is made of.
+//! Storage by URL: one [`ObjectStore`] per zone, of any kind.
 //!
-//! Knows object stores and logical keys. Knows nothing of manifests, records or schemas.
-//! Invariant: [`Lake::create`] either stores exactly the given bytes under a key that was free, or tells what stands there.
+//! Knows object stores and logical keys. Knows nothing about manifests, records or schemas.
+//! Invariant: [`Lake::create`] either stores exactly the given bytes under a free key, or returns what is stored there.
 
 pub mod folder;
 pub mod s3;
@@ -31,7 +31,7 @@ use crate::{
     keys::{Key, Prefix, ZoneName},
 };
 
-/// One zone: a store, and the place in it below which the zone's keys lie.
+/// One zone: a store, and the root of the zone's keys in it.
 #[derive(Clone)]
 pub struct Zone {
     name: ZoneName,
@@ -39,7 +39,7 @@ pub struct Zone {
     versions: Arc<dyn Versions>,
     root: String,
     url: String,
-    /// The store once more where it is a folder, which can tell more than any store.
+    /// The same store if it is a folder: a folder can report more than other stores.
     folder: Option<FolderStore>,
 }
 
@@ -52,27 +52,27 @@ pub struct Lake {
 /// An object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its logical key, as text: a raw key may be anything at all.
+    /// Its logical key, as text, because a raw key can be any text.
     pub key: String,
     /// Its version, as the store names it.
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
-    /// When the store last saw it change; informs people and decides nothing.
+    /// When the store last saw it change. Only for display: nothing depends on it.
     pub last_modified: chrono::DateTime<chrono::Utc>,
-    /// Whether it is an object. In a raw zone that is a folder, something else may stand there, such as a named pipe or
-    /// a file whose name is no text: it can't be read, its key only resembles its name, and the log has named it.
+    /// Whether it is an object. A raw zone in a folder can also contain other things, such as a named pipe or a file
+    /// whose name is not UTF-8. These can't be read, their key only resembles their name, and the log names them.
     pub is_object: bool,
 }
 
 impl Lake {
-    /// A lake in this process's memory, gone with it.
+    /// A lake in the memory of this process; it is lost when the process ends.
     pub fn in_memory() -> Self {
         Self::on_store(Arc::new(object_store::memory::InMemory::new()))
     }
 
-    /// A lake at the root of any store. A version is removed from it in two steps, so that nobody else may write there
-    /// where objects are to be removed.
+    /// A lake at the root of any store. Removing a version takes two steps there, so there must be no other writer
+    /// where objects are removed.
     pub fn on_store(store: Arc<dyn ObjectStore>) -> Self {
         Self::of_zones(|name| Zone {
             name,
@@ -84,12 +84,12 @@ impl Lake {
         })
     }
 
-    /// A lake at the root of one bucket, whatever client it is reached by.
+    /// A lake at the root of one bucket, over any client.
     pub fn on_bucket(bucket: s3::S3Store) -> Self {
         Self::on_two_buckets(bucket.clone(), bucket)
     }
 
-    /// A lake whose raw objects land in a bucket of their own, each zone at its bucket's root.
+    /// A lake with a separate bucket for raw objects; each zone is at the root of its bucket.
     pub fn on_two_buckets(raw: s3::S3Store, rest: s3::S3Store) -> Self {
         let buckets = [raw, rest].map(|bucket| (format!("s3://{}", bucket.bucket()), Arc::new(bucket)));
         Self::of_zones(|name| {
@@ -114,10 +114,10 @@ impl Lake {
         &self.zones[name as usize]
     }
 
-    /// Reads a whole object; `None` when there is none.
+    /// Reads a whole object; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store fails; its kind tells whether to try again.
+    /// [`Error::Store`] when the store fails; its kind says whether to try again.
     pub async fn read(&self, key: &Key) -> Result<Option<Bytes>, Error> {
         let path = self.path(key);
         let doing = || format!("read {key} from {}", self.zone(key.zone()));
@@ -131,23 +131,23 @@ impl Lake {
     /// Opens the version of an object that `etag` names, for reading in pieces.
     ///
     /// # Errors
-    /// The store's own error: `NotFound` and `Precondition` are outcomes here rather than failures.
+    /// The store's own error: `NotFound` and `Precondition` are expected outcomes here, not failures.
     pub async fn open_version(&self, key: &Key, etag: &str) -> Result<GetResult, object_store::Error> {
         let options = GetOptions::new().with_if_match(Some(etag));
         self.store(key).get_opts(&self.path(key), options).await
     }
 
-    /// Whether a version can be told by its look from those of other stores: a file's can, an S3 object's is any text.
+    /// Whether a version's form shows which kind of store named it: a file's does, but an S3 ETag can be any text.
     pub fn versions_show_their_store(&self, zone: ZoneName) -> bool {
         self.zone(zone).folder.is_some()
     }
 
-    /// Whether the store of `zone` may name a version like this; if not, it was another kind of store that did.
+    /// Whether the store of `zone` can name a version like this; if not, another kind of store did.
     pub fn names_version(&self, zone: ZoneName, etag: &str) -> bool {
         self.zone(zone).folder.as_ref().is_none_or(|folder| folder.names_version(etag))
     }
 
-    /// What the store knows of an object without reading it; `None` when there is none.
+    /// What the store knows about an object without reading it; `None` if it does not exist.
     ///
     /// # Errors
     /// [`Error::Store`] when the store fails.
@@ -155,12 +155,12 @@ impl Lake {
         match self.store(key).head(&self.path(key)).await {
             Ok(meta) => Ok(Some(self.zone(key.zone()).listed(meta))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(Error::store(format!("look at {key} in {}", self.zone(key.zone())))(error)),
+            Err(error) => Err(Error::store(format!("access {key} in {}", self.zone(key.zone())))(error)),
         }
     }
 
-    /// Lists what lies below a prefix, in no promised order; after `after` alone where it is given. What can't be an
-    /// object is listed in the raw zone alone, so that it is accounted for: see [`Listed::is_object`].
+    /// Lists everything below a prefix, in no particular order; with `after`, only what sorts after it. What can't be
+    /// an object is listed only in the raw zone, so that it is accounted for: see [`Listed::is_object`].
     ///
     /// # Errors
     /// Each item may be an [`Error::Store`]; a listing that ended without one is complete.
@@ -177,10 +177,10 @@ impl Lake {
         found.map_ok(move |found| zone.found(found)).map_err(move |error| Error::store(doing.clone())(error)).boxed()
     }
 
-    /// Deletes these objects, whatever their versions; one that is not there is as good as deleted.
+    /// Deletes these objects, whatever their versions; a missing object counts as deleted.
     ///
     /// # Errors
-    /// [`Error::Store`]: some may be deleted and some not.
+    /// [`Error::Store`]: some objects may be deleted already.
     pub async fn delete(&self, keys: Vec<Key>) -> Result<(), Error> {
         for name in ZoneName::ALL {
             let zone = self.zone(name);
@@ -196,7 +196,7 @@ impl Lake {
         Ok(())
     }
 
-    /// The streams that have a ledger in this lake, by name. A folder whose name can't be a stream's is passed over.
+    /// The names of the streams that have a ledger in this lake. A folder whose name can't be a stream's is skipped.
     ///
     /// # Errors
     /// [`Error::Store`] when the store fails.
@@ -209,17 +209,17 @@ impl Lake {
         Ok(names.collect())
     }
 
-    /// The store behind a key's zone, for what this type does not do itself, such as multipart uploads.
+    /// The store of a key's zone, for what this type does not do itself, such as multipart uploads.
     pub fn store(&self, key: &Key) -> &Arc<dyn ObjectStore> {
         &self.zone(key.zone()).store
     }
 
-    /// Where the key stands in its zone's store.
+    /// Where the key is in its zone's store.
     pub fn path(&self, key: &Key) -> Path {
         self.zone(key.zone()).path(&key.to_string())
     }
 
-    /// Where the key stands for other programs: a URL, or for `file://` a path.
+    /// Where other programs find the key: a URL, or for `file://` a path.
     pub fn location(&self, key: &Key) -> String {
         let text = key.to_string();
         let zone = self.zone(key.zone());
@@ -228,7 +228,7 @@ impl Lake {
 }
 
 impl Zone {
-    /// The zone's URL without a closing `/`.
+    /// The zone's URL without a trailing `/`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -262,7 +262,7 @@ impl Zone {
     fn listed(&self, meta: ObjectMeta) -> Listed {
         Listed {
             key: self.key(&meta.location),
-            // Each store at hand names its versions; a store that does not could not notice an overwritten object.
+            // Every supported store names its versions. Without a version, an overwritten object would go unnoticed.
             etag: meta.e_tag.unwrap_or_default(),
             size: meta.size,
             last_modified: meta.last_modified,
@@ -283,13 +283,13 @@ impl fmt::Debug for Zone {
     }
 }
 
-/// What is wrong, in the words of who found it: without the layers around it, such as `Generic S3 error`.
+/// What is wrong, in the words of the layer that found it, without outer layers such as `Generic S3 error`.
 pub fn reason(error: &object_store::Error) -> String {
     use object_store::Error::{
         AlreadyExists, Generic, NotFound, NotModified, NotSupported, PermissionDenied, Precondition, Unauthenticated,
     };
     match (s3::S3Failure::of(error), error) {
-        // Whether a write happened is for the program to find out, not for the one who is told that it failed.
+        // Whether the write happened matters to the program, not to the reader of the message.
         (Some(s3::S3Failure::UnknownOutcome { cause, .. }), _) => cause.to_string(),
         (
             _,
@@ -306,14 +306,14 @@ pub fn reason(error: &object_store::Error) -> String {
     }
 }
 
-/// What to do about a store's error: whether it is the settings, the lake, or the moment that is wrong.
+/// What to do about a store's error: correct a setting, try again, or report a bug.
 pub fn kind_of(error: &object_store::Error) -> ErrorKind {
     match error {
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             ErrorKind::Invalid
         }
         object_store::Error::InvalidPath { .. } | object_store::Error::NotImplemented { .. } => ErrorKind::Bug,
-        // What the store said for certain, and would say again: a missing bucket, a wrong region, no S3 at that address.
+        // Trying again would give the same answer: a missing bucket, a wrong region, no S3 at that address.
         other if s3::S3Failure::of(other).is_some_and(|failure| !failure.is_retryable()) => ErrorKind::Invalid,
         _ => ErrorKind::Retry,
     }

@@ -202,7 +202,7 @@ fn every_file_whose_name_is_text_is_consumed_and_all_else_is_counted_and_told_on
     let (code, _, stderr) = here.run(ONCE);
     assert_eq!(code, Some(0), "{stderr}");
     for words in
-        ["caf\\xe9.json is ignored: its name is not UTF-8; rename it", "pipe is ignored: it is no regular file"]
+        ["caf\\xe9.json is ignored: its name is not UTF-8; rename it", "pipe is ignored: it is not a regular file"]
     {
         assert_eq!(stderr.matches(words).count(), 1, "{words}: {stderr}");
     }
@@ -325,7 +325,7 @@ fn nobody_listening_is_exit_4_and_the_line_begins_with_it() {
     for arguments in [ONCE, &["status", "--stream", "events"]] {
         let (code, _, stderr) = here.run(arguments);
         assert_eq!(code, Some(4), "{stderr}");
-        let words = format!("error: no answer from {endpoint}: nobody listens there; cannot ");
+        let words = format!("error: no answer from {endpoint}: nothing is listening there; cannot ");
         assert!(stderr.starts_with(&words) && stderr.lines().count() == 1, "{stderr}");
     }
 }
@@ -387,7 +387,7 @@ fn an_endpoint_that_is_no_url_is_told_once_by_its_own_name() {
     here.environment.push(("RAW_URL", "s3://another".to_owned()));
     let (code, _, stderr) = here.run(ONCE);
     assert_eq!(code, Some(2), "{stderr}");
-    assert_eq!(stderr, "error: AWS_ENDPOINT_URL: is not a URL that begins with http:// or https:// and a host\n");
+    assert_eq!(stderr, "error: AWS_ENDPOINT_URL: must start with http:// or https:// and a host\n");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Creates an object if its key is free, and recognises its own write when the answer was lost.
+//! Creates an object if its key is free, and recognises its own write when the response was lost.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use crate::{
     keys::Key,
 };
 
-/// How often a create whose outcome is unknown, and of which the store shows no trace, is sent again.
+/// How often a create is sent in total, if its outcome is unknown and the store shows no trace of it.
 const ATTEMPTS: u32 = 5;
 
 /// What came of a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The object stands there with exactly the given bytes: written now, or by an equal write before.
+    /// The object exists with exactly the given bytes: written now, or by an earlier equal write.
     Ours,
-    /// Another object stands there, with these bytes.
+    /// Another object exists, with these bytes.
     Theirs(Bytes),
 }
 
 impl Lake {
-    /// Stores `body` under `key` if nothing stands there.
+    /// Stores `body` under `key` if the key is free.
     ///
     /// Atomic and final: of all creates of one key, with different bodies, exactly one ever gets [`Created::Ours`].
-    /// When the store's answer is lost the object is read back and compared, so calling again is safe; a body that
-    /// must be told from an equal one of another process carries an attempt id. Nothing is overwritten or deleted.
+    /// When the store's response is lost, the object is read back and compared, so calling again is safe. A body that
+    /// must differ from another process's equal one carries an attempt id. Nothing is overwritten or deleted.
     ///
     /// # Errors
     /// [`Error::Store`]: the store failed and shows no trace of the object. It may still appear; call again with the

@@ -1,8 +1,8 @@
 //! A folder as an [`ObjectStore`].
 //!
-//! Knows files. Knows nothing of zones, streams or ledgers. Each operation has a file of its own below.
-//! Invariant: every file whose name is text is an object under that very name, and whatever else stands there is told;
-//! [`PutMode::Create`] is decided by the file system, and an object shows up whole.
+//! Knows files. Knows nothing about zones, streams or ledgers. Each operation has its own file below.
+//! Invariant: every file with a UTF-8 name is an object under exactly that name, and everything else is reported; the
+//! file system decides a [`PutMode::Create`], and an object appears whole or not at all.
 
 mod error;
 mod name;
@@ -30,12 +30,12 @@ use walk::Walk;
 
 /// The files below one folder as an [`ObjectStore`]. Cheap to clone.
 ///
-/// A location is a file's path below the folder as [`to_path`](super::s3::to_path) writes it, so every name that is
-/// UTF-8 can be listed and read, and links are followed. Its version follows from its size and its time of change in
-/// nanoseconds, so a copy that keeps both is the same version. The folder is created by the first write.
+/// A location is a file's path below the folder as [`to_path`](super::s3::to_path) writes it, so every UTF-8 name can
+/// be listed and read. Links are followed. A version is made of the file's size and its modification time in
+/// nanoseconds, so a copy that keeps both is the same version. The first write creates the folder.
 ///
-/// `object_store`'s own `LocalFileSystem` is not used: it passes over names that end in `#` and digits, fails on names
-/// with control characters, and tells versions by inode.
+/// `object_store`'s own `LocalFileSystem` is not used: it skips names that end in `#` and digits, fails on names with
+/// control characters, and its versions depend on the inode.
 #[derive(Clone)]
 pub struct FolderStore {
     folder: Arc<Folder>,
@@ -43,7 +43,7 @@ pub struct FolderStore {
 
 struct Folder {
     root: PathBuf,
-    /// What was told to be no object, so that it is told once.
+    /// What was reported as not an object, so that it is reported only once.
     told: Mutex<HashSet<PathBuf>>,
 }
 
@@ -53,7 +53,7 @@ impl FolderStore {
         Self { folder: Arc::new(Folder { root: root.into(), told: Mutex::default() }) }
     }
 
-    /// Lists as [`ObjectStore::list`] does, and what is there and can't be an object, too.
+    /// Lists like [`ObjectStore::list`], and also what exists but can't be an object.
     pub(super) fn walk(
         &self,
         prefix: Option<&Path>,
@@ -62,10 +62,10 @@ impl FolderStore {
         walk::stream(Walk::below(&self.folder, prefix).after(offset))
     }
 
-    /// Whether the folder is there.
+    /// Whether the folder exists.
     pub(super) async fn exists(&self) -> Result<bool> {
         let folder = Arc::clone(&self.folder);
-        blocking(move || folder.root.try_exists().map_err(error::failed("look at", &folder.root))).await
+        blocking(move || folder.root.try_exists().map_err(error::failed("access", &folder.root))).await
     }
 
     fn objects(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -73,17 +73,17 @@ impl FolderStore {
         found.try_filter_map(async |found| Ok(found.into_object())).boxed()
     }
 
-    /// Reads one version of a file whole, or without `whole` only looks whether it is there. Blocks.
+    /// Reads one version of a file whole; without `whole`, only checks that it exists. Blocks.
     pub(super) fn read(&self, location: &Path, etag: &str, whole: bool) -> Result<Option<bytes::Bytes>> {
         read::whole(&self.file(location)?, etag, whole)
     }
 
-    /// Whether a version can be of a file here.
+    /// Whether `etag` can be the version of a file.
     pub(super) fn names_version(&self, etag: &str) -> bool {
         read::is_version(etag)
     }
 
-    /// The file that a location names, where one can have that name.
+    /// The file that a location names, if a file can have that name.
     fn file(&self, location: &Path) -> Result<PathBuf> {
         name::to_file(&self.folder.root, location).ok_or_else(|| {
             let source = "no file can have this name".into();
@@ -104,7 +104,7 @@ impl fmt::Debug for FolderStore {
     }
 }
 
-/// Runs what waits for a disk where it may wait.
+/// Runs work that waits for a disk on a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }
@@ -161,7 +161,7 @@ impl ObjectStore for FolderStore {
         self.objects(prefix, None)
     }
 
-    /// Lists what sorts after `offset`'s own name, in the order of the names' bytes.
+    /// Lists what sorts after the name of `offset`, comparing names as bytes.
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         self.objects(prefix, Some(offset))
     }
@@ -171,7 +171,7 @@ impl ObjectStore for FolderStore {
         blocking(move || walk.one_level()).await
     }
 
-    /// Copies the bytes: a second name of the same file would change together with the first.
+    /// Copies the bytes: a hard link would change together with the original.
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let (from, to) = (self.file(from)?, self.file(to)?);
         blocking(move || write::copy(&from, None, &to, options.mode == CopyMode::Overwrite)).await

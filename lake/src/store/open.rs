@@ -18,16 +18,16 @@ use crate::{
 impl Lake {
     /// Opens each zone where the settings put it. Zones in one bucket share one client.
     ///
-    /// Nothing is asked of an S3 store yet: see [`Lake::check_reachable`]. A `file://` folder that
-    /// is absent is empty, and is created by the first write.
+    /// Sends nothing to an S3 store yet: see [`Lake::check_reachable`]. A missing `file://` folder counts as empty; the
+    /// first write creates it.
     ///
     /// # Errors
-    /// [`Error::Settings`] naming the variable when a zone can't be opened. Correct it and start again.
+    /// [`Error::Settings`], naming the variable, when a zone can't be opened. Correct it and start again.
     pub async fn open(urls: &LakeUrls) -> Result<Self, Error> {
         Self::open_with(urls, Waits::LONG).await
     }
 
-    /// As [`Lake::open`], for a program that somebody waits for: a store that does not answer is given up in half a minute.
+    /// Like [`Lake::open`], for interactive programs: gives up after half a minute on a store that does not answer.
     ///
     /// # Errors
     /// As [`Lake::open`].
@@ -59,15 +59,15 @@ impl Lake {
 }
 
 impl Lake {
-    /// Makes sure that the ledgers' folder is there, where they lie in one: to one who only reads, a mistyped
-    /// `file://` is an empty lake. An S3 store tells a missing bucket by itself.
+    /// Makes sure that the folder of the ledgers exists, if they are in a folder: to a program that only reads, a
+    /// mistyped `file://` URL looks like an empty lake. An S3 store reports a missing bucket itself.
     ///
     /// # Errors
-    /// [`Error::NoLake`] when it is not; [`Error::Store`] when that can't be found out.
+    /// [`Error::NoLake`] when the folder does not exist; [`Error::Store`] when that can't be checked.
     pub async fn check_exists(&self) -> Result<(), Error> {
         let zone = self.zone(ZoneName::Checkpoints);
         let Some(folder) = &zone.folder else { return Ok(()) };
-        if folder.exists().await.map_err(Error::store(format!("look at {zone}")))? {
+        if folder.exists().await.map_err(Error::store(format!("access {zone}")))? {
             return Ok(());
         }
         let url = zone.url().strip_suffix("/checkpoints").unwrap_or(zone.url()).to_owned();
@@ -75,7 +75,7 @@ impl Lake {
     }
 }
 
-/// The stores opened so far, by what tells them apart.
+/// The stores opened so far; buckets by their name.
 struct Opened {
     waits: Waits,
     buckets: HashMap<String, Arc<S3Store>>,
@@ -85,7 +85,7 @@ struct Opened {
 /// A store, and what it can do to versions.
 type Both = (Arc<dyn ObjectStore>, Arc<dyn Versions>);
 
-/// Why a zone can't be opened, and the setting that is to be corrected where it is not the zone's own.
+/// Why a zone can't be opened, and the setting to correct if it is not the zone's own.
 struct Refused {
     name: Option<String>,
     what: String,
@@ -129,7 +129,7 @@ impl Opened {
 fn check_folder(path: &Path) -> Result<FolderStore, String> {
     match path.metadata() {
         Ok(found) if !found.is_dir() => Err(format!("{path:?} is not a folder")),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("cannot look at {path:?}: {error}")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("cannot access {path:?}: {error}")),
         _ => Ok(FolderStore::new(path)),
     }
 }

@@ -13,12 +13,12 @@ use crate::{
 };
 
 impl Lake {
-    /// Makes sure that the ledger's store refuses the second create of a key, as every commit relies on.
+    /// Makes sure that the ledger's store refuses the second create of a key. Every commit relies on this.
     ///
-    /// Leaves one small object behind, the same one each time, and deletes nothing.
+    /// Leaves one small object, always the same one, and deletes nothing.
     ///
     /// # Errors
-    /// - [`Error::ConditionalCreateIgnored`]: the store is not fit for a ledger. Use another.
+    /// - [`Error::ConditionalCreateIgnored`]: the store can't be used for a ledger. Use another.
     /// - [`Error::Store`]: the store can't be reached, or refuses these credentials.
     pub async fn probe_conditional_create(&self) -> Result<(), Error> {
         let key = Key::Probe;
@@ -32,8 +32,8 @@ impl Lake {
                 Err(error) => return Err(Error::store(doing())(error)),
             }
         }
-        // Other bytes, so that a store which compares contents is not mistaken for one which keeps the first.
-        let other = Bytes::from_static(b"this store overwrites objects that it was told to create\n");
+        // Different bytes, so that a store that compares contents is not mistaken for one that keeps the first object.
+        let other = Bytes::from_static(b"this store overwrites objects that it was asked to create\n");
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store(&key).put_opts(&self.path(&key), other.into(), options).await {
             Err(object_store::Error::AlreadyExists { .. }) => {}
@@ -48,7 +48,7 @@ impl Lake {
         Ok(())
     }
 
-    /// Makes sure that a zone can be listed, so that a missing bucket or wrong credentials are told at the start.
+    /// Makes sure that a zone can be listed, so that a missing bucket or wrong credentials are reported at the start.
     ///
     /// # Errors
     /// [`Error::Store`], saying which zone and where.
@@ -60,11 +60,11 @@ impl Lake {
         }
     }
 
-    /// Tests all stores before a consumer relies on them: as [`Lake::probe_conditional_create`] the ledger's, as
-    /// [`Lake::check_reachable`] every other one. Costs no listing where all zones are in one bucket.
+    /// Tests all stores before a consumer relies on them: the ledger's with [`Lake::probe_conditional_create`], every
+    /// other one with [`Lake::check_reachable`]. Needs no listing if all zones are in one bucket.
     ///
     /// # Errors
-    /// As these two.
+    /// Those of the two tests.
     pub async fn check_stores(&self) -> Result<(), Error> {
         self.probe_conditional_create().await?;
         let mut asked = vec![&self.zone(ZoneName::Checkpoints).store];

@@ -1,8 +1,8 @@
 //! S3 as an [`ObjectStore`], over `aws-sdk-s3`.
 //!
-//! Knows S3 and its answers. Knows nothing of zones, streams or ledgers. Each operation has a file of its own below.
+//! Knows S3 and its responses. Knows nothing about zones, streams or ledgers. Each operation has its own file below.
 //! Invariant: [`PutMode::Create`](object_store::PutMode::Create) and [`PutMode::Update`](object_store::PutMode::Update)
-//! are decided by S3 in one conditional PUT; whenever its answer is lost, the error says so instead of guessing.
+//! are decided by S3 in one conditional PUT; if its response is lost, the error says so instead of guessing.
 
 mod attributes;
 mod backoff;
@@ -33,40 +33,40 @@ pub use error::S3Failure;
 
 /// One S3 bucket as an [`ObjectStore`]. Cheap to clone; clones share their connections.
 ///
-/// A location is S3's key as [`to_path`] writes it, so every key that S3 can hold can be listed, read and written;
-/// [`to_key`] gives S3's own key of a listed location back. One kind of key is listed and can't be read: the SDK takes a
-/// key of nothing but white space for none.
+/// A location is S3's key as [`to_path`] writes it, so every key that S3 allows can be listed, read and written;
+/// [`to_key`] converts a listed location back to S3's own key. One kind of key is listed but can't be read: the SDK
+/// treats a key of only white space as missing.
 ///
 /// # Errors
-/// What S3 refuses for a reason that every store has is said in [`object_store::Error`]'s own variants. All else is
-/// its `Generic` variant, whose source downcasts to [`S3Failure`]: [`S3Failure::of`] does it.
+/// A refusal for a reason that every store has is one of [`object_store::Error`]'s own variants. Everything else is its
+/// `Generic` variant, whose source is an [`S3Failure`]: get it with [`S3Failure::of`].
 #[derive(Clone)]
 pub struct S3Store {
     bucket: Arc<Bucket>,
 }
 
-/// What every operation needs: the client, and the names that its errors tell.
+/// What every operation needs: the client, and the names for its errors.
 struct Bucket {
     client: aws_sdk_s3::Client,
     name: String,
-    /// The endpoint without user name and password, for people to read.
+    /// The endpoint without user name and password, for display.
     endpoint: String,
 }
 
 impl S3Store {
     /// Prepares to use a bucket with the settings that every AWS tool reads: environment, profile, SSO, container or
-    /// instance role. Nothing is sent to the bucket yet, so a wrong name or missing credentials show at first use.
+    /// instance role. Sends nothing to the bucket yet, so a wrong name or missing credentials show at first use.
     ///
     /// # Errors
-    /// [`S3Failure::Settings`] when the bucket's name or an endpoint URL can't be one. Correct it.
+    /// [`S3Failure::Settings`] when the bucket name or an endpoint URL is not valid. Correct it.
     pub async fn connect(bucket: &str) -> Result<Self, S3Failure> {
         Self::connect_with(bucket, Waits::LONG).await
     }
 
-    /// As [`S3Store::connect`], with a patience of the caller's choice.
+    /// Like [`S3Store::connect`], with waits of the caller's choice.
     ///
     /// # Errors
-    /// As [`S3Store::connect`].
+    /// Like [`S3Store::connect`].
     pub async fn connect_with(bucket: &str, waits: Waits) -> Result<Self, S3Failure> {
         connect::from_environment(bucket, waits).await.map(Self::of)
     }
@@ -74,7 +74,7 @@ impl S3Store {
     /// Prepares to use a bucket at an explicit endpoint with explicit credentials, whatever the environment says.
     ///
     /// # Errors
-    /// [`S3Failure::Settings`] when the bucket's name or the endpoint URL can't be one. Correct it.
+    /// [`S3Failure::Settings`] when the bucket name or the endpoint URL is not valid. Correct it.
     pub fn at(bucket: &str, endpoint: &str, credentials: Credentials) -> Result<Self, S3Failure> {
         connect::explicit(bucket, endpoint, credentials).map(Self::of)
     }
@@ -108,7 +108,7 @@ impl fmt::Debug for S3Store {
 
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client is left out: its configuration reaches the credentials.
+        // Without the client: its configuration leads to the credentials.
         f.debug_struct("S3Store").field("bucket", &self.name).field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
@@ -150,7 +150,7 @@ impl ObjectStore for S3Store {
         list::list(Arc::clone(&self.bucket), list::Listing::below(prefix)).boxed()
     }
 
-    /// Lists in the order of S3's keys, from the first key after `offset`'s own.
+    /// Lists in the order of S3's keys, from the first key after the key of `offset`.
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         list::list(Arc::clone(&self.bucket), list::Listing::below(prefix).after(offset)).boxed()
     }
@@ -160,7 +160,7 @@ impl ObjectStore for S3Store {
     }
 
     /// Copies within S3. With [`CopyMode::Create`](object_store::CopyMode::Create) the bytes pass through this
-    /// process instead, as S3 servers agree on the condition of a PUT but not on that of a copy.
+    /// process instead, because S3 servers agree on conditional PUTs but not on conditional copies.
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         copy::copy(&self.bucket, from, to, options).await
     }

@@ -1,6 +1,6 @@
-//! Removes one version of an object, or moves it aside, and never touches another version of it.
+//! Deletes or copies one version of an object, and never touches another version of it.
 //!
-//! Invariant: an object that was overwritten since it was read stays where it is, however close the two come.
+//! Invariant: an object that was overwritten since it was read stays where it is, however close in time the two are.
 
 use std::{fmt, sync::Arc};
 
@@ -17,26 +17,26 @@ use crate::{
 /// An ETag that no object has.
 const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 
-/// What became of a version that was to be removed.
+/// What happened to a version that should be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
     /// It is gone, by this call or before.
     Gone,
-    /// Another version stands there, and was left.
+    /// Another version is there, and was left alone.
     Changed,
 }
 
 /// What a store can do to one version of an object.
 #[async_trait]
 pub(super) trait Versions: fmt::Debug + Send + Sync {
-    /// Deletes the object if it is this version; `NotFound` and `Precondition` tell why not.
+    /// Deletes the object if it is this version; `NotFound` and `Precondition` say why not.
     async fn delete_version(&self, location: &Path, etag: &str) -> object_store::Result<()>;
 
-    /// Copies the object if it is this version, over whatever stands at `to`.
+    /// Copies the object if it is this version, over whatever is at `to`.
     async fn copy_version(&self, location: &Path, etag: &str, to: &Path) -> object_store::Result<()>;
 }
 
-/// A store without conditional deletes that nobody else writes to, such as this process's memory.
+/// A store without conditional deletes that has no other writer, such as this process's memory.
 #[derive(Debug)]
 pub(super) struct Unconditional(pub(super) Arc<dyn ObjectStore>);
 
@@ -81,16 +81,17 @@ impl Lake {
         removed(copied, || format!("copy {key} to {to} in {zone}"))
     }
 
-    /// Makes sure that the raw zone's store refuses to delete another version than the one it is told to.
+    /// Makes sure that the raw zone's store refuses to delete a version other than the requested one.
     ///
-    /// Leaves one small object behind, the same one each time.
+    /// Leaves one small object, always the same one.
     ///
     /// # Errors
-    /// - [`Error::ConditionalDeleteIgnored`]: an object that was overwritten could be lost. Keep what was read, or use
-    ///   another store.
+    /// - [`Error::ConditionalDeleteIgnored`]: an object that was overwritten could be lost. Keep objects after their
+    ///   commit, or use another store.
     /// - [`Error::Store`]: the store can't be reached, or refuses these credentials.
     pub async fn probe_conditional_delete(&self) -> Result<(), Error> {
         let key = Key::DeleteProbe;
+        // Never change these bytes: an object that differs is taken for one of another program.
         let body = "the deletion of another version of this object must be refused\n";
         if let Created::Theirs(_) = self.create(&key, body.into()).await? {
             return Err(Error::damaged(key, "was not written by this program; move it elsewhere"));

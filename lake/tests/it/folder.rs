@@ -1,4 +1,4 @@
-//! A lake in a folder: every file that can be an object is one, and whatever else stands there is accounted for.
+//! A lake in a folder: every file that can be an object is one, and everything else is accounted for.
 
 use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt, path::PathBuf, process::Command};
 
@@ -108,7 +108,7 @@ async fn a_version_follows_from_size_and_time_alone() {
     let copied = Command::new("cp").arg("-a").args([folder.raw("a.json"), folder.raw("copy.json")]).status().unwrap();
     assert!(copied.success());
     fs::rename(folder.raw("copy.json"), folder.raw("a.json")).unwrap();
-    assert_eq!(folder.list(None).await, before, "another inode, and the same version");
+    assert_eq!(folder.list(None).await, before, "another inode, but the same version");
 
     let file = fs::File::options().write(true).open(folder.raw("a.json")).unwrap();
     let changed = file.metadata().unwrap().modified().unwrap();
@@ -120,7 +120,7 @@ async fn a_version_follows_from_size_and_time_alone() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_an_object_is_listed_as_such_and_never_read() {
+async fn what_cannot_be_an_object_is_listed_as_such_and_never_read() {
     let folder = Folder::new().await;
     folder.land("a.json", "[]");
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9\n.json");
@@ -141,7 +141,7 @@ async fn what_can_not_be_an_object_is_listed_as_such_and_never_read() {
         ("pipe", false),
     ];
     assert_eq!(objects, expected);
-    // To open a pipe that nobody writes to would be to wait for ever.
+    // Opening a pipe without a writer would wait forever.
     assert_eq!(folder.lake.read(&raw_key("pipe")).await.unwrap(), None);
 }
 
@@ -160,7 +160,7 @@ async fn links_are_followed_to_files_and_to_folders() {
 }
 
 #[tokio::test]
-async fn opening_reading_and_listing_create_nothing_and_the_first_write_does() {
+async fn only_the_first_write_creates_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("lake");
     let lake = Lake::open(&LakeUrls::below(&format!("file://{}", root.display())).unwrap()).await.unwrap();
@@ -175,7 +175,7 @@ async fn opening_reading_and_listing_create_nothing_and_the_first_write_does() {
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_a_zone_is_told_when_the_lake_is_opened() {
+async fn a_file_in_place_of_a_zone_is_reported_when_the_lake_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("raw"), "").unwrap();
     let urls = LakeUrls::below(&format!("file://{}", folder.path().display())).unwrap();
@@ -184,12 +184,13 @@ async fn a_file_in_the_place_of_a_zone_is_told_when_the_lake_is_opened() {
     assert!(error.to_string().contains("is not a folder"), "{error}");
 }
 
-/// A store in a folder, and the names of all files in it, hidden ones too.
+/// A store in an empty folder.
 fn store() -> (FolderStore, tempfile::TempDir) {
     let root = tempfile::tempdir().unwrap();
     (FolderStore::new(root.path()), root)
 }
 
+/// The names of all files in a folder, including hidden ones.
 fn files(root: &tempfile::TempDir) -> Vec<String> {
     let names = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
@@ -201,7 +202,7 @@ async fn a_file_that_is_still_being_written_is_never_listed() {
     let path = to_path("large#1");
     let mut upload = store.put_multipart(&path).await.unwrap();
     upload.put_part("half of it".into()).await.unwrap();
-    assert_eq!(files(&root).len(), 1, "it is there");
+    assert_eq!(files(&root).len(), 1, "the staged file exists");
     assert!(store.list(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
     let mut upload = WriteMultipart::new(upload);
     upload.write(b", and the rest");
@@ -221,7 +222,7 @@ async fn an_upload_that_is_given_up_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_creates_of_one_name_one_wins_and_its_bytes_stand() {
+async fn of_many_creates_of_one_name_one_wins_and_keeps_its_bytes() {
     let (store, root) = store();
     let path = to_path("deep/commit.json");
     let creates = (0..32).map(|number: u32| {
@@ -260,7 +261,7 @@ async fn a_location_never_leads_out_of_the_folder() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_while_it_is_read_is_an_error_and_no_mixture() {
+async fn a_file_that_changes_while_it_is_read_is_an_error_and_not_a_mixture() {
     let (store, root) = store();
     let path = to_path("a");
     store.put(&path, vec![b'a'; 4 << 20].into()).await.unwrap();
@@ -268,5 +269,5 @@ async fn a_file_that_changes_while_it_is_read_is_an_error_and_no_mixture() {
     assert!(body.try_next().await.unwrap().unwrap().len() < 4 << 20, "in pieces");
     fs::write(root.path().join("a"), vec![b'b'; (4 << 20) - 1]).unwrap();
     let error = body.try_collect::<Vec<_>>().await.unwrap_err();
-    assert!(FolderFailure::of(&error).unwrap().to_string().contains("changed meanwhile"), "{error}");
+    assert!(FolderFailure::of(&error).unwrap().to_string().contains("changed while it was read"), "{error}");
 }

@@ -1,7 +1,7 @@
-//! `object_store`'s own conformance suite, over every store that a lake can lie in.
+//! `object_store`'s own conformance suite, over every store that a lake can be in.
 //!
-//! Each test opens a store of its own, so the suite's deletions meet nothing but its own objects. The S3 server of
-//! the environment is shared, so there each test stays below a prefix that nobody else has.
+//! Each test opens its own store, so the suite deletes only its own objects. The S3 server of the environment is
+//! shared, so there each test stays below its own prefix.
 
 use lake::store::{
     folder::FolderStore,
@@ -10,10 +10,10 @@ use lake::store::{
 use local_s3::{Config, Server};
 use object_store::{ObjectStore, integration, memory::InMemory, prefix::PrefixStore};
 
-/// What the stores differ in where the suite lets them.
+/// How the stores differ where the suite allows it.
 #[derive(Clone, Copy)]
 struct Traits {
-    /// Whether `PutMode::Update` is there.
+    /// Whether `PutMode::Update` is supported.
     updates: bool,
 }
 
@@ -42,7 +42,7 @@ macro_rules! suite {
         #[tokio::test]
         $(#[$ignored])?
         async fn $name() {
-            // What else it opened, such as a server, lives until the test is over.
+            // Whatever else it opened, such as a server, lives until the end of the test.
             let (opened, _keep) = $open().await;
             let $store: &dyn ObjectStore = &opened;
             $call.await;
@@ -84,7 +84,7 @@ async fn open_memory() -> (InMemory, ()) {
 
 async fn open_folder() -> (FolderStore, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory for the store");
-    // It is not there before the first write.
+    // It does not exist before the first write.
     (FolderStore::new(directory.path().join("lake")), directory)
 }
 

@@ -1,6 +1,6 @@
-//! What the S3 adapter promises beyond the suite: conditions, doubt, short answers, odd keys and errors that tell.
+//! What the S3 adapter promises beyond the suite: conditions, doubt, short responses, odd keys and useful errors.
 //!
-//! Where a real server can show it, `local-s3` does; where an answer must be odd, [`Scripted`] gives it.
+//! If a real server can show it, `local-s3` does; if a response must be odd, [`Scripted`] sends it.
 
 mod copies;
 mod creates;
@@ -32,7 +32,7 @@ struct Scripted {
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-/// A request as it came in.
+/// A request as received.
 #[derive(Clone, Debug)]
 struct Request {
     method: String,
@@ -49,7 +49,7 @@ impl Request {
 }
 
 impl Scripted {
-    /// `script` maps the number of a request, from 0, to the bytes of its answer. No bytes close the connection.
+    /// `script` maps the number of a request, from 0, to the bytes of its response. No bytes close the connection.
     async fn start(script: impl Fn(usize, &Request) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("the port's address"));
@@ -64,7 +64,7 @@ impl Scripted {
                     seen.len() - 1
                 };
                 let answer = script(number, &request);
-                // A client that has gone away already is no matter of the script's.
+                // The client may have gone away already.
                 connection.write_all(answer.as_bytes()).await.ok();
                 connection.shutdown().await.ok();
             }
@@ -90,7 +90,7 @@ async fn read_request(connection: &mut TcpStream) -> Request {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;
         }
-        assert_ne!(read, 0, "a request ends after its headers");
+        assert_ne!(read, 0, "the connection closed within the headers");
     };
     let head = String::from_utf8_lossy(&bytes[..head_bytes]).into_owned();
     let (line, headers) = head.split_once("\r\n").expect("a request line");
@@ -103,7 +103,7 @@ async fn read_request(connection: &mut TcpStream) -> Request {
     }
     while request.body_bytes < announced {
         let read = connection.read(&mut [0; 64 << 10]).await.expect("a readable body");
-        assert_ne!(read, 0, "a body has its announced length");
+        assert_ne!(read, 0, "the connection closed within the body");
         request.body_bytes += read;
     }
     request
@@ -120,7 +120,7 @@ fn refusal(status: &str, code: &str, message: &str) -> String {
 }
 
 const PUT_DONE: &str = "HTTP/1.1 200 OK\r\netag: \"1\"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-/// Headers of an object that holds `0123456789`.
+/// Headers of an object that contains `0123456789`.
 const TEN_BYTES: &str =
     "HTTP/1.1 200 OK\r\netag: \"ten\"\r\nlast-modified: Fri, 20 Nov 2026 10:00:00 GMT\r\nconnection: close\r\n";
 
@@ -132,7 +132,7 @@ fn some_path() -> Path {
     Path::from("checkpoints/events/commits/1.json")
 }
 
-/// The whole chain of an error as a program prints it, and as a debugger does.
+/// The whole chain of an error as `Display` and as `Debug` print it.
 fn printed(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(|error| format!("{error} {error:?}")).collect()

@@ -1,6 +1,6 @@
-//! What a file system could not do, as an [`object_store::Error`] that tells the caller what to do.
+//! File system errors as an [`object_store::Error`] that shows the caller what to do.
 //!
-//! Knows the system's errors. Knows nothing of what an operation was for.
+//! Knows the system's errors. Knows nothing about what an operation is for.
 
 use std::{
     io::{self, ErrorKind},
@@ -11,14 +11,14 @@ use object_store::Error;
 
 use super::name::shown;
 
-/// Why a file system could not do an operation, where [`object_store::Error`] has no variant for it.
+/// Why a file system operation failed, where [`object_store::Error`] has no variant for it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderFailure {
-    /// Nothing more can be written. Make room, then try again.
-    #[error("the disk that holds {path} is full, or its quota used up; make room, then start again")]
+    /// The disk is full. Free some space, then try again.
+    #[error("the disk of {path} is full, or its quota is used up; free some space, then start again")]
     Full {
-        /// The file that was to be written.
+        /// The file to write.
         path: String,
     },
 
@@ -35,7 +35,7 @@ pub enum FolderFailure {
 }
 
 impl FolderFailure {
-    /// The failure inside a store's error, if that is what it holds.
+    /// The failure inside a store's error, if there is one.
     pub fn of(error: &Error) -> Option<&Self> {
         match error {
             Error::Generic { source, .. } => source.downcast_ref(),
@@ -50,7 +50,7 @@ impl From<FolderFailure> for Error {
     }
 }
 
-/// The store's error for what the system reports.
+/// The store's error for a system error.
 pub(super) fn failed<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
     move |source| {
         let words = || FolderFailure::Other { doing, path: shown(path), detail: source.to_string() };
@@ -66,7 +66,7 @@ pub(super) fn failed<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Err
     }
 }
 
-/// Whether the system says that there is no such file, and that there may be none.
+/// Whether the system says that a file does not exist or can't exist.
 pub(super) fn is_absence(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }

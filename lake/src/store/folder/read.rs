@@ -1,6 +1,6 @@
-//! Reading a file or what the system knows of it, piece by piece.
+//! Reads a file piece by piece, or its metadata.
 //!
-//! Knows files and their versions. Knows nothing of how they are found.
+//! Knows files and their versions. Knows nothing about how they are found.
 //! Invariant: what is returned is what was asked for: this range of this version, with its true size.
 
 use std::{
@@ -22,13 +22,13 @@ use super::{
     name::shown,
 };
 
-/// How much is read at a time: enough to hide what a change of threads costs.
+/// How much is read at once: enough to hide the cost of switching threads.
 const PIECE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Result<GetResult> {
     look_at(file)?;
     let opened = File::open(file).map_err(failed("open", file))?;
-    let meta = meta(location, &opened.metadata().map_err(failed("look at", file))?);
+    let meta = meta(location, &opened.metadata().map_err(failed("access", file))?);
     options.check_preconditions(&meta)?;
     let range = match &options.range {
         Some(range) => range.as_range(meta.size).map_err(|error| FolderFailure::Other {
@@ -43,23 +43,23 @@ pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Re
     } else {
         let version = meta.e_tag.clone();
         let mut pieces = Pieces { opened, file: file.to_path_buf(), due: range.clone(), version, at_start: true };
-        // At once: for a small file a change of threads costs as much as reading it.
+        // Read on this thread: for a small file, switching threads costs as much as reading it.
         let first = pieces.next()?;
         stream::iter(first.map(Ok)).chain(pieces.into_stream()).boxed()
     };
     Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
 }
 
-/// What the system knows of a regular file. Before it is opened: to open a named pipe is to wait for its writer.
+/// The metadata of a regular file. Called before opening it: opening a named pipe waits for its writer.
 fn look_at(file: &Path) -> Result<Metadata> {
-    let found = std::fs::metadata(file).map_err(failed("look at", file))?;
+    let found = std::fs::metadata(file).map_err(failed("access", file))?;
     if found.is_file() {
         return Ok(found);
     }
-    Err(Error::NotFound { path: shown(file), source: "it is no regular file".into() })
+    Err(Error::NotFound { path: shown(file), source: "it is not a regular file".into() })
 }
 
-/// Refuses a file that is another version than the one that `etag` names.
+/// Refuses a file that is not the version that `etag` names.
 pub(super) fn check_version(file: &Path, found: &Metadata, etag: &str) -> Result<()> {
     if version(found) == etag {
         return Ok(());
@@ -68,7 +68,7 @@ pub(super) fn check_version(file: &Path, found: &Metadata, etag: &str) -> Result
     Err(Error::Precondition { path: shown(file), source })
 }
 
-/// What the system knows of a file, as a listing shows it.
+/// A file's metadata, as a listing shows it.
 pub(super) fn meta(location: path::Path, found: &Metadata) -> ObjectMeta {
     ObjectMeta {
         location,
@@ -79,13 +79,13 @@ pub(super) fn meta(location: path::Path, found: &Metadata) -> ObjectMeta {
     }
 }
 
-/// The name of a file's version: its time of change in nanoseconds, and its size. Nothing else comes along in a copy.
+/// A file's version: its modification time in nanoseconds, and its size. A copy keeps nothing else.
 pub(super) fn version(found: &Metadata) -> String {
     let (sign, since) = since_epoch(found);
     format!("{sign}{:x}-{:x}", since.as_nanos(), found.len())
 }
 
-/// Whether a text can be what [`version`] gives.
+/// Whether a text can come from [`version`].
 pub(super) fn is_version(text: &str) -> bool {
     let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let parts = text.strip_prefix('-').unwrap_or(text).split_once('-');
@@ -99,7 +99,7 @@ fn since_epoch(found: &Metadata) -> (&'static str, Duration) {
     }
 }
 
-/// A file may claim any time; one beyond the calendar is shown as the nearest within.
+/// A file can claim any time; a time outside chrono's range is shown as the nearest one inside.
 fn changed_at(found: &Metadata) -> DateTime<Utc> {
     let (sign, since) = since_epoch(found);
     let since = chrono::TimeDelta::from_std(since).ok();
@@ -115,13 +115,13 @@ fn changed_at(found: &Metadata) -> DateTime<Utc> {
 struct Pieces {
     opened: File,
     file: PathBuf,
-    /// The bytes still due.
+    /// The bytes still to read.
     due: Range<u64>,
     version: Option<String>,
     at_start: bool,
 }
 
-/// Reads one version of a file whole; without `wanted` only looks whether it is there.
+/// Reads one version of a file whole; without `wanted`, only checks that it exists.
 pub(super) fn whole(file: &Path, etag: &str, wanted: bool) -> Result<Option<Bytes>> {
     let found = look_at(file)?;
     check_version(file, &found, etag)?;
@@ -161,7 +161,7 @@ impl Pieces {
         let now = version(&self.opened.metadata().map_err(&failed)?);
         if piece.len() as u64 != length || self.version.as_ref() != Some(&now) {
             let (doing, path) = ("read", shown(&self.file));
-            return Err(FolderFailure::Other { doing, path, detail: "it was changed meanwhile".to_owned() }.into());
+            return Err(FolderFailure::Other { doing, path, detail: "it changed while it was read".to_owned() }.into());
         }
         self.due.start += length;
         Ok(Some(piece.into()))

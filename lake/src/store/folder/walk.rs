@@ -1,7 +1,7 @@
-//! Listing: walking a folder, and telling what in it can't be an object.
+//! Lists a folder, and reports what in it can't be an object.
 //!
-//! Knows the kinds of files. Knows nothing of what keys mean.
-//! Invariant: nothing is passed over in silence but folders, and files that are still being written.
+//! Knows the kinds of files. Knows nothing about what keys mean.
+//! Invariant: nothing is skipped silently except folders and files that are still being written.
 
 use std::{
     path::{Path, PathBuf},
@@ -20,18 +20,18 @@ use super::{
 };
 use crate::store::key::{to_key, to_path};
 
-/// How many entries are looked at before the listing comes back to who waits for it.
+/// How many entries are read before the listing returns to its caller.
 const ENTRIES_AT_ONCE: usize = 1_000;
 
 const NOT_TEXT: &str = "its name is not UTF-8; rename it";
-const NOT_A_FILE: &str = "it is no regular file but a named pipe, a socket or a device; move it elsewhere";
-const LEADS_NOWHERE: &str = "it is a link that leads to nothing, or round in a circle; mend or remove it";
+const NOT_A_FILE: &str = "it is not a regular file but a named pipe, a socket or a device; move it elsewhere";
+const LEADS_NOWHERE: &str = "it is a broken or circular link; fix or remove it";
 
-/// Something that a listing met.
+/// Something that a listing found.
 pub(in crate::store) enum Found {
     /// An object.
     Object(ObjectMeta),
-    /// What can't be an object, by a text that resembles its key.
+    /// Something that can't be an object, as a text that resembles its key.
     Unfit(String),
 }
 
@@ -53,13 +53,13 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// All below a folder, if one is given.
+    /// Everything below the folder of `prefix`, if one is given.
     pub(super) fn below(folder: &Arc<Folder>, prefix: Option<&path::Path>) -> Self {
         let start = to_file(&folder.root, prefix.unwrap_or(&path::Path::ROOT));
         Self { folder: Arc::clone(folder), start, after: None }
     }
 
-    /// Leaves out the offset's key and all before it.
+    /// Leaves out the offset's key and everything before it.
     pub(super) fn after(self, offset: Option<&path::Path>) -> Self {
         Self { after: offset.map(to_key), ..self }
     }
@@ -89,7 +89,7 @@ impl Walk {
         Ok(result)
     }
 
-    /// What an entry is; `None` for a folder, and for what is not to be listed.
+    /// What an entry is; `None` for a folder, and for what is skipped.
     fn found(&self, entry: walkdir::Result<DirEntry>) -> Result<Option<Found>> {
         let entry = match entry {
             Ok(entry) => entry,
@@ -115,7 +115,7 @@ impl Walk {
         }
     }
 
-    /// What can't be looked at: gone meanwhile, a link that leads nowhere, or a reason to end the listing.
+    /// What can't be accessed: deleted meanwhile, a broken link, or a reason to end the listing.
     fn unreadable(&self, error: walkdir::Error) -> Result<Option<Found>> {
         let file = error.path().unwrap_or(&self.folder.root).to_path_buf();
         let is_start = error.depth() == 0;
@@ -138,7 +138,7 @@ impl Walk {
 }
 
 impl Folder {
-    /// Says once that something is no object.
+    /// Logs, once per file, that it is not an object.
     fn tell(&self, file: &Path, why: &str) {
         let is_new = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_path_buf());
         if is_new {

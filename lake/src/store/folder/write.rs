@@ -1,7 +1,7 @@
-//! Writing files, so that each shows up whole or not at all.
+//! Writes files so that each appears whole or not at all.
 //!
-//! Knows how a file gets its name. Invariant: bytes are written under a name that no listing shows, in the folder where
-//! the object is to be, and get its name in one step of the file system; which one wins a free name, it decides.
+//! Knows how a file gets its name. Invariant: bytes are written under a name that no listing shows, in the object's own
+//! folder, and get the final name in one step of the file system, which also decides who wins a free name.
 
 use std::{
     fs::File,
@@ -29,14 +29,14 @@ pub(super) fn put(file: &Path, payload: &PutPayload, replace: bool) -> Result<Pu
     publish(path, &written, file, replace)
 }
 
-/// Copies a file; with `etag`, that version alone.
+/// Copies a file; with `etag`, only that version.
 pub(super) fn copy(from: &Path, etag: Option<&str>, to: &Path, replace: bool) -> Result<()> {
     let mut source = File::open(from).map_err(failed("open", from))?;
     let mut staged = stage(to)?;
     io::copy(&mut source, &mut staged).map_err(failed("write", to))?;
     if let Some(etag) = etag {
-        // After it was read: it may be written in place.
-        check_version(from, &source.metadata().map_err(failed("look at", from))?, etag)?;
+        // Checked after reading, because the file may be written in place.
+        check_version(from, &source.metadata().map_err(failed("access", from))?, etag)?;
     }
     let (written, path) = staged.into_parts();
     publish(path, &written, to, replace).map(drop)
@@ -46,14 +46,14 @@ pub(super) fn delete(file: &Path) -> Result<()> {
     std::fs::remove_file(file).map_err(failed("delete", file))
 }
 
-/// Deletes the file if it is the version that `etag` names. No file system deletes on a condition, so it is taken aside
-/// and looked at there. One that was overwritten in that moment is put back, unless yet another has taken its place. A
-/// process that dies in between leaves it in the same folder under a staging name.
+/// Deletes the file if it is the version that `etag` names. No file system has a conditional delete, so the file is
+/// moved aside and checked there. If it was overwritten at that moment, it is put back, unless yet another file has
+/// taken its place. A process that dies in between leaves it in the same folder under a staging name.
 pub(super) fn delete_version(file: &Path, etag: &str) -> Result<()> {
-    check_version(file, &file.metadata().map_err(failed("look at", file))?, etag)?;
+    check_version(file, &file.metadata().map_err(failed("access", file))?, etag)?;
     let (_, aside) = stage(file)?.into_parts();
-    std::fs::rename(file, &aside).map_err(failed("take aside", file))?;
-    let found = aside.metadata().map_err(failed("look at", file))?;
+    std::fs::rename(file, &aside).map_err(failed("move aside", file))?;
+    let found = aside.metadata().map_err(failed("access", file))?;
     let Err(changed) = check_version(file, &found, etag) else {
         return aside.close().map_err(failed("delete", file));
     };
@@ -63,7 +63,7 @@ pub(super) fn delete_version(file: &Path, etag: &str) -> Result<()> {
     }
 }
 
-/// A new file beside the one that it is to become, since a rename can't leave a file system. Creates missing folders.
+/// A new file in the folder of its target, because a rename can't cross file systems. Creates missing folders.
 fn stage(file: &Path) -> Result<NamedTempFile> {
     let folder = file.parent().unwrap_or(file);
     let mut staging = tempfile::Builder::new();
@@ -71,7 +71,7 @@ fn stage(file: &Path) -> Result<NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any file is created: the process's mask decides who may read it.
+        // Like any new file: the umask decides who may read it.
         staging.permissions(std::fs::Permissions::from_mode(0o666));
     }
     match staging.tempfile_in(folder) {
@@ -84,18 +84,18 @@ fn stage(file: &Path) -> Result<NamedTempFile> {
 }
 
 fn publish(staged: TempPath, written: &File, file: &Path, replace: bool) -> Result<PutResult> {
-    let found = written.metadata().map_err(failed("look at", file))?;
+    let found = written.metadata().map_err(failed("access", file))?;
     let named = if replace { staged.persist(file) } else { staged.persist_noclobber(file) };
     named.map_err(|error| failed("create", file)(error.error))?;
     Ok(PutResult { e_tag: Some(version(&found)), version: None })
 }
 
-/// An upload in parts, each written at its own place in the staged file.
+/// An upload in parts, each written at its own offset in the staged file.
 #[derive(Debug)]
 pub(super) struct Upload {
     file: PathBuf,
     written: Arc<Mutex<File>>,
-    /// `None` once it is completed or aborted. The staged file is deleted when this goes.
+    /// `None` once it is completed or aborted. Dropping it deletes the staged file.
     staged: Option<TempPath>,
     bytes: u64,
 }
@@ -108,7 +108,7 @@ impl Upload {
 
     fn take(&mut self) -> Result<TempPath> {
         let over = || -> Error {
-            let detail = "the upload is over".to_owned();
+            let detail = "the upload was already completed or aborted".to_owned();
             FolderFailure::Other { doing: "write", path: shown(&self.file), detail }.into()
         };
         self.staged.take().ok_or_else(over)

@@ -1,10 +1,10 @@
-//! Every key there and back, and every path of a key.
+//! Converts keys to paths and back, and paths to keys and back.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Segments that meet every rule: usual ones, odd ones, and ones that look encoded.
+/// Segments for every rule: usual ones, odd ones, and ones that look encoded.
 fn segment() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a-z0-9=_.-]{0,8}",
@@ -71,7 +71,7 @@ fn odd_segments_are_marked_and_encoded() {
 }
 
 #[test]
-fn a_marked_path_that_no_key_became_is_taken_as_it_stands() {
+fn a_marked_path_that_came_from_no_key_is_used_as_it_is() {
     for path in ["%~plain", "%~%FF", "%~%2e"] {
         assert_eq!(to_key(&Path::parse(path).unwrap()), path);
     }

@@ -1,6 +1,6 @@
-//! Object attributes as S3's headers and back.
+//! Converts object attributes to S3 headers and back.
 //!
-//! Knows names on both sides. Knows nothing of requests.
+//! Knows names on both sides. Knows nothing about requests.
 //! Invariant: an attribute that S3 has no header for is refused, not dropped.
 
 use std::collections::HashMap;
@@ -20,9 +20,9 @@ pub(super) trait WithAttributes: Sized {
     fn with_attributes(self, attributes: &Attributes, tags: &str) -> Result<Self>;
 }
 
-/// An answer that carries attributes.
+/// A response that carries attributes.
 pub(super) trait ToAttributes {
-    /// The attributes that S3 told.
+    /// The attributes that S3 returned.
     fn to_attributes(&self) -> Attributes;
 }
 
@@ -62,7 +62,7 @@ macro_rules! to_attributes {
                     (Attribute::ContentEncoding, self.content_encoding()),
                     (Attribute::ContentLanguage, self.content_language()),
                     (Attribute::ContentType, self.content_type()),
-                    // Servers differ in whether they tell the class that an object has anyway.
+                    // Some servers return the default class and some don't.
                     (Attribute::StorageClass, self.storage_class().map(StorageClass::as_str).filter(|&class| class != "STANDARD")),
                 ];
                 collect(named, self.metadata())

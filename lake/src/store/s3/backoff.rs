@@ -1,6 +1,6 @@
-//! How long to wait before another try of what the SDK itself does not try again.
+//! How long to wait before retrying what the SDK itself does not retry.
 //!
-//! Knows a number of tries. Knows nothing of requests.
+//! Knows a number of tries. Knows nothing about requests.
 //! Invariant: no wait is longer than [`LONGEST`].
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 const FIRST_MS: u64 = 20;
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Waits before the try after `tries` failed ones: at random up to a bound that doubles, so that rivals part ways.
+/// Waits after `tries` failed tries: a random time up to a bound that doubles, so that rivals spread out.
 pub(super) async fn pause(tries: u32) {
     let bound = Duration::from_millis(FIRST_MS << tries.min(10)).min(LONGEST);
     tokio::time::sleep(bound.mul_f64(fastrand::f64())).await;

@@ -1,7 +1,7 @@
-//! From settings to a client.
+//! Builds a client from settings.
 //!
-//! Knows where AWS settings come from, and how long to wait for what. Knows nothing of operations.
-//! Invariant: an endpoint that was set and can't be one is an error; requests never go to AWS in its place.
+//! Knows where AWS settings come from and how long to wait. Knows nothing about operations.
+//! Invariant: an endpoint that is set but not valid is an error; requests never go to AWS instead.
 
 use std::time::Duration;
 
@@ -29,28 +29,28 @@ const REGION_DEFAULT: &str = "us-east-1";
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// From sending a request with a large body, which is sent within that time, to the first byte of its answer.
+/// From starting to send a request with a large body to the first byte of its response.
 const READ_TIMEOUT_LARGE: Duration = Duration::from_secs(300);
 const LARGE_BYTES: usize = 8 << 20;
-/// A machine outside EC2 may swallow the question for its region; on EC2 the answer takes a millisecond.
+/// Outside EC2 the request for the region may get no response; on EC2 it takes a millisecond.
 const INSTANCE_REGION_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(200);
 
-/// How long to wait for a server that is reached and says nothing. A transfer may take any time as long as bytes come.
+/// How long to wait for a server that is silent. A transfer may take any time as long as bytes arrive.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
-    /// From sending a request to the first byte of its answer.
+    /// From sending a request to the first byte of its response.
     read: Duration,
-    /// How often a request is sent before it has failed.
+    /// How often a request is sent before it counts as failed.
     tries: u32,
-    /// How long no byte may come of a body that has begun.
+    /// How long a body that has started may stall.
     stall: Duration,
 }
 
 impl Waits {
-    /// For programs that work on their own: as long as it may pay off, two minutes for a request.
+    /// For programs that run unattended: as long as waiting may help, two minutes for a request.
     pub const LONG: Self = Self { read: Duration::from_secs(30), tries: 4, stall: Duration::from_secs(20) };
-    /// For programs that somebody waits for: half a minute for a request.
+    /// For interactive programs: half a minute for a request.
     pub const SHORT: Self = Self { read: Duration::from_secs(9), tries: 3, stall: Duration::from_secs(9) };
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn from_environment(bucket: &str, waits: Waits) -> Result<Bucke
     let region = region(endpoint.is_some(), &http).await;
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone()).http_client(http);
     let settings = loader.load().await;
-    // The variables may be switched off by another one, and a profile may hold what they don't: the SDK knows.
+    // Another variable can disable these, and a profile can set an endpoint without them: ask the SDK.
     let mut builder = Builder::from(&settings);
     let chosen = chosen_endpoint(&settings);
     let chosen = chosen.map(|value| checked_endpoint(&value, "endpoint_url")).transpose()?;
@@ -87,7 +87,7 @@ pub(super) fn explicit(bucket: &str, endpoint: &str, credentials: Credentials) -
 
 /// Timeouts for a request with a body of this size.
 pub(super) fn timeouts_for(body_bytes: usize) -> Builder {
-    // Two classes only: the SDK keeps separate connections for each set of timeouts.
+    // Only two classes: the SDK keeps separate connections for each set of timeouts.
     let read = if body_bytes < LARGE_BYTES { Waits::LONG.read } else { READ_TIMEOUT_LARGE };
     Config::builder().timeout_config(timeouts(read))
 }
@@ -109,7 +109,7 @@ fn build(
         .timeout_config(timeouts(waits.read))
         .retry_config(RetryConfig::standard().with_max_attempts(waits.tries).with_initial_backoff(RETRY_PAUSE_FIRST))
         .stalled_stream_protection(stalls)
-        // Host names such as lake.localhost exist on AWS alone.
+        // A host name for each bucket, such as lake.localhost, exists only on AWS.
         .force_path_style(endpoint.is_some())
         .build();
     let endpoint = endpoint.map_or_else(|| format!("https://s3.{region}.amazonaws.com"), readable);
@@ -124,7 +124,7 @@ async fn region(has_endpoint: bool, http: &SharedHttpClient) -> Region {
     if let Some(region) = ProfileFileRegionProvider::new().region().await.filter(known) {
         return region;
     }
-    // A server at an endpoint of its own has no use for the region of the machine that asks.
+    // A server at a custom endpoint does not need the region of this machine.
     if !has_endpoint {
         let config = ProviderConfig::without_region().with_http_client(http.clone());
         let instance = ImdsRegionProvider::builder().configure(&config).build();
@@ -171,8 +171,8 @@ fn is_loopback(endpoint: &Url) -> bool {
 fn checked_endpoint(value: &str, name: &str) -> Result<Url, S3Failure> {
     let parsed = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     parsed.ok_or_else(|| {
-        // The value is not repeated: what can't be parsed may hold a password anywhere.
-        let what = "is not a URL that begins with http:// or https:// and a host".to_owned();
+        // The message does not repeat the value, which may contain a password anywhere.
+        let what = "must start with http:// or https:// and a host".to_owned();
         S3Failure::Settings { name: name.to_owned(), what }
     })
 }
@@ -182,11 +182,11 @@ fn checked_bucket(bucket: &str) -> Result<String, S3Failure> {
     if (3..=63).contains(&bucket.len()) && bucket.bytes().all(fits) {
         return Ok(bucket.to_owned());
     }
-    let what = format!("{:?} is not a bucket's name: 3 to 63 letters, digits, hyphens and dots", clean(bucket));
+    let what = format!("{:?} is not a valid bucket name: use 3 to 63 letters, digits, hyphens and dots", clean(bucket));
     Err(S3Failure::Settings { name: "bucket".to_owned(), what })
 }
 
-/// The endpoint as people may see it.
+/// The endpoint for display, without user name and password.
 fn readable(endpoint: &Url) -> String {
     let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
     let path = endpoint.path().trim_end_matches('/');

@@ -1,6 +1,6 @@
 //! Copies inside the bucket.
 //!
-//! Knows S3's copy. Knows nothing of conditions: those are [`Bucket::put`]'s.
+//! Knows S3's copy. Knows nothing about conditions: [`Bucket::put`] does.
 //! Invariant: a copy that must not replace anything never does, on any server that honours a conditional PUT.
 
 use object_store::{CopyMode, CopyOptions, Error, GetOptions, PutMode, PutOptions, Result, path::Path};
@@ -8,10 +8,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Bucket, get, key::to_key};
 
-/// What a copied key is written with in a header: all that a URL's path may hold stays.
+/// How a copied key is written in a header: characters that a URL path allows stay as they are.
 const IN_HEADER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The largest object that a copy without replacing carries through memory.
+/// The largest object that a copy without replacing loads into memory.
 const CARRIED_BYTES_MAX: u64 = 256 << 20;
 
 pub(super) async fn copy(bucket: &std::sync::Arc<Bucket>, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -22,7 +22,7 @@ pub(super) async fn copy(bucket: &std::sync::Arc<Bucket>, from: &Path, to: &Path
 }
 
 impl Bucket {
-    /// Copies an object, over whatever stands at `to`; with `etag`, that version alone.
+    /// Copies an object, over whatever is at `to`; with `etag`, only that version.
     pub(super) async fn copy(&self, from: &Path, to: &Path, etag: Option<&str>) -> Result<()> {
         let doing = self.doing("copy to", to);
         let key = to_key(from);
@@ -37,12 +37,12 @@ impl Bucket {
     }
 }
 
-/// Copies through this process. AWS takes `If-None-Match` on a copy, but other servers ignore it there and replace.
+/// Copies through this process. AWS honours `If-None-Match` on a copy, but other servers ignore it there and replace.
 async fn carry(bucket: &std::sync::Arc<Bucket>, from: &Path, to: &Path) -> Result<()> {
     let found = get::get(bucket, from, GetOptions::default()).await?;
     if found.meta.size > CARRIED_BYTES_MAX {
         let source =
-            format!("{from} has {} bytes, and more than {CARRIED_BYTES_MAX} are not copied like this", found.meta.size);
+            format!("{from} has {} bytes; a copy without replacing is limited to {CARRIED_BYTES_MAX}", found.meta.size);
         return Err(Error::NotSupported { source: source.into() });
     }
     let options = PutOptions { mode: PutMode::Create, attributes: found.attributes.clone(), ..PutOptions::default() };

@@ -1,7 +1,7 @@
-//! Deleting keys, many at a time.
+//! Deletes keys, many at a time.
 //!
-//! Knows S3's DeleteObjects and DeleteObject. Knows nothing of what is deleted.
-//! Invariant: one outcome per location, in the order in which the locations came.
+//! Knows S3's DeleteObjects and DeleteObject. Knows nothing about what is deleted.
+//! Invariant: one outcome per location, in the order of the locations.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,13 +11,13 @@ use object_store::{Error, Result, path::Path};
 
 use super::{Bucket, error::Answer, key::to_key};
 
-/// What S3 takes in one request.
+/// The most keys that S3 accepts in one request.
 const KEYS_MAX: usize = 1_000;
 const REQUESTS_AT_ONCE: usize = 4;
 const SINGLE_AT_ONCE: usize = 16;
-/// What servers say that know no such request, or want a checksum with it that the SDK no longer sends.
+/// Codes of servers that don't support DeleteObjects, or want a checksum with it that the SDK no longer sends.
 const BETTER_ONE_BY_ONE: &[&str] = &["NotImplemented", "MethodNotAllowed", "MissingContentMD5"];
-/// What some servers say of a key that was not there, which is what a deletion is for.
+/// Codes of some servers for a missing key. For a deletion, that is a success.
 const GONE: &[&str] = &["NoSuchKey"];
 
 pub(super) fn delete(
@@ -32,7 +32,7 @@ pub(super) fn delete(
 }
 
 impl Bucket {
-    /// Deletes one version of an object: S3 decides whether it still stands there.
+    /// Deletes one version of an object: S3 checks that it is still the current one.
     pub(super) async fn delete_version(&self, path: &Path, etag: &str) -> Result<()> {
         let doing = self.doing("delete", path);
         let request = self.client.delete_object().bucket(&self.name).key(to_key(path)).if_match(etag);
@@ -41,7 +41,7 @@ impl Bucket {
 
     async fn delete_chunk(&self, locations: Vec<Result<Path>>) -> Vec<Result<Path>> {
         let paths: Vec<&Path> = locations.iter().flatten().collect();
-        // XML cannot hold these characters, so a request that names many keys cannot name these.
+        // XML does not allow these characters, so a request for many keys can't name such a key.
         let (single, many): (Vec<&Path>, Vec<&Path>) =
             paths.into_iter().partition(|path| to_key(path).contains(|character: char| character.is_control()));
         let mut failures = self.delete_many(&many).await;
@@ -66,7 +66,7 @@ impl Bucket {
     }
 
     async fn delete_many(&self, paths: &[&Path]) -> HashMap<Path, Error> {
-        // The plain request is the one that every server knows.
+        // Every server supports the plain request.
         if paths.len() < 2 {
             return self.delete_each(paths).await;
         }
@@ -87,7 +87,7 @@ impl Bucket {
         Ok(answer.errors.unwrap_or_default())
     }
 
-    /// The failures in an answer that lists what was not deleted.
+    /// The failures in a response that lists what was not deleted.
     fn failures(&self, paths: &[&Path], refusals: &[Refusal]) -> HashMap<Path, Error> {
         let answers: HashMap<&str, Answer> = refusals
             .iter()

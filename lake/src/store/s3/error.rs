@@ -1,8 +1,8 @@
-//! What S3 answered, as an [`object_store::Error`] that tells the caller what to do.
+//! S3's responses as an [`object_store::Error`] that shows the caller what to do.
 //!
-//! Knows S3's status and error codes. Knows nothing of what an operation was for.
-//! Invariant: no text holds a secret or a control character, whatever the server sent; nothing of the SDK's own error
-//! values, which carry whole requests and answers, is kept.
+//! Knows S3's status and error codes. Knows nothing about what an operation is for.
+//! Invariant: no text contains a secret or a control character, whatever the server sent. The SDK's own error values
+//! contain whole requests and responses, so no part of them is kept.
 
 mod answer;
 
@@ -19,14 +19,14 @@ pub(super) use answer::{Answer, clean, innermost};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why S3 could not do an operation, where [`object_store::Error`] has no variant for it.
+/// Why an S3 operation failed, where [`object_store::Error`] has no variant for it.
 ///
-/// What is wrong comes first, for those who read one line. `doing` says what was asked and where, as in
-/// ``put s3://lake/raw/a``; `detail` is the server's or the system's own reason.
+/// The message starts with what is wrong. `doing` is the operation and its location, as in ``put s3://lake/raw/a``;
+/// `detail` is the server's or the system's own reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum S3Failure {
-    /// A setting can't be right. Correct it.
+    /// A setting is not valid. Correct it.
     #[error("{name}: {what}")]
     Settings {
         /// Its name.
@@ -46,21 +46,21 @@ pub enum S3Failure {
         doing: String,
     },
 
-    /// No answer came: nobody listens, the name is unknown, or time ran out. Try again later.
+    /// No answer: nothing is listening, the name is unknown, or the request timed out. Try again later.
     #[error("no answer from {endpoint}: {detail}")]
     Unreachable {
         /// Where the request went.
         endpoint: String,
         /// The operation.
         doing: String,
-        /// What was in the way.
+        /// The reason.
         detail: String,
     },
 
     /// S3 asks for fewer requests. Try again later.
     #[error("{endpoint} asks for fewer requests: {detail}")]
     Throttled {
-        /// Who asks.
+        /// The endpoint.
         endpoint: String,
         /// The operation.
         doing: String,
@@ -68,10 +68,10 @@ pub enum S3Failure {
         detail: String,
     },
 
-    /// S3 failed, or what it answered could not be read. Try again later.
+    /// S3 failed, or its response could not be read. Try again later.
     #[error("{endpoint} failed: {detail}")]
     ServerError {
-        /// Who failed.
+        /// The endpoint.
         endpoint: String,
         /// The operation.
         doing: String,
@@ -79,8 +79,8 @@ pub enum S3Failure {
         detail: String,
     },
 
-    /// Other writers of the same key were in the way on every try (409); nothing was written. Try again.
-    #[error("other writers of the same key were in the way on every try: {detail}")]
+    /// Every try conflicted with another writer of the same key (409); nothing was written. Try again.
+    #[error("every try conflicted with another writer of the same key: {detail}")]
     Conflict {
         /// The operation.
         doing: String,
@@ -88,8 +88,8 @@ pub enum S3Failure {
         detail: String,
     },
 
-    /// A conditional write got no final answer: it may have happened or not. Read the key back before deciding anything.
-    #[error("{cause}; {doing} may have happened or not")]
+    /// A conditional write got no final response: it may or may not have happened. Read the key back before deciding.
+    #[error("{cause}; {doing} may or may not have happened")]
     UnknownOutcome {
         /// Where the request went.
         endpoint: String,
@@ -107,13 +107,13 @@ pub enum S3Failure {
         endpoint: String,
         /// The operation.
         doing: String,
-        /// S3's words, or what was wrong with its answer.
+        /// S3's words, or what was wrong with its response.
         detail: String,
     },
 }
 
 impl S3Failure {
-    /// The failure inside a store's error, if that is what it holds.
+    /// The failure inside a store's error, if there is one.
     pub fn of(error: &Error) -> Option<&Self> {
         match error {
             Error::Generic { source, .. } => source.downcast_ref(),
@@ -130,7 +130,7 @@ impl S3Failure {
         }
     }
 
-    /// Whether a request that failed like this may have been carried out all the same.
+    /// Whether S3 may have carried out a request that failed like this.
     pub(super) fn leaves_doubt(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Throttled { .. } | Self::ServerError { .. })
     }
@@ -142,7 +142,7 @@ impl From<S3Failure> for Error {
     }
 }
 
-/// One operation on one place in a bucket, for the errors it may end in.
+/// One operation on one location in a bucket, for its errors.
 #[derive(Clone)]
 pub(super) struct Doing {
     verb: &'static str,
@@ -165,7 +165,7 @@ impl Bucket {
 }
 
 impl Doing {
-    /// The store's error for what the SDK reports.
+    /// The store's error for an SDK error.
     pub(super) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -173,19 +173,19 @@ impl Doing {
         self.answered(Answer::of(&error))
     }
 
-    /// An answer that makes no sense, in words of ours.
+    /// The error for a response that makes no sense, in our own words.
     pub(super) fn other(&self, detail: impl fmt::Display) -> Error {
         let detail = clean(&detail.to_string());
         S3Failure::Other { endpoint: self.endpoint.clone(), doing: self.to_string(), detail }.into()
     }
 
-    /// An answer that ended too early or could not be read.
+    /// The error for a response that ended too early or could not be read.
     pub(super) fn broken_off(&self, detail: impl fmt::Display) -> Error {
         let detail = clean(&detail.to_string());
         S3Failure::ServerError { endpoint: self.endpoint.clone(), doing: self.to_string(), detail }.into()
     }
 
-    /// Says of a conditional write's error that the write may have happened, if it may.
+    /// Adds to a conditional write's error that the write may have happened, if that is possible.
     pub(super) fn in_doubt(&self, error: Error) -> Error {
         let Error::Generic { store, source } = error else { return error };
         match source.downcast::<S3Failure>() {
@@ -197,7 +197,7 @@ impl Doing {
         }
     }
 
-    /// The store's error for an answer.
+    /// The store's error for an [`Answer`].
     pub(super) fn answered(&self, answer: Answer) -> Error {
         let (endpoint, doing) = (self.endpoint.clone(), self.to_string());
         match answer {
@@ -225,7 +225,7 @@ impl Doing {
             (304, _) => Error::NotModified { path, source: source() },
             (412, _) | (_, "PreconditionFailed") => Error::Precondition { path, source: source() },
             (401, _) => Error::Unauthenticated { path, source: source() },
-            // A time-out that S3 itself reports comes with 400.
+            // S3 reports its own timeouts with status 400.
             (_, "RequestTimeout" | "InternalError") => S3Failure::ServerError { endpoint, doing, detail }.into(),
             (429 | 503, _) | (_, "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests") => {
                 S3Failure::Throttled { endpoint, doing, detail }.into()
@@ -236,7 +236,7 @@ impl Doing {
             (500.., _) => S3Failure::ServerError { endpoint, doing, detail }.into(),
             (404, _) => {
                 let detail =
-                    format!("{detail}; S3 would say whether key or bucket is missing: is this an S3 endpoint?");
+                    format!("{detail}; S3 would say whether the key or the bucket is missing: is this an S3 endpoint?");
                 S3Failure::Other { endpoint, doing, detail }.into()
             }
             _ => S3Failure::Other { endpoint, doing, detail }.into(),
@@ -244,7 +244,7 @@ impl Doing {
     }
 }
 
-/// What is wrong with the credentials and what to correct, where S3's code says that they are.
+/// What is wrong with the credentials and what to correct, if S3's code blames them.
 fn wrong_credentials(code: &str) -> Option<&'static str> {
     Some(match code {
         "SignatureDoesNotMatch" => "the secret is wrong (AWS_SECRET_ACCESS_KEY)",

@@ -1,6 +1,6 @@
-//! Reading an object or what S3 knows of it.
+//! Reads an object or its metadata.
 //!
-//! Knows S3's GET and HEAD. The bytes themselves are [`body`]'s.
+//! Knows S3's GET and HEAD. [`body`] handles the bytes themselves.
 //! Invariant: what is returned is what was asked for: this range of this version, with its true size.
 
 mod body;
@@ -27,7 +27,7 @@ pub(super) async fn get(bucket: &Arc<Bucket>, location: &Path, options: GetOptio
     let found = request.send().await.map_err(|error| doing.failed(error))?;
 
     let span = Span::of(found.content_range(), found.content_length(), options.range.is_some());
-    // A server that once announces what it does not send may do right the next time.
+    // Retryable: a server that announces the wrong bytes once may get it right next time.
     let span = span.map_err(|problem| doing.broken_off(problem))?;
     let meta = meta(location, span.size, found.last_modified(), found.e_tag(), found.version_id(), &doing)?;
     let attributes = found.to_attributes();
@@ -78,7 +78,7 @@ impl Bucket {
             }
         };
         let Some(size) = found.content_length().and_then(|size| u64::try_from(size).ok()) else {
-            return Err(doing.other("the answer has no Content-Length"));
+            return Err(doing.other("the response has no Content-Length"));
         };
         let meta = meta(location, size, found.last_modified(), found.e_tag(), found.version_id(), &doing)?;
         let attributes = found.to_attributes();
@@ -86,14 +86,14 @@ impl Bucket {
         Ok(GetResult { payload, meta, range: 0..size, attributes })
     }
 
-    /// Finds out why a HEAD failed: its answer has no body, so that a missing bucket looks like a missing key, and
-    /// unknown credentials like missing permission. A GET of one byte is refused for the same reason and names it.
+    /// Finds out why a HEAD failed. Its response has no body, so a missing bucket looks like a missing key, and unknown
+    /// credentials look like a missing permission. A GET of one byte is refused for the same reason and names it.
     async fn explain(&self, location: &Path, options: GetOptions, error: Error) -> Error {
         let doing = self.doing("head", location);
         let options = GetOptions { range: Some(GetRange::Bounded(0..1)), ..options };
         let Ok(request) = self.get_request(location, &options, &doing) else { return error };
         match request.send().await {
-            // The object has come to be since.
+            // The object has been created since.
             Ok(_) => Error::NotFound { path: location.to_string(), source: error.into() },
             Err(refusal) => doing.failed(refusal),
         }
@@ -113,7 +113,7 @@ fn bounded(range: &Range<u64>) -> String {
     format!("bytes={}-{}", range.start, range.end - 1)
 }
 
-/// Which bytes an answer holds, and of how many.
+/// Which bytes a response contains, and out of how many.
 struct Span {
     range: Range<u64>,
     size: u64,
@@ -124,13 +124,13 @@ impl Span {
         let length = content_length.and_then(|length| u64::try_from(length).ok());
         match (content_range, length) {
             (Some(text), length) => {
-                let span = Self::parse(text).ok_or("the answer's Content-Range can't be read")?;
+                let span = Self::parse(text).ok_or("the response's Content-Range can't be read")?;
                 let agrees = length.is_none_or(|length| length == span.range.end - span.range.start);
-                if agrees { Ok(span) } else { Err("the answer's Content-Range and Content-Length differ") }
+                if agrees { Ok(span) } else { Err("the response's Content-Range and Content-Length differ") }
             }
-            (None, _) if asked_range => Err("the answer ignores that a range was asked for"),
+            (None, _) if asked_range => Err("the response ignores the requested range"),
             (None, Some(size)) => Ok(Self { range: 0..size, size }),
-            (None, None) => Err("the answer has no Content-Length"),
+            (None, None) => Err("the response has no Content-Length"),
         }
     }
 
@@ -152,7 +152,7 @@ fn meta(
     doing: &Doing,
 ) -> Result<ObjectMeta> {
     let last_modified =
-        last_modified.and_then(to_chrono).ok_or_else(|| doing.other("the answer has no Last-Modified"))?;
+        last_modified.and_then(to_chrono).ok_or_else(|| doing.other("the response has no Last-Modified"))?;
     let (e_tag, version) = (e_tag.map(str::to_owned), version.map(str::to_owned));
     Ok(ObjectMeta { location: location.clone(), last_modified, size, e_tag, version })
 }

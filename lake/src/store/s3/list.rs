@@ -1,7 +1,7 @@
-//! Listing keys, page by page.
+//! Lists keys, page by page.
 //!
-//! Knows S3's ListObjectsV2. Knows nothing of what keys mean.
-//! Invariant: a listing that ends without an error named every key once that stood there all the while.
+//! Knows S3's ListObjectsV2. Knows nothing about what keys mean.
+//! Invariant: a listing that ends without an error named every key that existed all the time, and named it once.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Listing {
         Self { prefix: prefix.unwrap_or_default(), ..Self::default() }
     }
 
-    /// Leaves out the offset's key and all before it.
+    /// Leaves out the offset's key and everything before it.
     pub(super) fn after(self, offset: &Path) -> Self {
         Self { start_after: Some(to_key(offset)).filter(|key| !key.is_empty()), ..self }
     }
@@ -107,7 +107,7 @@ impl Bucket {
             .client
             .list_objects_v2()
             .bucket(&self.name)
-            // Without it a key with a control character makes the answer unreadable.
+            // Without it, a key with a control character makes the response unreadable.
             .encoding_type(EncodingType::Url)
             .set_prefix(Some(listing.prefix.clone()).filter(|prefix| !prefix.is_empty()))
             .set_delimiter(listing.delimiter.clone())
@@ -131,27 +131,27 @@ fn next_token(answer: &ListObjectsV2Output, listing: &Listing, doing: &Doing) ->
     match answer.next_continuation_token() {
         _ if answer.is_truncated() != Some(true) => Ok(None),
         Some(token) if listing.token.as_deref() != Some(token) => Ok(Some(token.to_owned())),
-        _ => Err(doing.other("the answer is one page of several and does not name the next")),
+        _ => Err(doing.other("the response is one page of several but does not name the next")),
     }
 }
 
 fn meta(object: &Object, encoded: bool, doing: &Doing) -> Result<ObjectMeta> {
-    let key = object.key().ok_or_else(|| doing.other("the answer lists an object without a key"))?;
+    let key = object.key().ok_or_else(|| doing.other("the response lists an object without a key"))?;
     let size = object.size().and_then(|size| u64::try_from(size).ok());
     let last_modified = object.last_modified().and_then(to_chrono);
     let (Some(size), Some(last_modified)) = (size, last_modified) else {
-        return Err(doing.other("the answer lists an object without its size or Last-Modified"));
+        return Err(doing.other("the response lists an object without its size or Last-Modified"));
     };
     let location = to_path(&decode(key, encoded, doing)?);
     Ok(ObjectMeta { location, last_modified, size, e_tag: object.e_tag().map(str::to_owned), version: None })
 }
 
-/// Undoes S3's URL encoding, in which a space may be `+` and a plus sign never is.
+/// Undoes S3's URL encoding, where a space can be `+` but a plus sign is always encoded.
 fn decode(text: &str, encoded: bool, doing: &Doing) -> Result<String> {
     if !encoded {
         return Ok(text.to_owned());
     }
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(Into::into).map_err(|_| doing.other("the answer lists a key that is not UTF-8"))
+    decoded.map(Into::into).map_err(|_| doing.other("the response lists a key that is not UTF-8"))
 }

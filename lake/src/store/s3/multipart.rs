@@ -1,8 +1,8 @@
 //! One object in several parts.
 //!
-//! Knows S3's multipart uploads. Knows nothing of part sizes: the caller sends all but the last with 5 MiB or more.
-//! Invariant: the object comes to be at completion or not at all. An upload that is dropped leaves its parts for the
-//! bucket's lifecycle rule; S3 has no other way to clean them up without a request.
+//! Knows S3's multipart uploads. Knows nothing about part sizes: the caller sends all but the last with 5 MiB or more.
+//! Invariant: the object appears at completion or not at all. A dropped upload leaves its parts for the bucket's
+//! lifecycle rule; S3 has no other way to clean them up without a request.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,13 +18,13 @@ use object_store::{
 
 use super::{Bucket, S3Store, attributes::WithAttributes, connect::timeouts_for, key::to_key};
 
-/// An upload under way.
+/// An upload in progress.
 #[derive(Debug)]
 pub(super) struct Upload {
     bucket: Arc<Bucket>,
     location: Path,
     id: MultipartId,
-    /// What S3 answered for each part, in the order of the object; `None` while a part is under way.
+    /// What S3 returned for each part, in the order of the object; `None` while a part is being sent.
     parts: Arc<Mutex<Vec<Option<PartId>>>>,
 }
 
@@ -92,7 +92,7 @@ impl Bucket {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(to_key(location));
         let request = request.with_attributes(&options.attributes, options.tags.encoded())?;
         let created = request.send().await.map_err(|error| doing.failed(error))?;
-        created.upload_id.ok_or_else(|| doing.other("the answer names no upload"))
+        created.upload_id.ok_or_else(|| doing.other("the response has no upload id"))
     }
 
     async fn upload_part(&self, location: &Path, id: &str, index: usize, body: Bytes) -> Result<PartId> {
@@ -101,14 +101,14 @@ impl Bucket {
         let request = self.client.upload_part().bucket(&self.name).key(to_key(location)).upload_id(id);
         let request = request.part_number(number(index)).body(body.into()).customize().config_override(timeouts);
         let uploaded = request.send().await.map_err(|error| doing.failed(error))?;
-        let e_tag = uploaded.e_tag().ok_or_else(|| doing.other("the answer has no ETag"))?;
+        let e_tag = uploaded.e_tag().ok_or_else(|| doing.other("the response has no ETag"))?;
         Ok(PartId { content_id: format!("{e_tag} {}", uploaded.checksum_crc32().unwrap_or_default()) })
     }
 
     async fn complete_upload(&self, location: &Path, id: &str, mut parts: Vec<PartId>) -> Result<PutResult> {
         let doing = self.doing("complete upload to", location);
         if parts.is_empty() {
-            // S3 completes no upload without a part, but takes an empty one.
+            // S3 does not complete an upload without parts, but accepts an empty part.
             parts.push(self.upload_part(location, id, 0, Bytes::new()).await?);
         }
         let parts = parts.iter().enumerate().map(|(index, part)| completed(index, part)).collect();
@@ -116,7 +116,7 @@ impl Bucket {
         let request = self.client.complete_multipart_upload().bucket(&self.name).key(to_key(location)).upload_id(id);
         match request.multipart_upload(upload).send().await.map_err(|error| doing.failed(error)) {
             Ok(completed) => Ok(PutResult { e_tag: completed.e_tag, version: completed.version_id }),
-            // An upload is gone once it is complete: an earlier try may have done it, and its answer been lost.
+            // An upload is gone once it is complete: an earlier try may have completed it, and its response was lost.
             Err(error @ Error::NotFound { .. }) => Err(doing.in_doubt(doing.broken_off(error))),
             Err(error) => Err(doing.in_doubt(error)),
         }
@@ -137,7 +137,7 @@ fn number(index: usize) -> i32 {
     i32::try_from(index + 1).unwrap_or(i32::MAX)
 }
 
-/// A part as a completion names it: S3 wants its checksum again where the upload has one.
+/// A part as a completion names it: S3 wants its checksum again if the upload has one.
 fn completed(index: usize, part: &PartId) -> CompletedPart {
     let (e_tag, checksum) = part.content_id.split_once(' ').unwrap_or((&part.content_id, ""));
     let checksum = Some(checksum.to_owned()).filter(|checksum| !checksum.is_empty());

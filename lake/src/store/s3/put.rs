@@ -1,8 +1,8 @@
-//! One object in one PUT, under a condition or none.
+//! Writes one object in one PUT, with or without a condition.
 //!
-//! Knows S3's conditional writes. Knows nothing of why a caller wants them.
-//! Invariant: a conditional write is one PUT with its condition, never an upload in parts, whose completion S3 may
-//! answer with 200 and an error. What the server may have done without our knowing is reported as such.
+//! Knows S3's conditional writes. Knows nothing about why a caller wants them.
+//! Invariant: a conditional write is one PUT with its condition, never an upload in parts: S3 may answer the completion
+//! of an upload with 200 and an error. What the server may have done without our knowledge is reported as such.
 
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use object_store::{Error, PutMode, PutOptions, PutResult, Result, path::Path};
 
 use super::{Bucket, S3Failure, attributes::WithAttributes, backoff, connect::timeouts_for, error::Doing, key::to_key};
 
-/// How often a write is tried that S3 refuses with 409, which means that another write of the key is under way.
+/// How often a write is tried if S3 refuses it with 409, which means that another write of the key is in progress.
 const CONFLICT_TRIES_MAX: u32 = 10;
 
 impl Bucket {
@@ -28,7 +28,7 @@ impl Bucket {
         };
         Err(match (options.mode, error) {
             (PutMode::Overwrite, error) => error,
-            // 304 is what HTTP's authors first meant for a PUT with If-None-Match; some servers still answer it.
+            // 304 was the first proposal in HTTP for a PUT with If-None-Match; some servers still answer it.
             (PutMode::Create, Error::Precondition { path, source } | Error::NotModified { path, source }) => {
                 Error::AlreadyExists { path, source }
             }

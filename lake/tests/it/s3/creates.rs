@@ -1,4 +1,4 @@
-//! Creating and updating under a condition: one PUT each, and the truth where its answer is lost.
+//! Conditional creates and updates: one PUT each, and an honest error if its response is lost.
 
 use super::*;
 
@@ -69,7 +69,7 @@ async fn a_create_without_an_answer_has_an_unknown_outcome() {
 
         assert!(matches!(S3Failure::of(&error), Some(S3Failure::UnknownOutcome { .. })), "{error:?}");
         let text = error.to_string();
-        assert!(text.contains("may have happened or not") && text.contains(&server.endpoint), "{text}");
+        assert!(text.contains("may or may not have happened") && text.contains(&server.endpoint), "{text}");
     }
 }
 

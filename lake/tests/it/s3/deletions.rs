@@ -1,4 +1,4 @@
-//! Deleting many keys.
+//! Deletes of many keys.
 
 use super::*;
 
@@ -14,7 +14,7 @@ async fn deletions_are_sent_a_thousand_at_a_time() {
 }
 
 #[tokio::test]
-async fn keys_that_xml_cannot_hold_are_deleted_one_by_one() {
+async fn keys_that_xml_does_not_allow_are_deleted_one_by_one() {
     let server = Scripted::start(|_, _| answer("204 No Content", "", "")).await;
     let paths = stream::iter(["a\u{1}", "b\u{2}"]).map(|key| Ok(to_path(key))).boxed();
 
@@ -25,7 +25,7 @@ async fn keys_that_xml_cannot_hold_are_deleted_one_by_one() {
 }
 
 #[tokio::test]
-async fn keys_that_were_not_deleted_are_told_one_by_one() {
+async fn keys_that_were_not_deleted_are_reported_one_by_one() {
     let partly = |_, _: &Request| {
         answer(
             "200 OK",

@@ -1,8 +1,8 @@
-//! What every operation says when S3 refuses or does not answer, and what it never says.
+//! What every operation reports when S3 refuses or does not answer, and what it never reports.
 
 use super::*;
 
-/// The error that each operation ends in, by its name.
+/// The error of each operation, by the operation's name.
 async fn every_operation(store: &S3Store) -> Vec<(&'static str, Error)> {
     let (path, other) = (&some_path(), &Path::from("other"));
     let paths = stream::iter([Ok(Path::from("a")), Ok(Path::from("b"))]).boxed();
@@ -39,7 +39,7 @@ async fn every_operation_on_a_missing_bucket_says_that_it_is_missing() {
 }
 
 #[tokio::test]
-async fn every_operation_with_wrong_credentials_says_so_and_tells_no_secret() {
+async fn every_operation_with_wrong_credentials_says_so_without_the_secret() {
     let served = serve().await;
     let wrong = "wrong-and-secret-all-the-same";
     let store = S3Store::at(BUCKET, &served.server.endpoint(), credentials_of(wrong)).unwrap();

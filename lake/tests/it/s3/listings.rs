@@ -1,9 +1,9 @@
-//! Listing keys, odd ones too, page by page.
+//! Listings of keys, including odd ones, page by page.
 
 use super::*;
 
 #[tokio::test]
-async fn a_listing_that_says_it_goes_on_and_not_where_is_an_error() {
+async fn a_truncated_listing_without_a_next_page_is_an_error() {
     let page = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     let server = Scripted::start(move |_, _| answer("200 OK", "", page)).await;
 
@@ -37,7 +37,7 @@ async fn a_listing_that_breaks_off_is_an_error() {
     assert!(S3Failure::of(&error).unwrap().is_retryable(), "{error}");
 }
 
-/// Keys that a [`Path`] cannot hold as they are, and ones that URLs and XML make trouble of.
+/// Keys that a [`Path`] does not allow as they are, and keys that are difficult in URLs and XML.
 const ODD_KEYS: [&str; 15] = [
     "raw//double",
     "raw/dir/",

@@ -1,9 +1,9 @@
-//! Reading bodies that break off, stay short, or belong to another version.
+//! Reads of bodies that break off, stay short, or belong to another version.
 
 use super::*;
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_read_on_from_there() {
+async fn a_body_that_breaks_off_is_resumed_from_there() {
     let breaks_off = |number, request: &Request| match number {
         0 => format!("{TEN_BYTES}content-length: 10\r\n\r\n0123"),
         _ => {
@@ -22,7 +22,7 @@ async fn a_body_that_breaks_off_is_read_on_from_there() {
 }
 
 #[tokio::test]
-async fn a_range_that_breaks_off_is_read_on_within_its_bounds() {
+async fn a_range_that_breaks_off_is_resumed_within_its_bounds() {
     let breaks_off = |number, request: &Request| {
         let head = TEN_BYTES.replace("200 OK", "206 Partial Content");
         match number {
@@ -39,7 +39,7 @@ async fn a_range_that_breaks_off_is_read_on_within_its_bounds() {
 }
 
 #[tokio::test]
-async fn a_body_that_stays_short_is_an_error_and_no_end_of_file() {
+async fn a_body_that_stays_short_is_an_error_and_not_an_end_of_file() {
     let short = |number, _: &Request| match number {
         0 => format!("{TEN_BYTES}content-length: 10\r\n\r\n0123"),
         _ => {
@@ -59,7 +59,7 @@ async fn a_body_that_stays_short_is_an_error_and_no_end_of_file() {
 }
 
 #[tokio::test]
-async fn an_answer_that_contradicts_itself_may_be_asked_for_again() {
+async fn a_response_that_contradicts_itself_may_be_requested_again() {
     let lying = |number, _: &Request| match number {
         0 => format!("{TEN_BYTES}content-length: 10\r\n\r\n0123"),
         _ => {

@@ -14,7 +14,7 @@ async fn a_store_shows_bucket_and_endpoint_and_no_credentials() {
 }
 
 #[tokio::test]
-async fn an_endpoint_with_a_name_is_asked_with_the_bucket_in_the_path() {
+async fn requests_to_an_endpoint_with_a_host_name_have_the_bucket_in_the_path() {
     let server = Scripted::start(|_, _| PUT_DONE.to_owned()).await;
     let named = server.endpoint.replace("127.0.0.1", "localhost");
     let store = S3Store::at(BUCKET, &named, credentials_of(SECRET_KEY)).unwrap();

@@ -1,4 +1,4 @@
-//! What the system reports and a test can't bring about.
+//! System errors that a test can't provoke.
 
 use super::*;
 use crate::{
@@ -11,16 +11,16 @@ fn reported(kind: ErrorKind) -> Error {
 }
 
 #[test]
-fn a_full_disk_says_so_and_what_to_do_and_may_be_tried_again() {
+fn a_full_disk_says_what_to_do_and_may_be_retried() {
     for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
         let error = reported(kind);
-        let words = "the disk that holds /lake/raw/a\\nb is full, or its quota used up; make room, then start again";
+        let words = "the disk of /lake/raw/a\\nb is full, or its quota is used up; free some space, then start again";
         assert_eq!((reason(&error).as_str(), kind_of(&error)), (words, Retry));
     }
 }
 
 #[test]
-fn what_may_not_be_written_is_for_a_person_to_allow() {
+fn a_denied_write_is_invalid_and_not_retried() {
     for kind in [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem] {
         let error = reported(kind);
         assert_eq!(kind_of(&error), Invalid);

@@ -1,7 +1,7 @@
-//! What the SDK's error says, reduced to what decides: whether there was an answer, and which.
+//! Reduces an SDK error to what matters: whether there was a response, and which.
 //!
-//! Knows the SDK's error values. Knows nothing of what an answer means.
-//! Invariant: every text that leaves here went through [`clean`].
+//! Knows the SDK's error values. Knows nothing about what a response means.
+//! Invariant: every text that leaves this file went through [`clean`].
 
 use std::error::Error;
 
@@ -13,18 +13,18 @@ use aws_sdk_s3::{
 
 const TEXT_CHARS_MAX: usize = 300;
 
-/// How a request ended that did not succeed.
+/// How a failed request ended.
 #[derive(Clone)]
 pub(in super::super) enum Answer {
-    /// None came.
+    /// No response came.
     None { detail: String },
-    /// One came, and could not be read to its end.
+    /// The response could not be read to its end.
     Unreadable { detail: String },
     /// The request was never sent.
     NotSent { detail: String },
-    /// The request was never sent, as there was nothing to sign it with.
+    /// The request was never sent, for lack of credentials to sign it.
     NoCredentials { detail: String },
-    /// S3 said no. `status` is 0 for one key's entry in an answer about many; `code` is empty when S3 gave none.
+    /// S3 refused. `status` is 0 for one key's entry in a response about many; `code` is empty if S3 sent none.
     Refused { status: u16, code: String, detail: String },
 }
 
@@ -54,18 +54,18 @@ impl Answer {
             }
             SdkError::ConstructionFailure(_) => Self::NotSent { detail },
             SdkError::DispatchFailure(failure) if failure.is_user() => Self::NotSent { detail },
-            SdkError::ResponseError(_) => Self::Unreadable { detail: format!("unreadable answer: {detail}") },
-            _ if is_refused_connection(error) => Self::None { detail: "nobody listens there".to_owned() },
+            SdkError::ResponseError(_) => Self::Unreadable { detail: format!("unreadable response: {detail}") },
+            _ if is_refused_connection(error) => Self::None { detail: "nothing is listening there".to_owned() },
             _ => Self::None { detail },
         }
     }
 
-    /// One key's entry in an answer about many keys.
+    /// One key's entry in a response about many keys.
     pub(in super::super) fn entry(code: Option<&str>, message: Option<&str>) -> Self {
         Self::Refused { status: 0, code: code.unwrap_or_default().to_owned(), detail: described(0, code, message) }
     }
 
-    /// The request could not even be made.
+    /// The request could not even be built.
     pub(in super::super) fn not_sent(error: &(dyn Error + 'static)) -> Self {
         Self::NotSent { detail: innermost(error) }
     }
@@ -76,7 +76,7 @@ impl Answer {
     }
 }
 
-/// `403 AccessDenied: you may not`, or what there is of it.
+/// `403 AccessDenied: you may not`, or as much of it as there is.
 fn described(status: u16, code: Option<&str>, message: Option<&str>) -> String {
     let status = if status == 0 { String::new() } else { status.to_string() };
     let head = [status.as_str(), code.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
@@ -106,7 +106,7 @@ fn credentials_error(error: &(dyn Error + 'static)) -> Option<String> {
     })
 }
 
-/// Text from outside as one line of bounded length without control characters.
+/// Text from outside as one line of limited length without control characters.
 pub(in super::super) fn clean(text: &str) -> String {
     let mut cleaned: String = text
         .chars()

@@ -1,6 +1,6 @@
 //! The bytes of one GET, to their end.
 //!
-//! Knows how many bytes are due. Knows nothing of what they are.
+//! Knows how many bytes are due. Knows nothing about what they are.
 //! Invariant: the stream ends without an error only after exactly the bytes of its range of one version of the object.
 
 use std::{ops::Range, sync::Arc};
@@ -19,7 +19,7 @@ use super::{
     Span,
 };
 
-/// How often one stream is taken up again where it broke off.
+/// How often one stream is resumed after it breaks off.
 const RESUMES_MAX: u32 = 5;
 
 pub(super) struct Body {
@@ -27,7 +27,7 @@ pub(super) struct Body {
     location: Path,
     e_tag: Option<String>,
     version: Option<String>,
-    /// The bytes still due.
+    /// The bytes still to come.
     due: Range<u64>,
     bytes: ByteStream,
     resumes: u32,
@@ -59,8 +59,8 @@ impl Body {
                     self.due.start += chunk.len() as u64;
                     return Ok(Some(chunk));
                 }
-                Ok(Some(_)) => return Err(self.doing.other("the answer holds more bytes than it announced")),
-                // The end is asked for as well: the checksum is compared there.
+                Ok(Some(_)) => return Err(self.doing.other("the response has more bytes than it announced")),
+                // Read to the end of the stream: the checksum is compared there.
                 Ok(None) if left == 0 => return Ok(None),
                 Err(error) if left == 0 => return Err(self.doing.broken_off(innermost(&error))),
                 Ok(None) => self.resume("the connection was closed").await?,
@@ -69,14 +69,14 @@ impl Body {
         }
     }
 
-    /// Asks for the rest, of the same version alone.
+    /// Requests the rest, of the same version only.
     async fn resume(&mut self, reason: &str) -> Result<()> {
         let left = self.due.end - self.due.start;
         if self.resumes == RESUMES_MAX || self.e_tag.is_none() {
-            return Err(self.doing.broken_off(format!("the answer broke off {left} bytes before its end: {reason}")));
+            return Err(self.doing.broken_off(format!("the response broke off {left} bytes before its end: {reason}")));
         }
         self.resumes += 1;
-        debug!(location = %self.location, bytes_left = left, reason, "reading on after the answer broke off");
+        debug!(location = %self.location, bytes_left = left, reason, "resuming after the response broke off");
         backoff::pause(self.resumes).await;
 
         let options = GetOptions {
@@ -92,6 +92,6 @@ impl Body {
             self.bytes = found.body;
             return Ok(());
         }
-        Err(self.doing.broken_off("the answer holds another range than the one asked for"))
+        Err(self.doing.broken_off("the response has a different range than requested"))
     }
 }
