@@ -1,4 +1,4 @@
-//! Columns: what a JSON Schema leads to, and the ids that its columns keep.
+//! Columns: how they follow from a JSON Schema, and the ids that they keep.
 
 use lake::{
     columns::{Column, ColumnType, columns_of},
@@ -133,7 +133,7 @@ fn a_column_keeps_its_id_across_versions() {
 }
 
 #[test]
-fn a_column_of_another_type_is_another_column_and_the_earlier_one_is_remembered() {
+fn a_column_of_a_new_type_is_a_new_column_and_the_earlier_one_is_remembered() {
     let first = record(object(json!({"a": {"type": "string"}})), None);
     let second = record(object(json!({"a": {"type": "integer"}})), Some(&first));
     assert_ne!(id_of(&second, "a"), id_of(&first, "a"));

@@ -1,4 +1,4 @@
-//! Keys: what is built is parsed back, and the layout is the documented one.
+//! Keys: every key parses back to itself, and the layout is the documented one.
 
 use lake::{
     ids::{BatchId, Fingerprint, Ordinal, SchemaId, StreamName, VersionId},
@@ -7,7 +7,7 @@ use lake::{
 use proptest::prelude::*;
 
 fn streams() -> impl Strategy<Value = StreamName> {
-    "[^/\\p{Cc}]{1,30}".prop_filter_map("not a stream's name", |text| text.parse().ok())
+    "[^/\\p{Cc}]{1,30}".prop_filter_map("not a valid stream name", |text| text.parse().ok())
 }
 
 fn data_files() -> impl Strategy<Value = DataFile> {
@@ -67,12 +67,12 @@ fn keys() -> impl Strategy<Value = Key> {
 
 proptest! {
     #[test]
-    fn every_key_reads_back_as_itself(key in keys()) {
+    fn every_key_parses_back_to_itself(key in keys()) {
         prop_assert_eq!(Key::parse(&key.to_string()), Ok(key));
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_a_panic(text in ".{0,120}") {
+    fn what_is_not_a_key_is_refused_without_a_panic(text in ".{0,120}") {
         if let Ok(key) = Key::parse(&text) {
             prop_assert_eq!(key.to_string(), text);
         }
@@ -112,7 +112,7 @@ fn the_layout_is_the_documented_one() {
 }
 
 #[test]
-fn a_number_that_is_not_written_as_sluice_writes_it_is_no_key() {
+fn a_number_that_is_not_written_as_sluice_writes_it_is_not_a_key() {
     for name in ["7.json", "0000000000000000000x.json", "00000000000000000000.json", "99999999999999999999.json"] {
         assert!(Key::parse(&format!("checkpoints/events/commits/{name}")).is_err(), "{name}");
     }

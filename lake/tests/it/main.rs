@@ -1,6 +1,6 @@
 //! What the crate promises, tested from outside.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails its test by panicking, too")]
+#![expect(clippy::unwrap_used, reason = "a test helper fails its test by panicking")]
 
 mod columns;
 mod folder;

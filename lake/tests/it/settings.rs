@@ -1,4 +1,4 @@
-//! Settings and stream definitions: what is accepted, and that every mistake is told at once.
+//! Settings and stream definitions: what is accepted, and that all mistakes are reported at once.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -15,7 +15,7 @@ fn message(error: &Error) -> String {
 }
 
 #[test]
-fn zones_lie_under_the_lake_unless_said_otherwise() {
+fn zones_are_below_the_lake_unless_set_otherwise() {
     let args = LakeArgs {
         lake_url: Some("s3://lake/team".to_owned()),
         raw_url: Some("s3://theirs/landing/".to_owned()),
@@ -30,7 +30,7 @@ fn zones_lie_under_the_lake_unless_said_otherwise() {
 }
 
 #[test]
-fn every_wrong_url_is_told_at_once_with_its_variable() {
+fn every_wrong_url_is_reported_at_once_with_its_variable() {
     let args = LakeArgs {
         lake_url: Some("ftp://lake".to_owned()),
         raw_url: Some("s3://UPPER".to_owned()),
@@ -45,7 +45,7 @@ fn every_wrong_url_is_told_at_once_with_its_variable() {
 }
 
 #[test]
-fn a_lake_without_a_url_is_told_how_to_get_one() {
+fn a_missing_lake_url_error_says_how_to_set_one() {
     let message = message(&LakeArgs::default().check().unwrap_err());
     assert!(message.contains("LAKE_URL") && message.contains("s3://"), "{message}");
     assert!(LakeUrls::below("memory://").is_ok());
@@ -62,7 +62,7 @@ fn stream_files(toml: &str, schema: &str) -> (tempfile::TempDir, Result<StreamDe
 const SCHEMA: &str = r#"{"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}"#;
 
 #[test]
-fn a_stream_need_only_say_its_format() {
+fn a_stream_only_needs_a_format() {
     let (_folder, loaded) = stream_files("[source]\nformat = \"ndjson\"\n", SCHEMA);
     let loaded = loaded.unwrap();
     assert_eq!(loaded.read.format, Format::Ndjson);
@@ -71,7 +71,7 @@ fn a_stream_need_only_say_its_format() {
 }
 
 #[test]
-fn how_its_csv_is_written_is_a_streams_to_say() {
+fn a_stream_says_how_its_csv_is_written() {
     let csv = "[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\t\"\nquote = \"'\"\nnull = \"NULL\"\n[limits]\nfields = 7\nratio = 9\n";
     let (_folder, loaded) = stream_files(csv, SCHEMA);
     let read = loaded.unwrap().read;
@@ -89,7 +89,7 @@ fn how_its_csv_is_written_is_a_streams_to_say() {
 }
 
 #[test]
-fn every_mistake_of_a_stream_is_told_at_once_with_its_key() {
+fn every_mistake_of_a_stream_is_reported_at_once_with_its_key() {
     let toml = "surprise = 1\n[source]\nformat = \"xml\"\n[trigger]\ninterval = \"soon\"\n[batch]\nbytes = \"-1\"\nobjetcs = 3\n";
     let (_folder, loaded) = stream_files(toml, "{\"type\": ");
     let message = message(&loaded.unwrap_err());
@@ -101,14 +101,14 @@ fn every_mistake_of_a_stream_is_told_at_once_with_its_key() {
 }
 
 #[test]
-fn an_event_time_that_is_no_time_column_is_refused() {
+fn an_event_time_that_is_not_a_time_column_is_refused() {
     let (_folder, loaded) = stream_files("[source]\nformat = \"ndjson\"\nevent_time = \"nowhere\"\n", SCHEMA);
     let message = message(&loaded.unwrap_err());
     assert!(message.contains("source.event_time") && message.contains("nowhere"), "{message}");
 }
 
 #[test]
-fn an_unknown_stream_is_told_which_ones_there_are() {
+fn an_unknown_stream_error_lists_the_known_ones() {
     let (folder, _loaded) = stream_files("[source]\nformat = \"ndjson\"\n", SCHEMA);
     let unknown = StreamDefinition::load(folder.path(), &"evnets".parse().unwrap()).unwrap_err();
     let text = message(&unknown);
@@ -118,7 +118,7 @@ fn an_unknown_stream_is_told_which_ones_there_are() {
 }
 
 #[test]
-fn a_shipped_stream_is_a_valid_one() {
+fn every_shipped_stream_is_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../streams");
     let names = StreamDefinition::names_in(&folder);
     assert!(!names.is_empty());
