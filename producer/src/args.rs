@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// Compression of objects: none, gzip or zstd; keys then end in .gz or .zst. Not for stdout
     #[arg(long, value_name = "COMPRESSION", default_value = "none")]
     compression: String,
-    /// Make the same keys and bytes each time, with times from 2026-01-01 on; if not given, a random seed and the time now
+    /// Make the same keys and bytes each time, with times from 2026-01-01 on; if not given, random and now
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
     /// Where to send objects: lake or stdout; on stdout, a line feed follows each object

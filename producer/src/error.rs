@@ -34,7 +34,7 @@ pub enum Error {
 
     /// Another object already has a key that follows from the seed.
     #[error(
-        "{location} exists with other bytes: another run with this --seed wrote it; choose another seed or empty the lake"
+        "{location} exists with other bytes: another run with this seed wrote it; choose another seed or empty the lake"
     )]
     KeyTaken {
         /// Where the object is.
