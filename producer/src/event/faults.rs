@@ -160,7 +160,7 @@ const CSV: [Faults; 6] = [
     (
         InvalidKind::BrokenQuotes,
         &[
-            // Inner quotes that are not doubled: the most common mistake in hand-written CSV.
+            // Inner quotes that are not doubled: the most common mistake in manually written CSV.
             Instead("properties", r#""{"url":"https://shop.example/"}""#),
             Instead("event_type", r#""page_view"s"#),
             Instead("user_id", r#""ada" lovelace"#),
