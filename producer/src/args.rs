@@ -42,10 +42,10 @@ pub(crate) struct Args {
     /// Format of an object: json-array, ndjson, or csv with a header row
     #[arg(long, value_name = "FORMAT", default_value = "json-array")]
     format: String,
-    /// Compression of objects: none, gzip or zstd; keys then end in .gz or .zst. Not for stdout
+    /// Compression of objects: none, gzip or zstd, with keys that end in .gz or .zst. Not for stdout
     #[arg(long, value_name = "COMPRESSION", default_value = "none")]
     compression: String,
-    /// Make the same keys and bytes each time, with times from 2026-01-01 on; if not given, random and now
+    /// Same keys and bytes on every run, with times from 2026-01-01 on; if not given, a random seed and current times
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
     /// Where to send objects: lake or stdout; on stdout, a line feed follows each object
