@@ -1,7 +1,7 @@
-//! One batch: its bytes, and what must become of each record in it.
+//! One batch: its bytes, and the expected result of each record in it.
 //!
-//! A plain function of the recipe, the batch's number and its time. Knows no clock, no store and no file.
-//! Invariant: a batch's slots lie in its text in order, and each slot's fate follows from the text it covers.
+//! A plain function of the recipe, the batch's number and its time. Knows no clock, store or file.
+//! Invariant: a batch's slots are in the order of its text, and each slot's fate follows from the text it covers.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -17,49 +17,49 @@ use crate::{
     event::{self, EventWriter, InvalidKind},
 };
 
-/// What decides the contents of a run besides the time.
+/// Everything but the time that decides the contents of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// The stream that the objects land in.
     pub stream: StreamName,
-    /// How records lie in an object.
+    /// The format of an object.
     pub format: Format,
-    /// How an object is compressed.
+    /// The compression of an object.
     pub compression: Compression,
-    /// Records per batch, from 1.
+    /// Records per batch, at least 1.
     pub batch_size: usize,
-    /// The chance of a batch to be corrupt, from 0 to 1.
+    /// The chance that a batch is corrupt, from 0 to 1.
     pub corrupt_batches: f64,
-    /// The chance of a record to be wrong, from 0 to 1.
+    /// The chance that a record is invalid, from 0 to 1.
     pub invalid_records: f64,
-    /// The chance of a record to be an exact copy of an earlier one, from 0 to 1.
+    /// The chance that a record is an exact copy of an earlier one, from 0 to 1.
     pub duplicates: f64,
-    /// All chance follows from it.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
 /// One batch object, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Its place in the run, from 1.
+    /// Its position in the run, from 1.
     pub number: u64,
-    /// Where it goes.
+    /// The key to store it under.
     pub key: Key,
-    /// What is stored there.
+    /// The bytes to store.
     pub bytes: Bytes,
     /// How it was damaged, if it was.
     pub corruption: Option<Corruption>,
-    /// What its records' spans lie in: its bytes before they were compressed.
+    /// Its bytes before compression; the records' spans refer to them.
     pub(crate) text: Bytes,
     pub(crate) content: Content,
 }
 
-/// What is in an object.
+/// The content of an object.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// Records, each with a fate of its own.
+    /// Records, each with its own fate.
     Records(Vec<Slot>),
-    /// Nothing that can be read: the object is one dead letter, with one of these codes.
+    /// Unreadable: the object is one dead letter, with one of these codes.
     Unreadable(&'static [ErrorCode]),
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Slot {
     pub(crate) is_copy: bool,
 }
 
-/// What must become of a record.
+/// The expected result of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Row,
@@ -80,7 +80,7 @@ pub(crate) enum Fate {
     Unreadable(&'static [ErrorCode]),
 }
 
-/// The latest records of a run, for sending some of them again.
+/// The latest records of a run, to send some of them again.
 #[derive(Debug, Default)]
 pub struct Earlier(VecDeque<(Box<[u8]>, Uuid, Fate)>);
 
@@ -101,16 +101,16 @@ impl Earlier {
 }
 
 impl Recipe {
-    /// Makes batch `number` of the run, of events that happened in the minute before `at`.
+    /// Makes batch `number` of the run, with events from the minute before `at`.
     ///
-    /// The same arguments give the same batch, on every machine; compressed, the same text of it. `earlier` counts as
-    /// one of them where there are duplicates: it holds what may be copied, and takes up what this batch adds.
+    /// The same arguments give the same batch on every machine; if compressed, the same text. With duplicates,
+    /// `earlier` counts as an argument: it has the records that may be copied, and this batch adds its own to it.
     pub fn batch(&self, number: u64, at: Timestamp, earlier: &mut Earlier) -> Batch {
         let mut dice = Dice::new(self.seed, number);
         let id = time_ordered_id(number, at, &mut dice);
         let rest = format!("{id}.{}{}", self.extension(), self.compression.extension());
         let mut corruption = dice.happens(self.corrupt_batches).then(|| dice.pick(&Corruption::ALL));
-        // What was in a corrupt batch was not sent as it was meant, so nothing could be an exact copy of it.
+        // The records of a corrupt batch were not sent intact, so nothing could be an exact copy of them.
         let remembers = self.duplicates > 0.0 && corruption.is_none();
         let (mut text, slots) = self.records(at, &mut dice, earlier, remembers);
         let mut content = Content::Records(slots);
@@ -129,7 +129,7 @@ impl Recipe {
     }
 
     fn records(&self, at: Timestamp, dice: &mut Dice, earlier: &mut Earlier, remembers: bool) -> (Vec<u8>, Vec<Slot>) {
-        /// Enough for most events, so that the buffer is rarely moved.
+        /// Enough for most events, so that the buffer rarely grows.
         const EVENT_BYTES: usize = 384;
         let writer = EventWriter::new(self.format, at);
         let kinds = event::faults(self.format);
@@ -180,7 +180,7 @@ impl Recipe {
 }
 
 impl Batch {
-    /// The records that whoever reads the object must count: one for an object that can't be read.
+    /// How many records a consumer must count: one for an object that can't be read.
     pub fn records_read(&self) -> u64 {
         match &self.content {
             Content::Records(slots) => slots.len() as u64,
@@ -188,7 +188,7 @@ impl Batch {
         }
     }
 
-    /// The records among them that are wrong, each for itself.
+    /// How many of them are invalid on their own; zero for an object that can't be read.
     pub fn invalid_records(&self) -> u64 {
         match &self.content {
             Content::Records(slots) => slots.iter().filter(|slot| matches!(slot.fate, Fate::Invalid(_))).count() as u64,

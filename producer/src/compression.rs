@@ -1,7 +1,7 @@
-//! Compresses a finished object: one gzip member (RFC 1952), or one zstd frame (RFC 8878) with a checksum of its content.
+//! Compresses a finished object: one gzip member (RFC 1952), or one zstd frame (RFC 8878) with a content checksum.
 //!
-//! Knows nothing of what is in an object. Invariant: the same text gives the same bytes with the same versions of
-//! zlib-rs and libzstd, which `Cargo.lock` names; another version may compress it to other bytes of the same text.
+//! Knows nothing about the content of an object. Invariant: the same text gives the same bytes with the same versions
+//! of zlib-rs and libzstd, which `Cargo.lock` pins; another version may compress the same text to other bytes.
 
 use std::io::{self, Read, Write};
 
@@ -11,7 +11,7 @@ use flate2::{bufread::MultiGzDecoder, write::GzEncoder};
 /// How objects are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// Uncompressed.
     #[default]
     None,
     /// As `gzip` does it.
@@ -21,7 +21,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// What a key ends with behind the format's own extension.
+    /// What a key ends with, after the format's own extension.
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::None => "",
@@ -30,17 +30,17 @@ impl Compression {
         }
     }
 
-    /// A text's bytes as they are stored.
+    /// The bytes to store for a text.
     pub(crate) fn compress(self, text: &Bytes) -> Bytes {
         let compressed = match self {
             Self::None => return text.clone(),
             Self::Gzip => gzip_member(text),
             Self::Zstd => zstd_frame(text),
         };
-        compressed.expect("a buffer in memory takes every byte, and the levels are ones that there are").into()
+        compressed.expect("writing to memory does not fail, and the compression levels are valid").into()
     }
 
-    /// Whether decompressing meets no error within the first `text_max` bytes of text.
+    /// Whether the first `text_max` bytes of text decompress without an error.
     pub(crate) fn reads(self, bytes: &[u8], text_max: u64) -> bool {
         let read = match self {
             Self::None => return true,
@@ -51,7 +51,7 @@ impl Compression {
     }
 }
 
-/// Neither a name nor a time is put in, so that the bytes follow from the text.
+/// Writes no file name and no time, so that the bytes follow from the text.
 fn gzip_member(text: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(text)?;
@@ -60,7 +60,7 @@ fn gzip_member(text: &[u8]) -> io::Result<Vec<u8>> {
 
 fn zstd_frame(text: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressor = zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
-    // Without it, a changed byte could become another text.
+    // Without it, a changed byte could decompress to another text.
     compressor.include_checksum(true)?;
     compressor.compress(text)
 }

@@ -1,7 +1,7 @@
-//! Damages a batch on purpose, and says what must become of it then.
+//! Damages a batch on purpose, and returns its expected result.
 //!
-//! Knows formats and compressions. Knows nothing of what a record means.
-//! Invariant: what is said to be unreadable does not parse; where damage can leave something valid, it is checked.
+//! Knows formats and compressions. Knows nothing about the meaning of a record.
+//! Invariant: what is marked as unreadable does not parse; where damage could leave something valid, this is checked.
 
 mod rows;
 
@@ -16,25 +16,25 @@ use crate::{
     dice::Dice,
 };
 
-/// How a batch was damaged. Stands in truth files: add, never rename.
+/// How a batch was damaged. Stored in truth files: add, never rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Corruption {
-    /// Cut off somewhere inside.
+    /// Cut off somewhere in the middle.
     Truncated,
     /// Some bytes changed.
     Flipped,
-    /// No byte is left.
+    /// No bytes left.
     Empty,
-    /// Something else was stored in its place, such as a proxy's error page.
+    /// Replaced by something else, such as a proxy's error page.
     NotJson,
 }
 
 impl Corruption {
-    /// All kinds; each is as likely as the others.
+    /// All kinds, all equally likely.
     pub const ALL: [Self; 4] = [Self::Truncated, Self::Flipped, Self::Empty, Self::NotJson];
 
-    /// Whether it happens to an object's bytes as they are stored, and so to compressed ones, rather than to its text.
+    /// Whether it damages the stored (possibly compressed) bytes of an object and not its text.
     pub(crate) fn happens_to_stored_bytes(self) -> bool {
         matches!(self, Self::Truncated | Self::Flipped)
     }
@@ -45,11 +45,11 @@ const TRUNCATED: &[ErrorCode] = &[ErrorCode::Truncated];
 const NOT_JSON: &[ErrorCode] = &[ErrorCode::NotJson];
 const BAD_COMPRESSION: &[ErrorCode] = &[ErrorCode::BadCompression];
 const BAD_ENCODING: &[ErrorCode] = &[ErrorCode::BadEncoding];
-/// A changed byte can open a text or a list that then lacks its end.
+/// A changed byte can open a string or an array that then has no end.
 const NOT_JSON_OR_TRUNCATED: &[ErrorCode] = &[ErrorCode::NotJson, ErrorCode::Truncated];
 
-/// What proxies and servers put in the place of an object. No line of them is blank, JSON, or the beginning of JSON; for CSV, each is
-/// one cell.
+/// Error pages that proxies and servers send instead of an object. No line is blank, JSON, or the start of JSON.
+/// In CSV, each line is one cell.
 const PAGES: [&str; 3] = [
     "<html>\n<head><title>502 Bad Gateway</title></head>\n<body>\n<center><h1>502 Bad Gateway</h1></center>\n\
      <hr><center>nginx</center>\n</body>\n</html>\n",
@@ -63,8 +63,8 @@ const FLIPS_MAX: usize = 4;
 /// The most lines or rows that are changed in one batch.
 const FLIPPED_LINES_MAX: usize = 3;
 
-/// Damages a batch and corrects what is said of its content. Tells the kind of damage that was done: a batch with
-/// nothing that can be cut or changed is emptied instead.
+/// Damages a batch and updates its content. Returns the kind of damage done: a batch with nothing to cut or change is
+/// emptied instead.
 pub(crate) fn damage(
     kind: Corruption,
     format: Format,
@@ -84,7 +84,7 @@ pub(crate) fn damage(
             })
         }
         (Corruption::Truncated, Format::JsonArray) => {
-            // At least the opening bracket stays and the closing one goes: no such text is complete.
+            // The opening bracket stays and the closing one goes, so the text is never complete.
             bytes.truncate(1 + dice.below(bytes.len() - 1));
             Some(Content::Unreadable(TRUNCATED))
         }
@@ -107,7 +107,7 @@ pub(crate) fn damage(
     kind
 }
 
-/// Damages a compressed object such that it can't be decompressed; its text had `text_bytes`.
+/// Damages a compressed object so that it can't be decompressed; `text_bytes` is the size of its text.
 pub(crate) fn damage_compressed(
     kind: Corruption,
     compression: Compression,
@@ -115,16 +115,17 @@ pub(crate) fn damage_compressed(
     text_bytes: usize,
     dice: &mut Dice,
 ) -> (Bytes, Content) {
-    /// So many tell how an object is compressed; one without them would be taken for a text.
+    /// The bytes that identify the compression; without them, the object would be read as text.
     const MAGIC_BYTES: usize = 4;
-    /// A change that makes a text longer than this many times its length is not taken: it could be found too long first.
+    /// Reading must fail within this many times the length of the text: after that, a consumer could reject the object
+    /// as too large first.
     const LONGER_MAX: u64 = 2;
     let mut bytes = bytes.to_vec();
     if kind == Corruption::Truncated {
         bytes.truncate(MAGIC_BYTES + dice.below(bytes.len() - MAGIC_BYTES));
     } else {
         let (magic, text_max) = (bytes[..MAGIC_BYTES].to_vec(), text_bytes as u64 * LONGER_MAX);
-        // A change of bits that nothing depends on, such as those behind the last code of deflate, does no harm.
+        // Not every change does harm: nothing depends on the bits after the last deflate code, for example.
         let codes =
             |rest: &[u8]| (!compression.reads(&[magic.as_slice(), rest].concat(), text_max)).then_some(BAD_COMPRESSION);
         flip_until_broken(&mut bytes[MAGIC_BYTES..], codes, dice);
@@ -142,14 +143,14 @@ fn lines_of_page(page: &[u8], fate: Fate) -> Vec<Slot> {
     page.split_inclusive(|byte| *byte == b'\n').map(line).collect()
 }
 
-/// The lines that hold an object: a part of a bare number could still be a number.
+/// The lines that are JSON objects: a part of a bare number could still be a number.
 fn object_lines(bytes: &[u8], content: &Content) -> Vec<usize> {
     let Content::Records(slots) = content else { return Vec::new() };
     let is_object = |index: &usize| bytes.get(slots[*index].span.start) == Some(&b'{');
     (0..slots.len()).filter(is_object).collect()
 }
 
-/// Cuts inside one line, so that it is the last and the only damaged one.
+/// Cuts inside one line, which becomes the last line and the only damaged one.
 fn cut_in_a_line(bytes: &mut Vec<u8>, content: &Content, dice: &mut Dice) -> Option<Content> {
     let lines = object_lines(bytes, content);
     let Content::Records(slots) = content else { return None };
@@ -159,7 +160,7 @@ fn cut_in_a_line(bytes: &mut Vec<u8>, content: &Content, dice: &mut Dice) -> Opt
     last.span.end = last.span.start + 1 + dice.below(last.span.len() - 1);
     last.fate = Fate::Unreadable(TRUNCATED);
     bytes.truncate(last.span.end);
-    // Space at an end belongs to no record.
+    // White space at the end is not part of the record.
     last.span.end = last.span.start + bytes[last.span.clone()].trim_ascii_end().len();
     Some(Content::Records(left))
 }
@@ -174,7 +175,7 @@ fn flip_in_lines(bytes: &mut [u8], content: &Content, dice: &mut Dice) -> Option
     for _ in 0..=dice.below(lines.len().min(FLIPPED_LINES_MAX)) {
         let slot = &mut slots[lines.swap_remove(dice.below(lines.len()))];
         let codes = |line: &[u8]| {
-            // A new line end would make two records of one, and space at an end belongs to no record.
+            // A new line end would split the record in two, and white space at either end is not part of it.
             let is_other = line.contains(&b'\n') || line.trim_ascii() != line;
             (!is_other && !is_json(line)).then(|| codes_of_json(line))
         };
@@ -183,13 +184,13 @@ fn flip_in_lines(bytes: &mut [u8], content: &Content, dice: &mut Dice) -> Option
     Some(Content::Records(slots))
 }
 
-/// Changes some bytes until `broken` tells the codes that they may be reported with, and tells these.
+/// Changes some bytes until `broken` returns the codes that a consumer may report, and returns these.
 fn flip_until_broken(
     bytes: &mut [u8],
     broken: impl Fn(&[u8]) -> Option<&'static [ErrorCode]>,
     dice: &mut Dice,
 ) -> &'static [ErrorCode] {
-    /// A change of a random byte breaks an object more often than not, so this many tries fail by no bad luck.
+    /// A random change breaks an object more often than not, so this many tries never fail by bad luck.
     const TRIES: usize = 1_000;
     for _ in 0..TRIES {
         let flips: Vec<(usize, u8)> =
@@ -200,7 +201,7 @@ fn flip_until_broken(
         }
         flips.iter().for_each(|(at, mask)| bytes[*at] ^= mask);
     }
-    unreachable!("{TRIES} changes of random bytes left what can be read")
+    unreachable!("after {TRIES} random changes, the object is still readable")
 }
 
 fn codes_of_json(bytes: &[u8]) -> &'static [ErrorCode] {
@@ -208,6 +209,6 @@ fn codes_of_json(bytes: &[u8]) -> &'static [ErrorCode] {
 }
 
 fn is_json(bytes: &[u8]) -> bool {
-    // What is skipped is not checked for its encoding, hence the look before.
+    // `IgnoredAny` does not check the encoding of what it skips.
     std::str::from_utf8(bytes).is_ok() && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }

@@ -1,17 +1,17 @@
-//! CSV (RFC 4180): how a cell is quoted, and whether a damaged row can still be read.
+//! CSV (RFC 4180): quotes cells, and checks whether a damaged row can still be read.
 //!
-//! Knows no field by name. Invariant: a row that is said to be unreadable is so to every reader that wants as many cells
-//! as there are names, and text behind a closing quote refused.
+//! Knows no field names. Invariant: a row reported as unreadable is unreadable to every reader that requires as many
+//! cells as the header has and refuses text after a closing quote.
 
 use lake::dead_letter::ErrorCode;
 
-/// Appends a row of names, which must be of no character that CSV quotes.
+/// Appends a header row. The names must not need quotes.
 pub(crate) fn write_names(out: &mut Vec<u8>, names: &[&str]) {
     out.extend_from_slice(names.join(",").as_bytes());
     out.push(b'\n');
 }
 
-/// Appends a cell in quotes, those within it doubled.
+/// Appends a quoted cell; quotes inside it are doubled.
 pub(crate) fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     for byte in text {
@@ -23,9 +23,9 @@ pub(crate) fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-/// Why a row of no line feed can't be read as `columns` cells; `None` where it can be.
+/// Why a row without a line feed can't be read as `columns` cells; `None` if it can.
 ///
-/// With [`ErrorCode::Truncated`], a quote is open at its end: it is the last row, or takes in what follows it.
+/// [`ErrorCode::Truncated`] means that a quote is open at its end: it is the last row, or swallows what follows.
 pub(crate) fn unreadable(row: &[u8], columns: usize) -> Option<&'static [ErrorCode]> {
     let seen = look_at(row);
     if seen.is_within_quotes {
@@ -54,7 +54,7 @@ fn look_at(row: &[u8]) -> Seen {
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' if seen.is_within_quotes => {
-                // Two of them are one of the text.
+                // A doubled quote is one quote of the text.
                 is_behind_quotes = bytes.next_if_eq(&&b'"').is_none();
                 seen.is_within_quotes = !is_behind_quotes;
             }

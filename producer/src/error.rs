@@ -1,4 +1,4 @@
-//! What can go wrong while producing, and what the one who is told should do about it.
+//! What can go wrong while producing, and what the user should do about it.
 
 use std::{io, path::PathBuf};
 
@@ -12,32 +12,32 @@ pub enum Error {
     #[error(transparent)]
     Lake(#[from] lake::Error),
 
-    /// The store did not take objects for so long that it was given up.
+    /// The store failed for too long.
     #[error("gave up on {url} after {seconds} s")]
     GaveUp {
-        /// The raw zone's place.
+        /// The raw zone's URL.
         url: String,
-        /// How long it was tried.
+        /// How long the producer kept trying.
         seconds: u64,
-        /// Why the last try failed.
+        /// The last failure.
         source: Box<lake::Error>,
     },
 
-    /// Asked to stop, and the store did not take what had been made before.
+    /// Stopped before the store took all batches that were already made.
     #[error("stopped before {url} took the last {batches} batches")]
     Unsent {
-        /// The raw zone's place.
+        /// The raw zone's URL.
         url: String,
-        /// How many batches were not known to be stored.
+        /// How many batches are not known to be stored.
         batches: usize,
     },
 
-    /// Another object stands under a key that follows from the seed.
+    /// Another object already has a key that follows from the seed.
     #[error(
-        "{location} holds other bytes: another run with this --seed wrote it; choose another seed, or empty the lake"
+        "{location} exists with other bytes: another run with this seed wrote it; choose another seed or empty the lake"
     )]
     KeyTaken {
-        /// Where it stands.
+        /// Where the object is.
         location: String,
     },
 
@@ -48,21 +48,21 @@ pub enum Error {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// Stdout can't be written to, for another reason than that its reader is gone.
+    /// Writing to stdout failed, and not because its reader is gone.
     #[error("cannot write to stdout")]
     Stdout {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// A part of this program ended by a panic.
+    /// A task of this program panicked.
     #[error("this is a bug: a task of the producer ended early")]
     Bug {
-        /// Which one, and how.
+        /// Which task, and how.
         source: tokio::task::JoinError,
     },
 }

@@ -1,7 +1,7 @@
 //! The text of one event, valid or with exactly one fault.
 //!
-//! Knows the events stream's fields. Knows nothing of batches or stores.
-//! Invariant: the text is ASCII without a line feed, and wrong in the one way it is said to be.
+//! Knows the fields of the events stream. Knows nothing about batches or stores.
+//! Invariant: the text is ASCII without a line feed, and has no fault other than the one asked for.
 
 mod faults;
 mod record;
@@ -18,7 +18,7 @@ pub use faults::InvalidKind;
 pub(crate) use faults::{Fault, faults};
 use record::Record;
 
-/// The fields of an event, in the order in which they are written: the columns of CSV.
+/// The fields of an event in the order they are written; in CSV, the columns.
 pub(crate) const FIELDS: [&str; 6] =
     ["user_id", "event_id", "event_timestamp", "event_type", "product_id", "properties"];
 
@@ -29,21 +29,21 @@ const MICROS: usize = 1_000_000;
 /// Writes the events of one batch.
 pub(crate) struct EventWriter {
     format: Format,
-    /// The text of each second that an event of this batch can lie in: formatting a date per event would take longer
-    /// than all the rest of it.
+    /// The text of each second in which an event of this batch can happen. Formatting a date for each event would take
+    /// longer than everything else.
     seconds: Vec<String>,
 }
 
 impl EventWriter {
-    /// Writes events of the minute before `at`.
+    /// Writes events from the minute before `at`.
     pub(crate) fn new(format: Format, at: Timestamp) -> Self {
         let whole = at.datetime().with_nanosecond(0).unwrap_or_else(|| at.datetime());
         let second = |age| (whole - chrono::TimeDelta::seconds(age)).format("%Y-%m-%dT%H:%M:%S").to_string();
         Self { format, seconds: (1..=AGE_SECONDS as i64).map(second).collect() }
     }
 
-    /// Appends one event to `out`, with one of these faults if any are given, and tells its id, which stands in the text
-    /// unless the fault took it away.
+    /// Appends one event to `out`, with one of `faults` if any are given. Returns its id, which is in the text unless
+    /// the fault removed it.
     pub(crate) fn write(&self, out: &mut Vec<u8>, faults: Option<&[Fault]>, dice: &mut Dice) -> Uuid {
         let event_id = Builder::from_random_bytes(dice.bytes()).into_uuid();
         let fault = faults.map(|faults| dice.pick(faults));
@@ -103,7 +103,7 @@ fn write_purchase(out: &mut Vec<u8>, dice: &mut Dice) {
     out.extend_from_slice(b"\"}");
 }
 
-/// The last `N` decimal digits of `number`.
+/// Appends the last `N` decimal digits of `number`.
 fn write_digits<const N: usize>(out: &mut Vec<u8>, mut number: usize) {
     let mut digits = [b'0'; N];
     for digit in digits.iter_mut().rev() {

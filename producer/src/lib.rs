@@ -1,8 +1,8 @@
-//! Makes batches of synthetic events, some corrupt on purpose, sends them, and tells the truth about them.
+//! Makes batches of synthetic events, some corrupt on purpose, sends them, and records the expected result of each.
 //!
-//! `make → damage → tell → send`: [`batch`] makes a batch's bytes and what must become of them from a seed and a
-//! number, [`truth`] is the shape in which that is told, [`run`] sends. Knows nothing of whoever reads the objects.
-//! Invariant: whatever is sent was told before, so that the truth can't miss an object.
+//! `make → damage → write truth → send`: [`batch`] makes a batch's bytes and its expected result from a seed and a
+//! number, [`truth`] defines how expected results are written, [`run`] sends. Knows nothing about consumers.
+//! Invariant: an object's truth is written before the object is sent, so the truth can't miss an object.
 
 pub mod batch;
 pub mod error;

@@ -1,4 +1,4 @@
-//! The `producer` program: arguments in, batches of events out, until it is told to stop.
+//! The `producer` program: arguments in, batches of events out, until it is stopped.
 
 mod args;
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Err(error) => return process::exit_on_usage(&error),
     };
     process::init("info");
-    // A version 4 UUID is made of the system's randomness.
+    // A version 4 UUID takes its randomness from the system.
     let (chance, _) = uuid::Uuid::new_v4().as_u64_pair();
     let settings = match Raw::from(args).check(chance) {
         Ok(settings) => settings,
@@ -36,7 +36,7 @@ fn produce(settings: Settings) -> Result<(), Error> {
         Err(error) => return Err(lake::Error::Bug(format!("cannot start the runtime: {error}")).into()),
     };
     let outcome = runtime.block_on(run::run(settings, Arc::new(SystemClock), process::stop_signal()));
-    // Whatever is still under way, such as a write to a pipe that nobody reads, must not keep the process alive.
+    // Unfinished work, such as a write to a pipe that is not being read, must not keep the process alive.
     runtime.shutdown_background();
     outcome
 }

@@ -1,8 +1,8 @@
-//! Who does what in the events: fixed lists, so that queries over them find the same users each time.
+//! Fixed lists of the users, products and other values in events, so that queries find the same ones each time.
 //!
-//! Invariant: every text stands in JSON as it is, without an escape.
+//! Invariant: no value needs escaping in JSON.
 
-/// The users: a name for people who read this file, and the id that events carry.
+/// The users: a name for readers of this file, and the id in events.
 pub(crate) const USERS: [(&str, &str); 20] = [
     ("ada", "c963cfe0-afae-4a3b-b909-6a04e7d80068"),
     ("alan", "26b563b1-e794-4e14-a145-4c40c439f34a"),
@@ -26,7 +26,7 @@ pub(crate) const USERS: [(&str, &str); 20] = [
     ("whitfield", "cc8fc526-0352-49bf-8e56-d5813cd158af"),
 ];
 
-/// What can be bought.
+/// Products that users buy.
 pub(crate) const PRODUCTS: [&str; 12] = [
     "4786a228-4cfd-41e7-9e1f-cc46a5157170",
     "55fac783-a599-4165-b1dd-1b80230a102c",
@@ -42,7 +42,7 @@ pub(crate) const PRODUCTS: [&str; 12] = [
     "c8b05024-1d65-47e2-94bc-028ad6e8541a",
 ];
 
-/// What can be looked at.
+/// Pages that users view.
 pub(crate) const URLS: [&str; 14] = [
     "https://shop.example/",
     "https://shop.example/about",
@@ -60,7 +60,7 @@ pub(crate) const URLS: [&str; 14] = [
     "https://shop.example/vouchers",
 ];
 
-/// What users look with.
+/// Browsers and other clients that users have.
 pub(crate) const USER_AGENTS: [&str; 6] = [
     "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -70,5 +70,5 @@ pub(crate) const USER_AGENTS: [&str; 6] = [
     "curl/8.17.0",
 ];
 
-/// What users pay in.
+/// Currencies that users pay in.
 pub(crate) const CURRENCIES: [&str; 5] = ["CHF", "EUR", "GBP", "JPY", "USD"];

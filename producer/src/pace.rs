@@ -1,4 +1,4 @@
-//! When the next batch is due, and what time its events are of.
+//! Decides when the next batch is due and which time its events get.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ impl Pace {
     pub(crate) fn new(every: Duration) -> Self {
         Self((!every.is_zero()).then(|| {
             let mut ticks = interval(every);
-            // After a pause of the store or the machine, batches go on at their pace instead of catching up at once.
+            // After the store or the machine stalls, keep the pace instead of catching up in a burst.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         }))
     }
 
-    /// Waits until the next batch is due; the first is at once. May be dropped at any time.
+    /// Waits until the next batch is due; the first is due at once. Safe to cancel at any time.
     pub(crate) async fn due(&mut self) {
         if let Some(ticks) = &mut self.0 {
             ticks.tick().await;
@@ -29,9 +29,9 @@ impl Pace {
 
 /// The time of each batch.
 pub(crate) enum Times {
-    /// What the clock shows.
+    /// The clock's current time.
     Now(Arc<dyn Clock>),
-    /// One second per batch, so that a seeded run is the same whatever its interval.
+    /// One second per batch, so that a seeded run does not depend on its interval.
     Seeded(Timestamp),
 }
 
@@ -47,7 +47,7 @@ impl Times {
     }
 
     pub(crate) fn of(&self, number: u64) -> Timestamp {
-        /// Ten thousand years of batches; beyond that, time stands still.
+        /// Ten thousand years of batches. After half of that, all batches get the same time.
         const SECONDS_MAX: i64 = 315_360_000_000;
         match self {
             Self::Now(clock) => clock.now(),

@@ -1,13 +1,13 @@
-//! Tries again what may succeed later.
+//! Retries what may succeed later.
 //!
-//! Knows errors' kinds. Knows nothing of objects.
+//! Knows error kinds. Knows nothing about objects.
 
 use std::time::Duration;
 
 use lake::ErrorKind;
 use tokio::time::{Instant, sleep};
 
-/// How long a store that fails is tried again.
+/// How long to retry when the store fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -15,7 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Calls `attempt` until it succeeds, fails for good, or has failed for [`PATIENCE`].
 ///
 /// # Errors
-/// The last error: of kind [`ErrorKind::Retry`] when patience ended.
+/// The last error; its kind is [`ErrorKind::Retry`] if the time ran out.
 pub(crate) async fn patiently<T, F>(doing: &str, mut attempt: impl FnMut() -> F) -> Result<T, lake::Error>
 where
     F: Future<Output = Result<T, lake::Error>>,

@@ -1,7 +1,7 @@
 //! A run: the control flow of the producer.
 //!
-//! Invariant: batches are made and told of in order, one at a time; several may be on their way at once, and are told
-//! to be stored in the same order.
+//! Invariant: batches are made, and their truth is written, one at a time and in order. Several may be in flight at
+//! once; they are recorded as stored in the same order.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -19,15 +19,15 @@ use crate::{
     truth::{ObjectTruth, TruthFile},
 };
 
-/// How long batches on their way are waited for after the run was asked to stop.
+/// How long to wait for batches in flight after a stop request.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends batches until all are sent, `stop` is ready, or nobody reads stdout any more.
+/// Sends batches until all are sent, `stop` is ready, or the reader of stdout is gone.
 ///
-/// After `stop`, what is on its way is waited for, but nothing more is sent.
+/// After `stop`, waits for batches in flight but makes no new ones.
 ///
 /// # Errors
-/// The first error met; its kind tells what to do. What was told as stored is stored all the same.
+/// The first error; its kind says what to do. Objects recorded as stored are stored even then.
 pub async fn run(settings: Settings, clock: Arc<dyn Clock>, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let mut stop = pin!(stop);
     let truth = settings.truth.as_deref().map(TruthFile::open).transpose()?;
@@ -36,7 +36,7 @@ pub async fn run(settings: Settings, clock: Arc<dyn Clock>, stop: impl Future<Ou
         sink = Sink::open(&settings.sink) => sink?,
     };
     let Settings { recipe, batches, interval, is_seeded, .. } = settings;
-    let hint = if is_seeded { "" } else { ", by chance: with --seed, the same events at fixed times" };
+    let hint = if is_seeded { "" } else { ", chosen at random; --seed makes the same events at fixed times" };
     tracing::info!("sending batches of stream {} to {}, seed {}{hint}", recipe.stream, sink.url(), recipe.seed);
     let maker = Maker { recipe, times: Times::new(is_seeded, clock), earlier: Earlier::default(), made: 0, truth };
     let mut run = Run { sink, maker: Some(maker), in_flight: FuturesOrdered::new(), totals: Totals::new() };
@@ -45,7 +45,7 @@ pub async fn run(settings: Settings, clock: Arc<dyn Clock>, stop: impl Future<Ou
     outcome
 }
 
-/// Makes one batch after the other and tells of each.
+/// Makes one batch after the other and writes its truth.
 struct Maker {
     recipe: Recipe,
     times: Times,
@@ -54,7 +54,7 @@ struct Maker {
     truth: Option<TruthFile>,
 }
 
-/// A batch that was told of, and its truth without the records.
+/// A batch whose truth is written, and that truth without the records.
 type Told = (Batch, Option<ObjectTruth>);
 
 impl Maker {
@@ -66,7 +66,7 @@ impl Maker {
     }
 }
 
-/// What a batch on its way ends in.
+/// The result of sending one batch.
 struct Landed {
     sent: Sent,
     counts: Counts,
@@ -75,7 +75,7 @@ struct Landed {
 
 struct Run {
     sink: Sink,
-    /// Away while it makes a batch.
+    /// `None` while it makes a batch.
     maker: Option<Maker>,
     in_flight: FuturesOrdered<JoinHandle<Result<Landed, Error>>>,
     totals: Totals,
@@ -109,10 +109,10 @@ impl Run {
         Ok(())
     }
 
-    /// Makes the next batch and sends it on its way.
+    /// Makes the next batch and starts sending it.
     async fn launch(&mut self) -> Result<(), Error> {
         let Some(mut maker) = self.maker.take() else { return Ok(()) };
-        // Off the threads that serve the connections: a large batch takes a while.
+        // A large batch takes a while, so it must not block the threads that serve the connections.
         let made = tokio::task::spawn_blocking(move || (maker.next(), maker)).await;
         let (told, maker) = made.map_err(|source| Error::Bug { source })?;
         self.maker = Some(maker);
@@ -129,7 +129,7 @@ impl Run {
         Ok(())
     }
 
-    /// Tells that a batch is stored; `None` when its reader is gone.
+    /// Records that a batch is stored; `None` when the reader of stdout is gone.
     fn land(&mut self, landed: Landed) -> Result<Option<()>, Error> {
         let Sent::Stored { etag } = landed.sent else { return Ok(None) };
         self.totals.add(landed.counts);
@@ -152,7 +152,7 @@ impl Run {
         });
         match drained.await {
             Ok(outcome) => outcome,
-            // A reader of stdout that is slow, or stopped, lost nothing it had a right to.
+            // A slow or stopped reader of stdout loses nothing that it was promised.
             Err(_) if matches!(self.sink, Sink::Stdout) => Ok(()),
             Err(_) => Err(Error::Unsent { url: self.sink.url().to_owned(), batches: self.in_flight.len() }),
         }

@@ -1,7 +1,7 @@
-//! Sends objects to where they go.
+//! Sends objects to their sink.
 //!
-//! Knows sinks. Knows nothing of what is in an object.
-//! Invariant: an object that was sent twice, as a first answer was lost, is one object of one version.
+//! Knows sinks. Knows nothing about the content of an object.
+//! Invariant: an object that is sent twice, because the first response was lost, is one object with one version.
 
 use std::io::Write;
 
@@ -26,16 +26,16 @@ pub(crate) enum Sink {
     Stdout,
 }
 
-/// What came of sending.
+/// The result of sending an object.
 pub(crate) enum Sent {
-    /// The object is there, in the version that the store told of, if it was asked.
+    /// The object is stored, with its version if it was asked for and the store has one.
     Stored { etag: Option<String> },
-    /// Nobody reads stdout any more.
+    /// The reader of stdout is gone.
     ReaderGone,
 }
 
 impl Sink {
-    /// Opens the sink, and waits for a store that does not answer yet.
+    /// Opens the sink; waits if the store does not respond yet.
     pub(crate) async fn open(settings: &SinkSettings) -> Result<Self, Error> {
         match settings {
             SinkSettings::Stdout => Ok(Self::Stdout),
@@ -43,7 +43,7 @@ impl Sink {
         }
     }
 
-    /// How many objects may be on their way at once: to stdout one, as a second would not be faster.
+    /// How many objects may be in flight at once: one for stdout, where a second would not be faster.
     pub(crate) fn in_flight_max(&self) -> usize {
         match self {
             Self::Lake(_) => 8,
@@ -51,7 +51,7 @@ impl Sink {
         }
     }
 
-    /// Where objects go, in words.
+    /// Where objects go, for messages.
     pub(crate) fn url(&self) -> &str {
         match self {
             Self::Lake(lake) => lake.zone(ZoneName::Raw).url(),
@@ -59,7 +59,7 @@ impl Sink {
         }
     }
 
-    /// Sends one object; asks for its version only where somebody wants to know.
+    /// Sends one object; asks for its version only if `wants_etag`.
     ///
     /// # Errors
     /// [`Error::GaveUp`] when the store failed for too long; any other error at once.
@@ -86,8 +86,8 @@ async fn open_lake(urls: &LakeUrls) -> Result<Lake, Error> {
     Ok(lake)
 }
 
-/// Creates the object rather than overwriting one: when an answer is lost, a second plain PUT could make a second
-/// version of the object, and a version of its own is an input of its own to those who read the zone.
+/// Creates the object instead of overwriting it: when a response is lost, a second plain PUT could make a second
+/// version of the object, and a consumer reads each version as a separate input.
 async fn send_to_lake(lake: &Lake, key: &Key, bytes: Bytes, wants_etag: bool) -> Result<Sent, Error> {
     let created = patiently(&format!("sending {key}"), || lake.create(key, bytes.clone())).await;
     if let Created::Theirs(_) = created.map_err(give_up(lake))? {

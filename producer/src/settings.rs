@@ -1,4 +1,4 @@
-//! Checked settings from raw texts; every mistake is found before any is reported.
+//! Turns raw strings into checked settings and reports all mistakes together.
 
 use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
 
@@ -10,7 +10,7 @@ use lake::{
 
 use crate::{batch::Recipe, compression::Compression};
 
-/// The largest batch: at about 350 bytes per event, what a consumer still reads as one object by default.
+/// The largest batch: at about 350 bytes per event, a consumer still reads it as one object by default.
 const BATCH_SIZE_MAX: usize = 1_000_000;
 
 /// The settings as typed.
@@ -24,21 +24,21 @@ pub struct Raw {
     pub batch_size: String,
     /// Time between batches.
     pub interval: String,
-    /// The chance of a corrupt batch.
+    /// The chance that a batch is corrupt.
     pub corrupt_batches: String,
-    /// The chance of a record that is wrong.
+    /// The chance that a record is invalid.
     pub invalid_records: String,
-    /// The chance of a copy.
+    /// The chance that a record is a copy.
     pub duplicates: String,
-    /// How records lie in an object.
+    /// The format of an object.
     pub format: String,
-    /// How an object is compressed.
+    /// The compression of an object.
     pub compression: String,
-    /// What all chance follows from.
+    /// The seed of all randomness.
     pub seed: Option<String>,
     /// Where objects go.
     pub sink: String,
-    /// Where the truth goes.
+    /// Where to write the truth.
     pub truth: Option<PathBuf>,
     /// Where the lake is.
     pub lake: LakeArgs,
@@ -49,32 +49,32 @@ pub struct Raw {
 pub enum SinkSettings {
     /// Into the raw zone of a lake.
     Lake(Box<LakeUrls>),
-    /// To stdout, a line feed after each.
+    /// To stdout, with a line feed after each.
     Stdout,
 }
 
 /// The checked settings of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// What is made. Its seed is by chance where none was given.
+    /// What to make. The seed is random if none was given.
     pub recipe: Recipe,
-    /// Whether a seed was given, so that the times follow from it too.
+    /// Whether a seed was given: the times are then fixed too.
     pub is_seeded: bool,
-    /// How many batches; endless without.
+    /// How many batches; `None` means until stopped.
     pub batches: Option<u64>,
-    /// Time from one batch to the next; zero for as fast as it goes.
+    /// Time between batches; zero means as fast as possible.
     pub interval: Duration,
     /// Where objects go.
     pub sink: SinkSettings,
-    /// Where the truth goes, if it is told.
+    /// Where to write the truth, if anywhere.
     pub truth: Option<PathBuf>,
 }
 
 impl Raw {
-    /// Checks all settings together; `chance` is the seed where none is given.
+    /// Checks all settings together; `chance` is the seed if none is given.
     ///
     /// # Errors
-    /// [`Error::Settings`] with every mistake, each with the flag or variable it stands in.
+    /// [`Error::Settings`] with every mistake, each with its flag or variable.
     pub fn check(self, chance: u64) -> Result<Settings, Error> {
         let mut problems = Problems::default();
         let stream = match &self.stream {
@@ -142,8 +142,8 @@ fn compression(text: &str, to_stdout: bool) -> Result<Compression, String> {
     match text {
         "none" => Ok(Compression::None),
         "gzip" | "zstd" if to_stdout => {
-            // The line feed would stand between two compressed objects, and neither tool reads on behind it.
-            Err(format!("{text} is not for --sink stdout, where a line feed follows each object; use none"))
+            // The line feed would be between two compressed objects, and neither tool reads past it.
+            Err(format!("{text} does not work with --sink stdout, where a line feed follows each object; use none"))
         }
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),

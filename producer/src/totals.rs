@@ -1,4 +1,4 @@
-//! What a run has done so far, for its log.
+//! Totals of a run so far, for its log.
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,11 @@
-//! The truth about what was sent: what must become of each object and of each record in it.
+//! The truth about what was sent: the expected result of each object and of each record in it.
 //!
 //! A truth file is NDJSON, one [`ObjectTruth`] per line, each written with one call and never changed. An object has
-//! two lines: `sending`, with its records, stands in the file before the object is sent; `stored`, without them, after
-//! the store has it. So a crash at any moment loses no truth: of an object with the first line alone nobody knows
-//! whether the store has it, and to look is enough, as its key is its own. [`Truth::read`] puts the lines together.
+//! two lines: `sending`, with its records, is written before the object is sent; `stored`, without them, after the
+//! store has it. So a crash never loses truth. An object with only the first line may or may not be in the store; its
+//! key is unique, so looking there is enough to find out. [`Truth::read`] joins the lines.
 //!
-//! Stored and scripted against: add fields, never rename one.
+//! Stored, and read by scripts: add fields, never rename one.
 
 mod file;
 mod tell;
@@ -33,62 +33,62 @@ pub enum State {
     Stored,
 }
 
-/// What must become of one object.
+/// The expected result of one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectTruth {
     /// Whether the store is known to have it.
     pub state: State,
-    /// Its place in the run, from 1.
+    /// Its position in the run, from 1.
     pub batch: u64,
     /// Its key.
     pub key: Key,
-    /// Its version, where the store told one; never in a `sending` line.
+    /// Its version, if the store reported one; never in a `sending` line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// Its size, compressed if it is.
+    /// Its size as stored, compressed or not.
     pub bytes: u64,
     /// The SHA-256 of these bytes in lower-case hex.
     pub sha256: String,
     /// Whether its records can be read.
     pub outcome: Outcome,
-    /// How it was damaged, if it was. A damaged object of NDJSON or CSV is ingested all the same, with dead letters among
-    /// its records, unless it is compressed and can't be decompressed.
+    /// How it was damaged, if it was. A damaged NDJSON or CSV object is still ingested, with dead letters among its
+    /// records, unless it is empty or can't be decompressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corruption: Option<Corruption>,
-    /// The records in it: one, when it can't be read, and none in CSV of a row of names alone.
+    /// The number of records in it: one if it can't be read, zero for CSV with only a header.
     pub records_read: u64,
-    /// Those that become rows.
+    /// How many of them become rows.
     pub rows: u64,
-    /// Those that become dead letters.
+    /// How many of them become dead letters.
     pub dead_letters: u64,
-    /// What it is set aside for as a whole, when it can't be read.
+    /// The dead letter for the whole object, if it can't be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetterTruth>,
-    /// Its records in order; none in a `stored` line, and none when it can't be read.
+    /// Its records in order; empty in a `stored` line and if it can't be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<RecordTruth>,
 }
 
-/// What must become of one record: either a row or a dead letter.
+/// The expected result of one record, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordTruth {
-    /// Its place in the object, from 0.
+    /// Its position in the object, from 0.
     pub index: u64,
-    /// It is an exact copy of an earlier record of this run, and counts all the same.
+    /// Whether it is an exact copy of an earlier record of this run. Copies count as records too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
-    /// Its fate.
+    /// Its expected result.
     #[serde(flatten)]
     pub fate: RecordFate,
 }
 
-/// What must become of a record.
+/// The expected result of a record: a row or a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordFate {
-    /// It satisfies its schema.
+    /// It is valid.
     Row(RowTruth),
-    /// It does not, or can't be read.
+    /// It is not valid, or can't be read.
     DeadLetter(DeadLetterTruth),
 }
 
@@ -97,7 +97,7 @@ pub enum RecordFate {
 pub struct RowTruth {
     /// Its `event_id`.
     pub event_id: Uuid,
-    /// Its JSON, or its row of CSV, just as it was sent.
+    /// Its JSON or CSV row, exactly as sent.
     pub text: String,
 }
 
@@ -106,33 +106,33 @@ pub struct RowTruth {
 pub struct DeadLetterTruth {
     /// The reason it must have.
     pub reason: Reason,
-    /// The error codes of which it must have one: more than one where damage can be seen as either.
+    /// The error codes of which it must have one: several if the damage can be reported in several ways.
     pub codes: Vec<ErrorCode>,
-    /// How the record was made wrong, when that was done to it alone.
+    /// How the record was made invalid, if it was made invalid on its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<InvalidKind>,
-    /// The record just as it was sent; none for a whole object, and none when it is not UTF-8.
+    /// The record exactly as sent; `None` for a whole object, and if it is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// A truth file, put together.
+/// A truth file with its lines joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
     /// What the store has, with records and version, in the order sent.
     pub stored: Vec<ObjectTruth>,
-    /// What was being sent when the producer ended: the store may have it or not.
+    /// What was being sent when the producer ended: the store may or may not have it.
     pub unsure: Vec<ObjectTruth>,
 }
 
 impl Truth {
-    /// Reads a truth file, of a producer that still runs or that crashed, too.
+    /// Reads a truth file, also of a producer that still runs or that crashed.
     ///
-    /// A last line without its end is what a crash leaves behind; nothing had been sent or known on its account, so
-    /// it is passed over.
+    /// A crash can leave a last line without its line end. Nothing was sent or known because of that line, so it is
+    /// skipped.
     ///
     /// # Errors
-    /// [`Error::Truth`] when the file can't be read or holds anything else than a truth.
+    /// [`Error::Truth`] when the file can't be read or contains anything but truth.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Truth { doing: "read", path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(failed)?;
@@ -146,14 +146,14 @@ impl Truth {
                     places.insert(line.key.clone(), sent.len());
                     sent.push(line);
                 }
-                // The same run again: it sends the same objects, and what was stored before still is.
+                // The same run again: it sends the same objects, and what was stored is still stored.
                 (State::Sending, Some(_)) => {}
                 (State::Stored, Some(&place)) => {
                     sent[place].state = State::Stored;
                     sent[place].etag = line.etag;
                 }
                 (State::Stored, None) => {
-                    let what = format!("{} is stored and was never sent", line.key);
+                    let what = format!("{} is recorded as stored but not as sent", line.key);
                     return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, what)));
                 }
             }

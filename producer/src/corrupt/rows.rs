@@ -1,6 +1,6 @@
-//! Damages the rows of CSV.
+//! Damages CSV rows.
 //!
-//! Invariant: a damaged row can't be read, and no other row is read otherwise on its account.
+//! Invariant: a damaged row can't be read, and no other row is read differently because of it.
 
 use lake::dead_letter::ErrorCode;
 
@@ -12,21 +12,21 @@ use crate::{
     event::{FIELDS, InvalidKind},
 };
 
-/// What a page comes to that stands in an object's place. Its first line is taken for the row of names, so that each
-/// further line is a record of one field, and of none of the event's own. A page of one line has no record.
+/// How an error page is read as CSV: its first line is the header, and each further line is a record with one field,
+/// which is not an event field. A page of one line has no records.
 pub(super) fn of_page(page: &[u8]) -> Content {
     let mut lines = lines_of_page(page, Fate::Invalid(InvalidKind::MissingField));
     lines.remove(0);
     Content::Records(lines)
 }
 
-/// Cuts inside one row, so that it is the last and the only damaged one.
+/// Cuts inside one row, which becomes the last row and the only damaged one.
 pub(super) fn cut_in_one(bytes: &mut Vec<u8>, content: &Content, dice: &mut Dice) -> Option<Content> {
     let Content::Records(slots) = content else { return None };
     let mut left = slots[..=dice.below(slots.len())].to_vec();
     let last = left.last_mut()?;
     let row = &bytes[last.span.clone()];
-    // Not where all cells are there, as an empty last one is no value and no damage.
+    // Never where all cells are left: an empty last cell is a missing value, not damage.
     let cuts: Vec<(usize, &[ErrorCode])> =
         (1..row.len()).filter_map(|cut| broken(&row[..cut]).map(|codes| (cut, codes))).collect();
     let (cut, codes) = if cuts.is_empty() { return None } else { dice.pick(&cuts) };
@@ -42,16 +42,16 @@ pub(super) fn flip_in_some(bytes: &mut [u8], content: &Content, dice: &mut Dice)
     let mut rows: Vec<usize> = (0..slots.len()).collect();
     for _ in 0..=dice.below(rows.len().min(FLIPPED_LINES_MAX)) {
         let slot = &mut slots[rows.swap_remove(dice.below(rows.len()))];
-        // A quote that stays open would take in the rows that follow.
+        // A quote that stays open would swallow the rows that follow.
         let codes = |row: &[u8]| broken(row).filter(|codes| !codes.contains(&ErrorCode::Truncated));
         slot.fate = Fate::Unreadable(flip_until_broken(&mut bytes[slot.span.clone()], codes, dice));
     }
     Some(Content::Records(slots))
 }
 
-/// The codes of what is one row still and can't be read.
+/// The codes for bytes that are still one row and can't be read; `None` for any others.
 fn broken(row: &[u8]) -> Option<&'static [ErrorCode]> {
-    // A new line end would make two records of one, and space at an end may belong to no record.
+    // A new line end would split the record in two, and white space at either end may not be part of it.
     let is_other = row.contains(&b'\n') || row.trim_ascii() != row;
     if is_other { None } else { csv::unreadable(row, FIELDS.len()) }
 }

@@ -1,10 +1,11 @@
-//! The ways in which a record is made wrong on purpose, for each format those that can be one record's fault in it.
+//! The ways to make a record invalid on purpose: for each format, the faults that a single record can have.
 //!
-//! JSON leaves out, mistypes and adds fields, and a record can be no object. A row of CSV has the header's fields, each
-//! of them a text unless its column says otherwise: an empty cell leaves a field out, only a cell of JSON has a wrong
-//! type, and in place of more fields or no object there are rows of too many or too few cells, and rows that are no CSV.
+//! In JSON, a field can be missing, extra or of the wrong type, and a record may not be an object. A CSV row has the
+//! header's fields, all strings unless the column says otherwise. So an empty cell is a missing field, and only a JSON
+//! cell can have a wrong type. Instead of extra fields and non-objects, there are rows with too many or too few cells
+//! and rows that are not valid CSV.
 //!
-//! Invariant: a fault is the record's only one, and ends with its record: quotes that it opens it closes.
+//! Invariant: a record has only one fault, which ends with the record: it closes every quote that it opens.
 
 use lake::{
     dead_letter::{ErrorCode, Reason},
@@ -14,35 +15,35 @@ use serde::{Deserialize, Serialize};
 
 use Fault::{Instead, More, Whole, Without};
 
-/// How a record is made wrong. Stands in truth files: add, never rename.
+/// How a record is made invalid. Stored in truth files: add, never rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvalidKind {
     /// A required field is left out.
     MissingField,
-    /// A value has a type that the schema does not allow there.
+    /// A value has a type that the schema does not allow.
     WrongType,
-    /// There is a field that the schema does not know.
+    /// There is a field that the schema does not have.
     ExtraField,
-    /// The event's type is none of the known ones.
+    /// The event's type is not one of the known ones.
     NotInEnum,
-    /// The event's time looks like one and can't be.
+    /// The event's time looks like a time but does not exist.
     ImpossibleTime,
     /// The record is not an object.
     NotAnObject,
     /// A CSV row has more or fewer cells than there are columns.
     RaggedRow,
-    /// A CSV row has text behind the quote that closes a cell.
+    /// A CSV row has text after the quote that closes a cell.
     BrokenQuotes,
 }
 
 impl InvalidKind {
-    /// The kinds that there can be in a format; each is as likely as the others.
+    /// The kinds that a format can have, all equally likely.
     pub fn of(format: Format) -> Vec<Self> {
         faults(format).iter().map(|(kind, _)| *kind).collect()
     }
 
-    /// What a record of this kind must be set aside for.
+    /// The reason and code that the dead letter of such a record must have.
     pub fn expected(self) -> (Reason, ErrorCode) {
         match self {
             Self::MissingField => (Reason::InvalidSchema, ErrorCode::MissingField),
@@ -56,23 +57,23 @@ impl InvalidKind {
     }
 }
 
-/// What to write in place of a valid record. Texts are written as they are.
+/// What to write instead of a valid record. Texts are written as they are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// The record without this field.
     Without(&'static str),
-    /// The record with this in place of the field's value.
+    /// The record with this instead of the field's value.
     Instead(&'static str, &'static str),
-    /// The record with this behind its last field.
+    /// The record with this after its last field.
     More(&'static str),
-    /// This and nothing of the record.
+    /// Only this, without the record.
     Whole(&'static str),
 }
 
-/// A kind, and the faults that are of it.
+/// A kind and its faults.
 pub(crate) type Faults = (InvalidKind, &'static [Fault]);
 
-/// The kinds of a format. A seed's meaning follows from their order: it never changes.
+/// The kinds of a format. What a seed produces depends on their order: never change it.
 pub(crate) fn faults(format: Format) -> &'static [Faults] {
     match format {
         Format::JsonArray | Format::Ndjson => &JSON,
@@ -91,7 +92,7 @@ const REQUIRED: &[Fault] = &[
 const JSON: [Faults; 6] = [
     (InvalidKind::MissingField, REQUIRED),
     (
-        // Not the event's type, whose enum a number would break as well.
+        // Not `event_type`: a number would also break its enum.
         InvalidKind::WrongType,
         &[
             Instead("user_id", "48151623"),
@@ -127,14 +128,14 @@ const JSON: [Faults; 6] = [
 const CSV: [Faults; 6] = [
     (InvalidKind::MissingField, REQUIRED),
     (
-        // All columns but this one are of text, which any cell is.
+        // All other columns are strings, and any cell is a valid string.
         InvalidKind::WrongType,
         &[
             Instead("properties", "[]"),
             Instead("properties", r#""{""url"":404}""#),
             Instead("properties", "42"),
             Instead("properties", "null"),
-            // No JSON, and so a text.
+            // Not JSON, so it is read as a string.
             Instead("properties", "url=https://shop.example/"),
         ],
     ),
@@ -143,7 +144,7 @@ const CSV: [Faults; 6] = [
         &[
             Instead("event_type", "checkout"),
             Instead("event_type", "PAGE_VIEW"),
-            // In quotes, it is an empty text and not a missing one.
+            // In quotes, it is an empty string, not a missing value.
             Instead("event_type", r#""""#),
         ],
     ),
@@ -159,7 +160,7 @@ const CSV: [Faults; 6] = [
     (
         InvalidKind::BrokenQuotes,
         &[
-            // Quotes within quotes that were not doubled: what writers of CSV by hand forget most.
+            // Inner quotes that are not doubled: the most common mistake in manually written CSV.
             Instead("properties", r#""{"url":"https://shop.example/"}""#),
             Instead("event_type", r#""page_view"s"#),
             Instead("user_id", r#""ada" lovelace"#),

@@ -1,6 +1,6 @@
-//! Writes the fields of one record, as JSON or as a row of CSV, with a fault put in where it belongs.
+//! Writes the fields of one record as JSON or as a CSV row, with a fault where it belongs.
 //!
-//! Knows no field. Invariant: without a fault, a row has one cell for each field that was handed in.
+//! Knows no field names. Invariant: without a fault, a row has one cell for each field passed in.
 
 use lake::stream::Format;
 
@@ -20,7 +20,7 @@ impl<'a> Record<'a> {
         Self { out, is_csv: format == Format::Csv, fault, is_first: true }
     }
 
-    /// A field of text, which must be of no character that JSON or CSV would escape.
+    /// A string field. Its text must not have a character that JSON or CSV would escape.
     pub(super) fn text(&mut self, name: &'static str, write_text: impl FnOnce(&mut Vec<u8>)) {
         let quote: &[u8] = if self.is_csv { b"" } else { b"\"" };
         self.field(name, |out| {
@@ -30,7 +30,7 @@ impl<'a> Record<'a> {
         });
     }
 
-    /// A field of JSON.
+    /// A JSON field.
     pub(super) fn json(&mut self, name: &'static str, write_json: impl FnOnce(&mut Vec<u8>)) {
         if !self.is_csv {
             return self.field(name, write_json);
@@ -42,7 +42,7 @@ impl<'a> Record<'a> {
         });
     }
 
-    /// A field that this record does not have.
+    /// A field that this record does not have: an empty cell in CSV.
     pub(super) fn nothing(&mut self, name: &'static str) {
         if self.is_csv {
             self.field(name, |_| ());

@@ -1,4 +1,4 @@
-//! What is tried again, and for how long. Time is tokio's, which jumps ahead when all wait.
+//! What is retried, and for how long. Time is tokio's, which jumps ahead when all tasks wait.
 
 use super::*;
 use lake::settings::Problems;
@@ -28,7 +28,7 @@ async fn a_store_that_stays_away_is_given_up_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_setting_is_told_at_once() {
+async fn a_wrong_setting_is_reported_at_once() {
     let mut attempts = 0;
     let outcome = patiently("sending", || {
         attempts += 1;

@@ -1,7 +1,6 @@
 //! Writes a truth file.
 //!
-//! Invariant: a line is in the operating system's hands when its call returns, so it outlives this process, however
-//! that ends.
+//! Invariant: when a call returns, the operating system has the line, so it survives any end of this process.
 
 use std::{
     fs::File,
@@ -12,7 +11,7 @@ use std::{
 use super::{ObjectTruth, State};
 use crate::error::Error;
 
-/// A truth file that is being written. A file that is there already is continued.
+/// A truth file that is being written. An existing file is continued.
 #[derive(Debug)]
 pub struct TruthFile {
     path: PathBuf,
@@ -20,7 +19,7 @@ pub struct TruthFile {
 }
 
 impl TruthFile {
-    /// Opens the file to go on at its end; what a crash left of an unfinished line is cut off.
+    /// Opens the file to append to it; cuts off an unfinished line left by a crash.
     ///
     /// # Errors
     /// [`Error::Truth`] when it can't be opened for writing.
@@ -37,8 +36,7 @@ impl TruthFile {
         })
     }
 
-    /// Tells of an object that is about to be sent. Returns what [`TruthFile::stored`] is to be called with once the
-    /// store has it.
+    /// Records that an object is about to be sent. Returns what to pass to [`TruthFile::stored`] once the store has it.
     ///
     /// # Errors
     /// [`Error::Truth`] when the line can't be written. Do not send the object.
@@ -49,10 +47,10 @@ impl TruthFile {
         Ok(object)
     }
 
-    /// Tells that the store has an object, and its version.
+    /// Records that the store has an object, and its version.
     ///
     /// # Errors
-    /// [`Error::Truth`] when the line can't be written. The object's truth stands in the file already.
+    /// [`Error::Truth`] when the line can't be written. The object's truth is already in the file.
     pub fn stored(&mut self, mut object: ObjectTruth, etag: Option<String>) -> Result<(), Error> {
         object.state = State::Stored;
         object.etag = etag;
@@ -62,7 +60,7 @@ impl TruthFile {
     fn write(&mut self, object: &ObjectTruth) -> Result<(), Error> {
         let line = serde_json::to_vec(object).map_err(std::io::Error::from).and_then(|mut line| {
             line.push(b'\n');
-            // One call for the whole line, past any buffer of this process.
+            // One call for the whole line, with no buffer in this process.
             self.file.write_all(&line)
         });
         line.map_err(|source| Error::Truth { doing: "write", path: self.path.clone(), source })
@@ -71,7 +69,7 @@ impl TruthFile {
 
 fn cut_unfinished_line(file: &mut File) -> std::io::Result<()> {
     if !file.metadata()?.is_file() {
-        // A pipe or a terminal has no end to look at.
+        // A pipe or a terminal has no end to read.
         return Ok(());
     }
     refuse_other_files(file)?;
@@ -96,7 +94,7 @@ fn cut_unfinished_line(file: &mut File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Nothing of a file that was named by mistake may be cut off.
+/// A file given by mistake must not lose its last line.
 fn refuse_other_files(file: &mut File) -> std::io::Result<()> {
     const START: &[u8] = b"{\"state\":\"s";
     let mut found = Vec::new();
@@ -104,5 +102,5 @@ fn refuse_other_files(file: &mut File) -> std::io::Result<()> {
     if START.starts_with(&found) {
         return Ok(());
     }
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is there and holds something else"))
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file exists and is not a truth file"))
 }

@@ -1,6 +1,6 @@
-//! Tells the truth about a batch.
+//! Builds the truth about a batch.
 //!
-//! Knows batches and what must become of them. Knows nothing of files.
+//! Knows batches and their expected results. Knows nothing about files.
 
 use lake::{
     dead_letter::{ErrorCode, Reason},
@@ -12,7 +12,7 @@ use super::{DeadLetterTruth, ObjectTruth, RecordFate, RecordTruth, RowTruth, Sta
 use crate::batch::{Batch, Content, Fate, Slot};
 
 impl Batch {
-    /// What must become of this batch, as it stands in a truth file before the batch is sent.
+    /// The expected result of this batch, as written to a truth file before the batch is sent.
     pub fn truth(&self) -> ObjectTruth {
         let records = match &self.content {
             Content::Records(slots) => slots.iter().enumerate().map(|(index, slot)| self.record(index, slot)).collect(),

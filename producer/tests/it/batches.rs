@@ -1,4 +1,4 @@
-//! Batches: the same from the same seed, valid or wrong as the truth says.
+//! Batches: the same from the same seed, with records valid or invalid as the truth says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -30,7 +30,7 @@ fn validator() -> Validator {
     jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 }
 
-/// The code and reason of each way in which a record breaks its schema.
+/// The reason and code of each schema error of a record.
 fn faults(validator: &Validator, record: &Value) -> Vec<(Reason, ErrorCode)> {
     let kinds = validator.iter_errors(record).map(|error| match error.kind() {
         ValidationErrorKind::Required { .. } => (Reason::InvalidSchema, ErrorCode::MissingField),
@@ -43,7 +43,7 @@ fn faults(validator: &Validator, record: &Value) -> Vec<(Reason, ErrorCode)> {
     kinds.collect()
 }
 
-/// The records as they lie in an object that can be read.
+/// The records of a readable object, as stored.
 fn records(format: Format, batch: &Batch) -> Vec<String> {
     match format {
         Format::JsonArray => {
@@ -60,7 +60,7 @@ fn records(format: Format, batch: &Batch) -> Vec<String> {
     }
 }
 
-/// What a record's text says.
+/// A record's text, parsed.
 fn value(format: Format, text: &str) -> Value {
     if format == Format::Csv { csv::event(text) } else { serde_json::from_str(text).unwrap() }
 }
@@ -76,7 +76,7 @@ fn the_same_seed_makes_the_same_keys_bytes_and_truth() {
     }
 }
 
-/// A seed means the same for good: a change here breaks every script that names one.
+/// A seed never changes its meaning: a change here breaks every script that uses one.
 #[test]
 fn a_seed_keeps_its_meaning_across_versions() {
     let digests = FORMATS.map(|format| {
@@ -132,7 +132,7 @@ fn valid_events_satisfy_the_schema_and_each_has_an_id_of_its_own() {
 }
 
 #[test]
-fn invalid_records_are_wrong_in_the_one_way_the_truth_tells() {
+fn invalid_records_have_the_one_fault_that_the_truth_says() {
     let validator = validator();
     for format in FORMATS {
         let kinds = InvalidKind::of(format);
@@ -215,14 +215,14 @@ fn copies_are_told(format: Format) {
             let Some(text) = text(&record.fate).map(str::to_owned) else { continue };
             let is_row = matches!(record.fate, RecordFate::Row(_));
             if record.duplicate && matches!(&record.fate, RecordFate::DeadLetter(d) if d.invalid.is_none()) {
-                // A copy in a batch that was damaged afterwards, within the copy.
+                // A copy that was damaged afterwards, with its batch.
                 continue;
             }
             if record.duplicate {
                 assert_eq!(seen.get(&text), Some(&is_row), "{text} was not sent before");
                 across_batches += u32::from(before.contains(&text));
             } else if is_row {
-                assert!(!seen.contains_key(&text), "{text} is a copy and not told as one");
+                assert!(!seen.contains_key(&text), "{text} is a copy and not marked as one");
             }
             seen.insert(text, is_row);
         }

@@ -5,7 +5,7 @@ use producer::{Compression, batch::Recipe};
 use crate::support::{COMPRESSIONS, FORMATS, batches, decompress, recipe};
 
 #[test]
-fn a_compressed_object_holds_the_text_of_one_that_is_not() {
+fn a_compressed_object_has_the_same_text_as_an_uncompressed_one() {
     for format in FORMATS {
         let plain = Recipe { invalid_records: 0.3, duplicates: 0.3, ..recipe(format, 23) };
         for compression in COMPRESSIONS {
@@ -43,9 +43,9 @@ fn a_zstd_frame_has_a_checksum_of_its_content() {
     assert_eq!(batches(&recipe, 1)[0].bytes[4] & 0b100, 0b100);
 }
 
-/// RFC 1952, 2.3: no name, no time, and no system, all of which would differ from one machine to the next.
+/// RFC 1952, 2.3: no name, no time and no system, which would all differ between machines.
 #[test]
-fn a_gzip_member_says_nothing_of_where_it_was_made() {
+fn a_gzip_member_does_not_depend_on_where_it_was_made() {
     let recipe = Recipe { compression: Compression::Gzip, ..recipe(FORMATS[0], 1) };
     let bytes = &batches(&recipe, 1)[0].bytes;
     assert_eq!((&bytes[..8], bytes[9]), (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0][..], 255));

@@ -1,4 +1,4 @@
-//! Corrupt batches: never read by accident, and set aside for what the truth says.
+//! Corrupt batches: never readable by accident, and dead letters for the reasons that the truth says.
 
 use lake::{
     dead_letter::{ErrorCode, Reason},
@@ -18,13 +18,13 @@ use crate::{
     support::{COMPRESSIONS, FORMATS, batches, decompress, recipe, text},
 };
 
-/// What a reader must say of a JSON array: the design's rules, in order.
+/// What a reader must report for a JSON array: the design's rules, in order.
 fn code_of_array(bytes: &[u8]) -> Option<ErrorCode> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Some(ErrorCode::BadEncoding) };
     if text.trim().is_empty() {
         return Some(ErrorCode::Empty);
     }
-    // A number that is cut behind its sign or point counts as wrong to the parser; with a digit, it is only the end.
+    // The parser calls a number that is cut after its sign or point invalid; with a digit added, it is only truncated.
     let with_digit = || serde_json::from_str::<Vec<Value>>(&format!("{text}0"));
     match serde_json::from_str::<Vec<Value>>(text) {
         Ok(_) => None,
@@ -46,16 +46,21 @@ fn code_of_line(line: &[u8]) -> Option<ErrorCode> {
     }
 }
 
-/// Holds the truth of an object that can't be read as a whole to the code that a reader finds.
+/// Compares the truth of an unreadable object with the code that a reader finds.
 fn check_unreadable(truth: &ObjectTruth, code: ErrorCode) {
     let dead_letter = truth.dead_letter.as_ref().unwrap();
     assert_eq!(dead_letter.reason, Reason::CorruptedBatch);
-    assert!(dead_letter.codes.contains(&code), "{:?}: {code:?} is none of {:?}", truth.corruption, dead_letter.codes);
+    assert!(
+        dead_letter.codes.contains(&code),
+        "{:?}: {code:?} is not one of {:?}",
+        truth.corruption,
+        dead_letter.codes
+    );
     assert_eq!((truth.records_read, truth.rows, truth.dead_letters), (1, 0, 1));
     assert_eq!((truth.outcome, truth.records.len()), (Outcome::DeadLettered, 0));
 }
 
-/// Holds the truth of each line to what a reader must say of it.
+/// Compares the truth of each line with what a reader must report for it.
 fn check_lines(truth: &ObjectTruth, lines: &[&[u8]], code_of: impl Fn(&[u8]) -> Option<ErrorCode>) {
     assert_eq!((truth.outcome, truth.records_read), (Outcome::Ingested, lines.len() as u64));
     assert_eq!(truth.records.len(), lines.len());
@@ -65,7 +70,7 @@ fn check_lines(truth: &ObjectTruth, lines: &[&[u8]], code_of: impl Fn(&[u8]) -> 
         match (&record.fate, code_of(line)) {
             (RecordFate::DeadLetter(dead_letter), Some(code)) => {
                 assert_eq!(dead_letter.reason, Reason::CorruptedRecord);
-                assert!(dead_letter.codes.contains(&code), "{code:?} is none of {:?}", dead_letter.codes);
+                assert!(dead_letter.codes.contains(&code), "{code:?} is not one of {:?}", dead_letter.codes);
                 unreadable.extend(dead_letter.invalid.is_none().then_some(record.index));
             }
             (RecordFate::DeadLetter(dead_letter), None) => assert!(dead_letter.invalid.is_some()),
@@ -87,14 +92,14 @@ fn check_ndjson(truth: &ObjectTruth, bytes: &[u8]) {
 fn check_csv(truth: &ObjectTruth, bytes: &[u8]) {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let (names, rows) = lines.split_first().unwrap();
-    // One that is open takes in what follows, and then rows would not be lines.
+    // An open quote swallows what follows, and then rows would not be lines.
     let open = |row: &&[u8]| csv::code_of_row(String::from_utf8_lossy(row).as_bytes()) == Some(ErrorCode::Truncated);
     assert_eq!(lines[..lines.len() - 1].iter().copied().find(open), None);
     if truth.corruption != Some(Corruption::NotJson) {
         assert_eq!(*names, b"user_id,event_id,event_timestamp,event_type,product_id,properties");
         return check_lines(truth, rows, csv::code_of_row);
     }
-    // The page's first line is the only name, and what follows are records that lack all else.
+    // The page's first line is the only column name, so the records after it have no event field.
     assert!(lines.iter().all(|line| !line.contains(&b',') && !line.starts_with(b"\"")));
     assert_eq!((truth.outcome, truth.records_read, truth.rows), (Outcome::Ingested, rows.len() as u64, 0));
     for (record, row) in truth.records.iter().zip(rows) {
@@ -130,9 +135,9 @@ fn check(recipe: &Recipe, batch: &Batch) {
     }
 }
 
-/// A reader takes white space at a line's end for none of the record's.
+/// A reader does not count white space at the end of a line as part of the record.
 #[test]
-fn a_line_that_is_cut_behind_a_space_is_told_without_it() {
+fn a_line_cut_after_a_space_is_recorded_without_it() {
     let run = batches(&Recipe { corrupt_batches: 1.0, batch_size: 2, ..recipe(Format::Ndjson, 31) }, 400);
     let is_cut = |batch: &&Batch| batch.corruption == Some(Corruption::Truncated) && batch.bytes.ends_with(b" ");
     let cut: Vec<&Batch> = run.iter().filter(is_cut).collect();
@@ -144,15 +149,15 @@ fn a_line_that_is_cut_behind_a_space_is_told_without_it() {
     }
 }
 
-/// Rare among changes, so it takes many: a quote that stays open, and would make one row of several.
+/// Needs many batches, because few changes leave a quote open, which would make one row of several.
 #[test]
-fn a_changed_row_takes_in_no_row_behind_it() {
+fn a_changed_row_does_not_swallow_the_next() {
     let recipe = Recipe { corrupt_batches: 1.0, batch_size: 2, ..recipe(Format::Csv, 37) };
     let run = batches(&recipe, 3_000);
     run.iter().filter(|batch| batch.corruption == Some(Corruption::Flipped)).for_each(|batch| check(&recipe, batch));
 }
 
-/// Rare among changes, so it takes many: one of a byte that says nothing of the text, such as the time in gzip's header.
+/// Needs many batches, because few changes hit only bytes that do not matter, such as the time in gzip's header.
 #[test]
 fn a_changed_byte_of_a_compressed_object_is_always_noticed() {
     for compression in [Compression::Gzip, Compression::Zstd] {

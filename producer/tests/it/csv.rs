@@ -1,12 +1,12 @@
-//! A reader of CSV, to hold rows to.
+//! A CSV reader, to check rows against.
 
 use lake::dead_letter::ErrorCode;
 use serde_json::{Map, Value};
 
-/// A cell's text, and whether it stands in quotes.
+/// A cell's text, and whether it is quoted.
 type Cell = (String, bool);
 
-/// Cuts a row into its cells.
+/// Splits a row into its cells.
 fn cells(row: &str) -> Result<Vec<Cell>, ErrorCode> {
     let mut cells = Vec::new();
     let mut rest = row;
@@ -22,7 +22,7 @@ fn cells(row: &str) -> Result<Vec<Cell>, ErrorCode> {
         if behind.is_empty() {
             return Ok(cells);
         }
-        // What is behind may hold a quote that is not closed: that tells more than what is wrong here.
+        // If a quote is not closed in the rest of the row, that error takes precedence.
         rest = match behind.strip_prefix(',') {
             Some(rest) => rest,
             None => {
@@ -45,7 +45,7 @@ fn quoted(inner: &str) -> Result<(Cell, &str), ErrorCode> {
     }
 }
 
-/// What a reader must say of a row of an event that can't be read.
+/// What a reader must report for an event's row; `None` if it can be read.
 pub(crate) fn code_of_row(row: &[u8]) -> Option<ErrorCode> {
     let Ok(text) = std::str::from_utf8(row) else { return Some(ErrorCode::BadEncoding) };
     match cells(text) {
@@ -54,7 +54,7 @@ pub(crate) fn code_of_row(row: &[u8]) -> Option<ErrorCode> {
     }
 }
 
-/// The event that a row stands for.
+/// The event in a row.
 pub(crate) fn event(row: &str) -> Value {
     let names = ["user_id", "event_id", "event_timestamp", "event_type", "product_id", "properties"];
     let cells = cells(row).unwrap();

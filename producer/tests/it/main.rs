@@ -1,6 +1,6 @@
-//! What the producer promises, held to its bytes, its truth and its program.
+//! Tests what the producer promises: its bytes, its truth and its program.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails on the spot, in its helpers too")]
 
 mod batches;
 mod compression;

@@ -89,7 +89,7 @@ fn stdout_carries_the_same_bytes_each_time_and_a_line_feed_after_each_object() {
 }
 
 #[test]
-fn sigterm_ends_an_endless_run_with_exit_0_and_all_told_as_stored() {
+fn sigterm_ends_an_endless_run_with_exit_0_and_all_recorded_as_stored() {
     let folder = tempfile::tempdir().unwrap();
     let url = lake_url(folder.path());
     let mut child = producer(folder.path(), &["--interval", "0s", "--truth", "truth.ndjson", "--lake-url", &url])
@@ -111,7 +111,7 @@ fn sigterm_ends_an_endless_run_with_exit_0_and_all_told_as_stored() {
     assert!(truth.stored.iter().all(|object| object.state == State::Stored));
 }
 
-/// A run of one batch per day waits for its second batch when the signal comes.
+/// With one batch per day, the run is waiting for its second batch when the signal comes.
 #[test]
 fn sigterm_ends_a_run_that_waits() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn sigterm_ends_a_run_that_waits() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_any_more_ends_it_quietly() {
+fn a_closed_pipe_ends_it_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = producer(folder.path(), &["--interval", "0s", "--sink", "stdout"])
         .stdout(Stdio::piped())

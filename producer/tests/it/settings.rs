@@ -1,4 +1,4 @@
-//! Settings: checked together, refused with words.
+//! Settings: checked together, refused with clear messages.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ fn producer(arguments: &[&str]) -> Output {
     for variable in ["LAKE_URL", "RAW_URL", "BRONZE_URL", "DEAD_LETTERS_URL", "CHECKPOINTS_URL", "RUST_LOG"] {
         command.env_remove(variable);
     }
-    // Away from any .env of the checkout.
+    // Away from any .env in the checkout.
     command.current_dir(std::env::temp_dir()).args(arguments).output().unwrap()
 }
 
@@ -29,7 +29,7 @@ fn a_chance_outside_zero_to_one_is_refused() {
 }
 
 #[test]
-fn several_wrong_flags_are_all_told_at_once() {
+fn several_wrong_flags_are_all_reported_at_once() {
     let wrong = [
         ("--stream", "a/b"),
         ("--batches", "0"),
@@ -56,13 +56,13 @@ fn a_run_without_a_stream_or_a_lake_is_refused() {
 }
 
 #[test]
-fn formats_and_compressions_that_are_not_there_are_refused_with_words() {
+fn unknown_formats_and_compressions_are_refused_with_the_known_ones() {
     let told = refused(&["--stream", "events", "--sink", "stdout", "--format", "parquet", "--compression", "lz4"]);
     assert!(told.contains("--format") && told.contains("json-array, ndjson or csv"), "{told}");
     assert!(told.contains("--compression") && told.contains("none, gzip or zstd"), "{told}");
 }
 
-/// A line feed follows each object there, and no decompressor reads on behind it.
+/// A line feed follows each object there, and no decompressor reads past it.
 #[test]
 fn compressed_objects_are_refused_on_stdout() {
     for compression in ["gzip", "zstd"] {
@@ -78,7 +78,7 @@ fn a_truth_file_that_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn help_tells_every_flag_and_the_exit_codes() {
+fn help_shows_every_flag_and_the_exit_codes() {
     let output = producer(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! Recipes, and batches made of them.
+//! Recipes, and batches made from them.
 
 use std::{
     io::{self, Read},
@@ -35,7 +35,7 @@ pub(crate) fn batches(recipe: &Recipe, count: u64) -> Vec<Batch> {
     (1..=count).map(|number| recipe.batch(number, at(number), &mut earlier)).collect()
 }
 
-/// A moment that many seconds after some other.
+/// A time that many seconds after a fixed one.
 pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_790_000_000_000_000 + seconds as i64 * 1_000_000).unwrap()
 }
@@ -45,7 +45,7 @@ pub(crate) fn streams() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../streams")
 }
 
-/// A record's text, where it has one.
+/// A record's text, if it has one.
 pub(crate) fn text(fate: &RecordFate) -> Option<&str> {
     match fate {
         RecordFate::Row(row) => Some(&row.text),
@@ -53,7 +53,7 @@ pub(crate) fn text(fate: &RecordFate) -> Option<&str> {
     }
 }
 
-/// The text of a compressed object: of all its members or frames, as readers take them.
+/// The text of a compressed object, from all its members or frames, as in a reader.
 pub(crate) fn decompress(compression: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     match compression {
@@ -64,7 +64,7 @@ pub(crate) fn decompress(compression: Compression, bytes: &[u8]) -> io::Result<V
     Ok(text)
 }
 
-/// Whether a reader takes an object for a compressed one.
+/// Whether a reader recognises an object as compressed.
 pub(crate) fn looks_compressed(compression: Compression, bytes: &[u8]) -> bool {
     match compression {
         Compression::None => false,

@@ -1,4 +1,4 @@
-//! Truth files: what a reader makes of one, finished or not.
+//! Truth files: how they are read, finished or not.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ fn some_batches() -> Vec<Batch> {
     batches(&Recipe { corrupt_batches: 0.5, invalid_records: 0.5, ..recipe(Format::JsonArray, 1) }, 6)
 }
 
-/// Tells of all batches, and of the first `stored` that they are stored.
+/// Records all batches as being sent, and the first `stored` of them as stored.
 fn write(path: &Path, batches: &[Batch], stored: usize) {
     let mut file = TruthFile::open(path).unwrap();
     for (index, batch) in batches.iter().enumerate() {
@@ -60,13 +60,13 @@ fn an_object_that_was_being_sent_at_a_crash_is_unsure() {
 }
 
 #[test]
-fn an_unfinished_line_is_passed_over_and_cut_off_by_the_next_run() {
+fn an_unfinished_line_is_skipped_and_cut_off_by_the_next_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("truth.ndjson");
     let batches = some_batches();
     write(&path, &batches[..3], 3);
     let whole = fs::read(&path).unwrap();
-    // Longer than the steps in which the end is looked for.
+    // Longer than one step of the search for the last line end.
     let torn = [whole.as_slice(), br#"{"state":"sending","batch":4"#, &[b' '; 200_000]].concat();
     fs::write(&path, torn).unwrap();
 
@@ -78,7 +78,7 @@ fn an_unfinished_line_is_passed_over_and_cut_off_by_the_next_run() {
 }
 
 #[test]
-fn a_file_that_is_no_truth_is_neither_read_nor_touched() {
+fn a_file_that_is_not_a_truth_file_is_neither_read_nor_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     fs::write(&path, "buy milk\nand bread").unwrap();
@@ -89,7 +89,7 @@ fn a_file_that_is_no_truth_is_neither_read_nor_touched() {
 }
 
 #[test]
-fn the_same_run_told_twice_is_read_once() {
+fn the_same_run_recorded_twice_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("truth.ndjson");
     let batches = some_batches();
@@ -99,7 +99,7 @@ fn the_same_run_told_twice_is_read_once() {
     assert_eq!((truth.stored.len(), truth.unsure.len()), (6, 0));
 }
 
-/// A line as it stood in files of the first version. Never edit it.
+/// A line as the first version wrote it. Never edit it.
 #[test]
 fn a_line_of_the_first_version_is_still_read() {
     let line = concat!(
