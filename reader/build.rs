@@ -1,6 +1,6 @@
-//! Finds libduckdb before the linker fails to, and tells the programs where it will be when they run.
+//! Finds libduckdb before the link step, and sets where the programs look for it at run time.
 //!
-//! Knows where scripts/fetch-duckdb.sh puts the library, and runs it where the library is not there.
+//! Knows where scripts/fetch-duckdb.sh puts the library, and runs that script if the library is missing.
 
 use std::{
     env,
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// Where a program looks for the library, from its own folder: beside the folder of programs and tests.
+/// Where a program looks for the library, relative to its own folder: next to the folder of programs and tests.
 const BESIDE_PROGRAMS: [&str; 2] = ["../duckdb", "../../duckdb"];
 
 fn main() {
@@ -25,18 +25,16 @@ fn main() {
     if present.is_empty() && fetch(&folder) {
         present = libraries(&folder);
     }
-    // Only what is there: cargo takes a missing file for a changed one, and would build the reader anew each time.
+    // Only files that exist: cargo treats a missing file as changed, and would rebuild the reader each time.
     for file in &present {
         println!("cargo::rerun-if-changed={}", file.display());
     }
     if present.is_empty() {
-        println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR), and could not be fetched.");
+        println!("cargo::error=DuckDB's library is not in {folder:?} (DUCKDB_LIB_DIR) and could not be fetched.");
         println!(
-            "cargo::error=scripts/fetch-duckdb.sh tells why; libduckdb 1.5.5 of your own: set DUCKDB_LIB_DIR to its folder."
+            "cargo::error=scripts/fetch-duckdb.sh shows why. To use your own libduckdb 1.5.5, set DUCKDB_LIB_DIR."
         );
-        println!(
-            "cargo::error=To build it from source instead, which takes about 18 minutes: cargo build -p reader --features bundled"
-        );
+        println!("cargo::error=To build it from source (about 18 minutes): cargo build -p reader --features bundled");
         return;
     }
     if env::var("CARGO_CFG_WINDOWS").is_ok() {
@@ -54,14 +52,14 @@ fn libraries(folder: &str) -> Vec<PathBuf> {
     names.iter().map(|name| Path::new(folder).join(name)).filter(|file| file.exists()).collect()
 }
 
-/// Fetches the pinned library into the checkout's own folder; a folder that somebody else named is theirs to fill.
+/// Fetches the pinned library into the checkout's own folder. Never fills any other folder.
 fn fetch(folder: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let is_own = root.canonicalize().is_ok_and(|root| Path::new(folder) == root.join("target/duckdb"));
     if !is_own {
         return false;
     }
-    println!("cargo::warning=DuckDB's library was not there: scripts/fetch-duckdb.sh fetches it, pinned by SHA-256.");
+    println!("cargo::warning=DuckDB's library is missing: scripts/fetch-duckdb.sh fetches it, pinned by SHA-256.");
     let fetched = Command::new("sh").arg(root.join("scripts/fetch-duckdb.sh")).arg(folder).status();
     fetched.is_ok_and(|status| status.success())
 }

@@ -1,6 +1,6 @@
-//! What can end a statement or the program, and with which exit code.
+//! The errors of a statement or of the program, and their exit codes.
 //!
-//! Invariant: an error's text never holds a secret.
+//! Invariant: an error's text never contains a secret.
 
 use std::io;
 
@@ -12,13 +12,13 @@ pub enum Error {
     /// The lake could not be read: settings, store, or a damaged ledger.
     #[error(transparent)]
     Lake(#[from] lake::Error),
-    /// DuckDB refused or failed a statement; its own words.
+    /// A statement failed, or DuckDB rejected it: DuckDB's own message.
     #[error("{0}")]
     Sql(String),
-    /// A statement would write into the lake, or can't be known not to.
+    /// A statement would write into the lake, or could not be checked.
     #[error("refused: {0}")]
     Refused(String),
-    /// A command of the shell that is none, or is given what it does not take.
+    /// An unknown command of the shell, or one with wrong arguments.
     #[error("{0}")]
     Command(String),
     /// The script could not be read.
@@ -26,23 +26,23 @@ pub enum Error {
     Script {
         /// The file, or `stdin`.
         name: String,
-        /// The system's words.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file that results were to go to could not be made.
+    /// The output file could not be created.
     #[error("cannot write {name}")]
     Write {
         /// The file.
         name: String,
-        /// The system's words.
+        /// The system's error.
         source: io::Error,
     },
-    /// A copy of a committed file could not be kept on this machine.
+    /// A local copy of a committed file could not be written.
     #[error("cannot write {path}")]
     Copy {
         /// The copy.
         path: String,
-        /// The system's words.
+        /// The system's error.
         source: io::Error,
     },
     /// The result could not be written.
@@ -52,19 +52,19 @@ pub enum Error {
     #[error("cannot use the terminal")]
     Terminal(#[source] io::Error),
     /// A file that a commit names, or a ledger, can't be read.
-    #[error("cannot read {view}: {words}\n`consumer verify` names every file that is missing or damaged")]
+    #[error("cannot read {view}: {words}\n`consumer verify` lists every file that is missing or damaged")]
     Unreadable {
-        /// The relation that it is a part of.
+        /// The relation that it belongs to.
         view: String,
         /// What is wrong with it.
         words: String,
     },
-    /// DuckDB refused what this program itself asked of it.
+    /// DuckDB rejected a statement of this program.
     #[error("this is a bug: cannot {doing}: {words}")]
     Bug {
         /// What this program was doing.
         doing: &'static str,
-        /// DuckDB's words.
+        /// DuckDB's message.
         words: String,
     },
 }
@@ -87,23 +87,23 @@ impl Error {
         }
     }
 
-    /// Whether nobody reads the result any more, which ends a script in peace.
+    /// Whether the reader of the output has left. That ends a script without an error.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// An error of a statement that a person wrote.
+    /// An error in a statement that the user wrote.
     pub(crate) fn sql(error: duckdb::Error) -> Self {
         Self::Sql(words(&error))
     }
 
-    /// An error of a statement that this program wrote.
+    /// An error in a statement that this program wrote.
     pub(crate) fn bug(doing: &'static str) -> impl FnOnce(duckdb::Error) -> Self {
         move |error| Self::Bug { doing, words: words(&error) }
     }
 }
 
-/// DuckDB's own words.
+/// DuckDB's own message.
 pub(crate) fn words(error: &duckdb::Error) -> String {
     match error {
         duckdb::Error::DuckDBFailure(_, Some(message)) => message.trim_end().to_owned(),

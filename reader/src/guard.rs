@@ -1,8 +1,8 @@
-//! Refuses what would write into the lake, before DuckDB sees it.
+//! Refuses statements that would write into the lake, before DuckDB sees them.
 //!
 //! Knows which statements of DuckDB write files, and where the lake is. Three walls, see `docs/decisions/0008`: only
-//! statements of known kinds pass; the target of one that writes must be plain text and outside of the lake; and the
-//! settings and functions by which DuckDB writes on the side are shut. Invariant: what is not understood is refused.
+//! known kinds of statements pass; the target of a write must be plain text and outside the lake; and the settings and
+//! functions through which DuckDB writes as a side effect are blocked. Invariant: what is not understood is refused.
 
 mod places;
 mod secrets;
@@ -17,21 +17,21 @@ use crate::{
 };
 use places::Places;
 
-/// The kinds of statements that write no file, whatever stands in them.
+/// The kinds of statements that never write a file.
 const HARMLESS: &str = "SELECT FROM WITH VALUES TABLE ( PIVOT PIVOT_WIDER PIVOT_LONGER UNPIVOT SHOW DESCRIBE DESC \
     SUMMARIZE CALL PRAGMA SET RESET USE BEGIN START COMMIT END ROLLBACK ABORT CREATE ALTER DROP COMMENT INSERT UPDATE \
     DELETE MERGE TRUNCATE DETACH DEALLOCATE ANALYZE VACUUM CHECKPOINT EXECUTE";
-/// Statements that run code or SQL from elsewhere, which nobody has looked at.
+/// Statements that run unchecked code or SQL from elsewhere.
 const FOREIGN: &str = "INSTALL LOAD FORCE IMPORT";
-/// Functions that write files of their own, run SQL that is put together while they run, or read SQL by other rules than
-/// those of the lexer here.
+/// Functions that write files of their own, run SQL that is built at run time, or parse SQL by other rules than the
+/// lexer here.
 const SHUT: &str = "enable_logging enable_profiling json_execute_serialized_sql import_database enable_peg_parser";
-/// Options of COPY that put a text of the user's into the names of files.
+/// Options of COPY that put the user's text into file names.
 const NAMING: &str = "filename_pattern file_extension";
-/// Settings whose names hold one of these words steer where DuckDB writes, or what it loads and whom it asks.
+/// Settings with one of these words in their name control where DuckDB writes, what it loads or which servers it asks.
 const LOCKED: &str = "directory directories path output logging extension secret config external_access filesystems \
     endpoint proxy s3_";
-/// Settings that are none of these, though their names say so.
+/// Settings that match `LOCKED` only by name.
 const OPEN: &str = "search_path explain_output";
 
 fn holds(words: &str, word: &str) -> bool {
@@ -42,17 +42,17 @@ fn holds(words: &str, word: &str) -> bool {
 #[derive(Debug)]
 pub struct Guard {
     places: Places,
-    /// The secrets that the shell itself made.
+    /// The secrets that the shell itself created.
     own_secrets: Vec<String>,
 }
 
 impl Guard {
-    /// Keeps these places from being written to, and all that lies below them; trusts the secrets that are there.
+    /// Protects these places and everything below them. Trusts the secrets that exist now.
     ///
     /// # Errors
-    /// [`Error::Bug`] when DuckDB does not tell the secrets.
+    /// [`Error::Bug`] when DuckDB does not list its secrets.
     pub fn new(places: &[StoreUrl], connection: &Connection) -> Result<Self, Error> {
-        let secrets = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
+        let secrets = all_secrets(connection).map_err(Error::bug("list the secrets"))?;
         let own_secrets = secrets.iter().map(|(_, shown)| secrets::without_key_id(shown)).collect();
         Ok(Self { places: Places::new(places), own_secrets })
     }
@@ -74,23 +74,23 @@ impl Guard {
         self.places.check(target).map_err(Error::Refused)
     }
 
-    /// Takes away the secrets by which a name outside of the lake's bucket would lead into it.
+    /// Drops a secret that would make a name outside the lake's bucket lead into it.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there was one; [`Error::Bug`] when DuckDB does not tell.
+    /// [`Error::Refused`] when there was one; [`Error::Bug`] when DuckDB does not list its secrets.
     pub fn check_secrets(&self, connection: &Connection) -> Result<(), Error> {
         if !self.places.has_bucket() {
             return Ok(());
         }
-        let all = all_secrets(connection).map_err(Error::bug("look at the secrets"))?;
+        let all = all_secrets(connection).map_err(Error::bug("list the secrets"))?;
         let is_own = |shown: &str| self.own_secrets.contains(&secrets::without_key_id(shown));
         let leads_in = |shown: &str| secrets::leads_into(shown, self.places.buckets()) && !is_own(shown);
         if let Some((name, _)) = all.iter().find(|(_, shown)| leads_in(shown)) {
             let drop = format!("DROP SECRET {}", crate::quote::identifier(name));
             connection.execute_batch(&drop).map_err(Error::bug("drop a secret"))?;
             return Err(Error::Refused(format!(
-                "secret {name:?} could lead into the lake's bucket, so it was dropped again; give ENDPOINT as host and \
-                 port alone, with URL_STYLE 'path'"
+                "secret {name:?} could lead into the lake's bucket and was dropped; set ENDPOINT to a host and port \
+                 only, with URL_STYLE 'path'"
             )));
         }
         Ok(())
@@ -101,9 +101,9 @@ impl Guard {
         match first.text.to_ascii_uppercase().as_str() {
             "EXPLAIN" => self.check_kind(explained(&tokens[1..])),
             "PREPARE" => match tokens.iter().position(|token| token.is_word("AS")) {
-                // By the time of its EXECUTE, a link may stand where there was none.
+                // A link may appear between the check and the EXECUTE.
                 Some(at) if tokens.get(at + 1).is_some_and(|first| first.is_word("COPY")) => {
-                    Err("COPY is not prepared here; run it as it is".to_owned())
+                    Err("COPY can't be prepared here; run it directly".to_owned())
                 }
                 Some(at) => self.check_kind(&tokens[at + 1..]),
                 None => Err("this PREPARE has no AS".to_owned()),
@@ -116,21 +116,21 @@ impl Guard {
                 Err(foreign("UPDATE EXTENSIONS"))
             }
             "EXECUTE" if tokens.get(1).is_none_or(|next| next.name().is_none()) => {
-                Err("EXECUTE takes the name of a prepared statement".to_owned())
+                Err("EXECUTE needs the name of a prepared statement".to_owned())
             }
             word if holds(HARMLESS, word) => Ok(()),
             word if holds(FOREIGN, word) => Err(foreign(word)),
-            _ => Err(format!("{:?} opens no statement that this shell runs; .help tells what it is for", first.text)),
+            _ => Err(format!("this shell runs no statement that starts with {:?}; see .help", first.text)),
         }
     }
 
-    /// `COPY … TO target` writes; `COPY … FROM` reads, and so does `COPY FROM DATABASE` as far as files are concerned.
+    /// `COPY … TO target` writes a file; `COPY … FROM` and `COPY FROM DATABASE` do not.
     fn check_copy(&self, tokens: &[Token<'_>]) -> Result<(), String> {
-        // Behind a dot, even such a word is a name.
+        // After a dot, even these words are names.
         let is_name = |at: usize| at > 0 && tokens[at - 1].is_symbol(".");
         let is_wanted = |at: &usize| !is_name(*at) && (tokens[*at].is_word("TO") || tokens[*at].is_word("FROM"));
         let Some(at) = outside_parentheses(tokens).find(is_wanted) else {
-            return Err("this COPY has no TO and no FROM".to_owned());
+            return Err("this COPY has neither TO nor FROM".to_owned());
         };
         if tokens[at].is_word("FROM") {
             return Ok(());
@@ -149,7 +149,7 @@ impl Guard {
         let skipped = tokens.iter().take_while(|token| BEFORE.iter().any(|word| token.is_word(word))).count();
         let target = &tokens[skipped..];
         self.check_text(target, "ATTACH")?;
-        // DuckDB takes a word before a colon for the kind of the database, in capitals too.
+        // DuckDB reads a word before a colon as the type of the database, in upper case too.
         let text = target.first().and_then(Token::string).unwrap_or_default();
         match text.split_once(':') {
             Some((kind, file)) if !kind.is_empty() && !places::is_object(&text) => self.places.check(file),
@@ -165,14 +165,14 @@ impl Guard {
         check_naming(rest)
     }
 
-    /// Whether a target opens these tokens, in plain quotes, and may be written to.
+    /// Checks that the tokens start with a target in plain quotes, and that it may be written to.
     fn check_text(&self, tokens: &[Token<'_>], what: &str) -> Result<(), String> {
         let target = tokens.first().and_then(Token::string);
-        // A string on the next line would be a part of it.
+        // SQL would append a string on the next line to it.
         let goes_on = tokens.get(1).is_some_and(|next| matches!(next.kind, Kind::Text | Kind::OtherText));
         match target {
             Some(target) if !goes_on => self.places.check(&target),
-            _ => Err(format!("{what} takes its target as plain text in single quotes here, so that it can be checked")),
+            _ => Err(format!("{what} needs its target as plain text in single quotes here, so that it can be checked")),
         }
     }
 
@@ -183,7 +183,7 @@ impl Guard {
                 continue;
             };
             if holds(SHUT, &name) {
-                return Err(format!("{name} is shut in this shell: it could write anywhere, the lake included"));
+                return Err(format!("{name} is blocked in this shell: it could write anywhere, even into the lake"));
             }
             if name == "query" {
                 match code.get(index + 2..index + 4) {
@@ -194,7 +194,7 @@ impl Guard {
                     }
                     _ => {
                         return Err(
-                            "query takes plain text in single quotes here, so that it can be checked".to_owned()
+                            "query needs plain text in single quotes here, so that it can be checked".to_owned()
                         );
                     }
                 }
@@ -204,13 +204,13 @@ impl Guard {
     }
 }
 
-/// Shuts the settings by which DuckDB would write on the side or load code; nothing opens them again.
+/// Locks the settings that would let DuckDB write as a side effect or load code. Nothing unlocks them.
 ///
 /// # Errors
 /// [`Error::Bug`] when DuckDB refuses.
 pub fn lock_settings(connection: &Connection) -> Result<(), Error> {
     let failed = || Error::bug("lock DuckDB's settings");
-    // In memory, DuckDB would spill into the working folder, which may be a part of the lake.
+    // An in-memory DuckDB spills into the working folder, which may be part of the lake.
     let spill = std::env::temp_dir().join(format!("sluice-reader-{}", std::process::id()));
     let spill = format!("SET GLOBAL temp_directory = {}", literal(&spill.display().to_string()));
     connection.execute_batch(&spill).map_err(failed())?;
@@ -231,27 +231,25 @@ fn all_secrets(connection: &Connection) -> duckdb::Result<Vec<(String, String)>>
     prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// Whether the options of a statement that writes lead no file's name out of its target.
+/// Checks that the options of a writing statement keep file names inside its target.
 fn check_naming(tokens: &[Token<'_>]) -> Result<(), String> {
     for (index, option) in tokens.iter().enumerate() {
         let value = tokens[index + 1..].iter().find(|token| !token.is_symbol("="));
         let is_plain = value.and_then(Token::string).is_some_and(|value| !value.contains(['/', '\\']));
         if option.name().is_some_and(|name| holds(NAMING, &name)) && !is_plain {
-            return Err(format!("{} takes a plain text in single quotes, without slashes", option.text));
+            return Err(format!("{} needs plain text in single quotes, without slashes", option.text));
         }
     }
     Ok(())
 }
 
 fn foreign(word: &str) -> String {
-    format!(
-        "{word} is refused here: it runs code or SQL that nobody has checked; extensions come from pinned files alone"
-    )
+    format!("{word} is blocked here: it would run unchecked code or SQL; extensions come only from pinned files")
 }
 
-/// What an EXPLAIN is about: what follows its own words, and its options in parentheses.
+/// The explained statement: what follows EXPLAIN's own words, and its options in parentheses.
 fn explained<'a, 't>(tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
-    // What goes on with a query in parentheses.
+    // These words continue a query in parentheses.
     const ON: [&str; 6] = ["UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"];
     let own = tokens.iter().take_while(|token| token.is_word("ANALYZE") || token.is_word("VERBOSE")).count();
     let rest = &tokens[own..];
@@ -264,7 +262,7 @@ fn explained<'a, 't>(tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
     }
 }
 
-/// The places of the tokens that stand in no parentheses or brackets.
+/// The indexes of the tokens outside all parentheses and brackets.
 fn outside_parentheses(tokens: &[Token<'_>]) -> impl Iterator<Item = usize> {
     let mut depth = 0_usize;
     let outside = tokens.iter().enumerate().filter_map(move |(at, token)| {

@@ -1,7 +1,7 @@
 //! A DuckDB shell over a lake: every stream's committed rows and dead letters, and the ledger, as SQL.
 //!
-//! `args → settings → session`: before each statement a [`session::Session`] asks the [`catalog`] what was committed
-//! since, brings [`views`] and [`ledger_tables`] up to date, and lets DuckDB answer. Knows nothing of how batches are
+//! `args → settings → session`: before each statement, a [`session::Session`] asks the [`catalog`] for new commits,
+//! updates [`views`] and [`ledger_tables`], and lets DuckDB run the statement. Knows nothing about how batches are
 //! made. Invariant: it only reads the lake.
 
 pub mod args;

@@ -1,6 +1,6 @@
-//! The shell's own questions to DuckDB: which relations there are.
+//! The shell's own queries: relations, columns, dead letters and lag.
 //!
-//! Plain SQL that a person may copy and change.
+//! Plain SQL that a user can copy and change.
 
 use duckdb::Connection;
 
@@ -13,11 +13,11 @@ use crate::{
 pub const TABLES: &str = "SELECT schema_name AS schema, view_name AS name FROM duckdb_views() \
     WHERE schema_name IN ('bronze', 'dead_letters', 'checkpoints') ORDER BY ALL";
 
-/// A table for what has landed, filled by the shell.
+/// A table for the landed objects, filled by the shell.
 pub const RAW_OBJECTS: &str = "CREATE OR REPLACE TEMPORARY TABLE raw_objects \
     (stream VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, last_modified TIMESTAMPTZ)";
 
-/// What has landed and no commit accounts for. Markers of other tools are no inputs.
+/// What has landed and is not committed. Marker files of other tools are not inputs.
 pub const LAG: &str = "\
 WITH landed AS (
     FROM raw_objects
@@ -45,7 +45,7 @@ pub fn dead_letters(streams: &[String]) -> String {
     format!("{all}\nORDER BY dead_letters DESC, stream, reason, code")
 }
 
-/// The columns of all relations of the lake, or of one, with or without its schema.
+/// The columns of all relations of the lake, or of one, whose name may include its schema.
 pub fn schema(relation: Option<&str>) -> String {
     let named = relation.map(|name| {
         let name = literal(&name.replace('"', "").to_lowercase());
@@ -59,7 +59,7 @@ pub fn schema(relation: Option<&str>) -> String {
     )
 }
 
-/// The relations of the lake, and what the session made itself, by the names that a query gives them.
+/// The relations of the lake and of the session itself, by the names that a query uses.
 const SHOW_TABLES: &str = "\
     WITH relations AS (
         SELECT schema_name, view_name AS name FROM duckdb_views()
@@ -72,8 +72,8 @@ const SHOW_TABLES: &str = "\
         ELSE '\"' || replace(name, '\"', '\"\"') || '\"' END AS name
     FROM relations ORDER BY schema_name <> 'main', schema_name, relations.name";
 
-/// The statement to run in place of this one. `SHOW TABLES` lists the relations of the lake where no schema was
-/// chosen: DuckDB would list an empty one.
+/// The statement to run instead of this one. If no schema was chosen, `SHOW TABLES` lists the relations of the lake:
+/// DuckDB would list an empty schema.
 pub fn instead_of(statement: &str, connection: &Connection) -> Option<&'static str> {
     let mut words = tokens(statement).filter(|token| token.is_code());
     let is_show_tables = words.next()?.is_word("SHOW") && words.next()?.is_word("TABLES") && words.next().is_none();

@@ -1,14 +1,14 @@
-//! Which name SQL knows each stream by.
+//! The SQL name of each stream.
 //!
-//! Streams are told apart by case, SQL's names are not. Pure, and decided over all streams at once, so that a name does
-//! not depend on which stream was seen first. Invariant: no two streams have one name, as SQL compares them.
+//! Stream names are case-sensitive, SQL names are not. Pure. Names are chosen over all streams at once, so that a name
+//! does not depend on which stream was seen first. Invariant: SQL sees a different name for each stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lake::ids::StreamName;
 
-/// The name of each stream. Of streams that differ only in case, the one in lower case keeps its own, else the first
-/// of them; the others get a number behind it.
+/// The SQL name of each stream. Of streams that differ only in case, the one in lower case keeps its name, or else the
+/// first one; the others get a number at the end.
 pub fn sql_names<'a>(streams: impl IntoIterator<Item = &'a StreamName>) -> BTreeMap<StreamName, String> {
     let mut streams: Vec<&StreamName> = streams.into_iter().collect();
     streams.sort_by_key(|stream| (folded(stream.as_str()) != stream.as_str(), stream.as_str()));
@@ -24,7 +24,7 @@ pub fn sql_names<'a>(streams: impl IntoIterator<Item = &'a StreamName>) -> BTree
     names
 }
 
-/// A name with the differences gone that SQL does not see.
+/// The form of a name in which SQL compares names.
 pub fn folded(name: &str) -> String {
     name.to_lowercase()
 }

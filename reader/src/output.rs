@@ -1,6 +1,6 @@
-//! How results are written: the formats, and what they have in common.
+//! How results are written: the formats, and what they share.
 //!
-//! Knows texts and nothing of DuckDB. Invariant: no control character of the data reaches a terminal.
+//! Knows texts and nothing about DuckDB. Invariant: no control character of the data reaches a terminal.
 
 mod boxes;
 mod json;
@@ -17,11 +17,11 @@ use separated::Separated;
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A table drawn with lines, with the columns' types
+    /// A table drawn with lines, with column types
     Box,
-    /// Comma-separated, with a header; NULL is empty, an empty text is ""
+    /// Comma-separated, with a header; NULL is empty, an empty string is ""
     Csv,
-    /// Tab-separated, with a header; tabs, line ends and backslashes are written \t, \n, \r, \\; NULL is empty
+    /// Tab-separated, with a header; tabs, line ends and backslashes become \t, \n, \r, \\; NULL is empty
     Tsv,
     /// One JSON array of objects per statement
     Json,
@@ -34,12 +34,12 @@ pub enum Format {
     Line,
 }
 
-/// What a column's cells are.
+/// The kind of cells in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     /// Text.
     Text,
-    /// A number as text; `nan` and `inf` among them.
+    /// A number as text, including `nan` and `inf`.
     Number,
     /// JSON text.
     Json,
@@ -50,25 +50,25 @@ pub enum Cell {
 pub struct Head {
     /// Its name.
     pub name: String,
-    /// Its SQL type; empty where it is not known.
+    /// Its SQL type; empty if unknown.
     pub sql_type: String,
-    /// What its cells are.
+    /// The kind of its cells.
     pub cell: Cell,
 }
 
 /// Takes one result: its columns, its rows in order, its end.
 pub trait Sink {
-    /// Whether cells that are no numbers are wanted as JSON text.
+    /// Whether cells that are not numbers are wanted as JSON text.
     fn wants_json(&self) -> bool {
         false
     }
 
-    /// Whether a text that is drawn over several lines, such as a query plan, goes to [`Sink::drawing`].
+    /// Whether a drawing over several lines, such as a query plan, goes to [`Sink::drawing`].
     fn draws(&self) -> bool {
         false
     }
 
-    /// Takes such a text.
+    /// Takes a drawing.
     ///
     /// # Errors
     /// As [`Sink::begin`].
@@ -79,7 +79,7 @@ pub trait Sink {
     /// Takes the columns.
     ///
     /// # Errors
-    /// The system's, when the result can't be written.
+    /// The system's error when the result can't be written.
     fn begin(&mut self, heads: &[Head]) -> io::Result<()>;
 
     /// Takes one row; `None` is NULL.
@@ -88,21 +88,21 @@ pub trait Sink {
     /// As [`Sink::begin`].
     fn row(&mut self, cells: &[Option<&str>]) -> io::Result<()>;
 
-    /// Writes what is left.
+    /// Writes the rest.
     ///
     /// # Errors
     /// As [`Sink::begin`].
     fn end(&mut self) -> io::Result<()>;
 }
 
-/// What a box leaves out on a screen.
+/// The limits of a box on a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The most rows that are shown: the first and the last.
     pub rows_max: usize,
-    /// How wide it may be.
+    /// The maximum width.
     pub width: Option<usize>,
-    /// Whether NULL is told from a text by its colour.
+    /// Whether a NULL has its own colour.
     pub colors: bool,
 }
 
@@ -137,7 +137,7 @@ impl Format {
     }
 }
 
-/// A text on one line, with nothing in it that a terminal obeys.
+/// A text on one line, with everything escaped that a terminal would act on.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {
@@ -156,7 +156,8 @@ fn draw(out: &mut dyn Write, text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Whether a terminal acts on a character instead of showing it: controls, and those that turn the direction of text.
+/// Whether a terminal acts on a character instead of showing it: control characters, and those that change the text
+/// direction.
 pub(crate) fn is_obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,8 +1,8 @@
-//! Runs one statement and hands its rows on as text.
+//! Runs one statement and passes its rows on as text.
 //!
-//! DuckDB itself turns every value into text (or JSON), so that no type can come out other than DuckDB shows it: a
-//! query is wrapped in one that casts each column. Statements that can't stand in a query (EXPLAIN, CALL, INSERT …
-//! RETURNING) are run as they are. Invariant: a statement is executed once, whatever way it is shown.
+//! DuckDB itself converts every value to text (or JSON), so that every type looks as DuckDB shows it: a query is
+//! wrapped in one that casts each column. Statements that can't be part of a query (EXPLAIN, CALL, INSERT … RETURNING)
+//! run unchanged. Invariant: a statement is executed once, however its result is shown.
 
 use duckdb::{
     Connection, Statement as Prepared,
@@ -20,20 +20,20 @@ use crate::{
     script::Statement,
 };
 
-/// Statements of these words are queries and can stand in parentheses.
+/// Statements that start with these words are queries and can be put in parentheses.
 const QUERIES: [&str; 12] =
     ["SELECT", "FROM", "WITH", "VALUES", "TABLE", "PIVOT", "UNPIVOT", "SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "("];
-/// Statements of these words have an answer even where it is one column named `Count` or `Success`.
+/// Statements that start with these words have a result, even if it is one column named `Count` or `Success`.
 const ANSWERS: [&str; 4] = ["EXPLAIN", "PRAGMA", "CALL", "EXECUTE"];
-/// The column that holds a query's plan, drawn over several lines.
+/// The column with a query's plan, drawn over several lines.
 const PLAN: &str = "explain_value";
-/// DuckDB reports the outcome of a statement without an answer in one column of such a name.
+/// DuckDB reports the outcome of a statement without a result in one column with one of these names.
 const OUTCOMES: [&str; 2] = ["Count", "Success"];
 
-/// Runs `statement` and writes its answer, if it has one, to `sink`.
+/// Runs `statement` and writes its result, if it has one, to `sink`.
 ///
 /// # Errors
-/// [`Error::Sql`] with DuckDB's words; [`Error::Output`] when the sink fails.
+/// [`Error::Sql`] with DuckDB's message; [`Error::Output`] when the sink fails.
 pub fn run(connection: &Connection, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
     let word = statement.first_word();
     if QUERIES.contains(&word.as_str())
@@ -44,11 +44,11 @@ pub fn run(connection: &Connection, statement: Statement<'_>, sink: &mut dyn Sin
     run_as_it_is(connection, statement.text, ANSWERS.contains(&word.as_str()), sink)
 }
 
-/// The columns of a query's answer; `None` when it is no query or a wrong one: then running it as it is tells why.
+/// The columns of a query's result. `None` if it is wrong or not a query: running it unchanged then shows why.
 fn heads(connection: &Connection, word: &str, query: &str, json: bool) -> Option<Vec<Head>> {
     let describe = match word {
         "SHOW" | "DESCRIBE" | "DESC" | "SUMMARIZE" => format!("DESCRIBE SELECT * FROM (\n{query}\n)"),
-        // Without a query around it, columns of one name keep it.
+        // Without a query around it, columns with the same name keep that name.
         _ => format!("DESCRIBE {query}"),
     };
     let mut prepared = connection.prepare(&describe).ok()?;
@@ -89,7 +89,7 @@ fn run_wrapped(connection: &Connection, query: &str, heads: &[Head], sink: &mut 
         Cell::Text | Cell::Number => format!("CAST(#{} AS VARCHAR)", index + 1),
     };
     let columns = heads.iter().enumerate().map(column).collect::<Vec<_>>().join(", ");
-    // The query stands on lines of its own: a comment at its end hides nothing, and its lines can be counted.
+    // The query gets lines of its own: a comment at its end hides nothing, and its line numbers can be corrected.
     let wrapped = format!("SELECT {columns} FROM (\n{query}\n)");
     let own_lines = |error| match Error::sql(error) {
         Error::Sql(words) => Error::Sql(count_lines_from_query(&words)),
@@ -104,12 +104,12 @@ fn run_wrapped(connection: &Connection, query: &str, heads: &[Head], sink: &mut 
     Ok(sink.end()?)
 }
 
-/// DuckDB counts the line that the wrapping put before the query.
+/// Corrects the line number in an error: DuckDB also counts the wrapper's line before the query.
 fn count_lines_from_query(words: &str) -> String {
     let Some((before, after)) = words.split_once("\nLINE ") else { return words.to_owned() };
     let Some((number, after)) = after.split_once(':') else { return words.to_owned() };
     match number.parse::<usize>() {
-        // One digit less needs one space less before the caret: such a line is left as DuckDB counts it.
+        // From 10 to 9, the caret would need one space less: such a number is left as it is.
         Ok(number) if number > 1 && number != 10 => format!("{before}\nLINE {}:{after}", number - 1),
         _ => words.to_owned(),
     }
@@ -117,7 +117,7 @@ fn count_lines_from_query(words: &str) -> String {
 
 fn write_texts(batch: &StructArray, sink: &mut dyn Sink) -> Result<(), Error> {
     let texts = batch.columns().iter().map(|column| column.as_string_opt::<i32>()).collect::<Option<Vec<_>>>();
-    let texts = texts.ok_or_else(|| Error::Bug { doing: "read a result", words: "a text is none".to_owned() })?;
+    let texts = texts.ok_or_else(|| Error::Bug { doing: "read a result", words: "a column is not text".to_owned() })?;
     let mut row = Vec::with_capacity(texts.len());
     for index in 0..batch.len() {
         row.clear();
@@ -146,7 +146,7 @@ fn write_values(prepared: &Prepared<'_>, schema: &Schema, sink: &mut dyn Sink) -
         sink.begin(&heads)?;
     }
     while let Some(batch) = prepared.step().map_err(Error::sql)? {
-        for row in values(&batch).map_err(|error| Error::Sql(format!("this answer can't be shown: {error}")))? {
+        for row in values(&batch).map_err(|error| Error::Sql(format!("can't show this result: {error}")))? {
             let row: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
             match plan {
                 Some(plan) => sink.drawing(row[plan].unwrap_or_default())?,

@@ -1,4 +1,4 @@
-//! Names and texts as SQL writes them, so that no name of a stream or a column is ever taken for SQL.
+//! Quotes names and texts for SQL, so that the name of a stream or a column never runs as SQL.
 
 /// A name in double quotes.
 pub fn identifier(name: &str) -> String {

@@ -1,7 +1,7 @@
-//! Splits a script into its steps: SQL statements, and commands that open with a dot.
+//! Splits a script into steps: SQL statements, and commands that start with a dot.
 //!
-//! Knows where a step ends, and nothing of what it means. Invariant: a semicolon within quotes or a comment ends no
-//! statement, and no text is lost: the steps hold all but comments between them.
+//! Knows where a step ends, and nothing about what it means. Invariant: a semicolon inside quotes or a comment does not
+//! end a statement, and no text is lost: the steps contain everything except the comments between them.
 
 use crate::tokens::tokens;
 
@@ -17,11 +17,11 @@ pub enum Step<'a> {
 /// One statement of a script, without its semicolon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statement<'a> {
-    /// Its text, from its first word on.
+    /// Its text, starting at its first word.
     pub text: &'a str,
 }
 
-/// The steps of a script, empty ones left out.
+/// The steps of a script, without empty ones.
 pub fn steps(script: &str) -> impl Iterator<Item = Step<'_>> {
     let mut rest = script;
     std::iter::from_fn(move || {
@@ -39,7 +39,7 @@ pub fn steps(script: &str) -> impl Iterator<Item = Step<'_>> {
     })
 }
 
-/// The statements of a script, commands and empty ones left out.
+/// The statements of a script, without commands and empty statements.
 pub fn statements(script: &str) -> impl Iterator<Item = Statement<'_>> {
     steps(script).filter_map(|step| match step {
         Step::Sql(statement) => Some(statement),
@@ -47,7 +47,7 @@ pub fn statements(script: &str) -> impl Iterator<Item = Statement<'_>> {
     })
 }
 
-/// Whether the last statement of what was typed so far is closed by a semicolon.
+/// Whether a semicolon ends the last statement typed so far.
 pub fn is_complete(typed: &str) -> bool {
     let mut rest = typed;
     loop {
@@ -60,7 +60,7 @@ pub fn is_complete(typed: &str) -> bool {
 }
 
 impl Statement<'_> {
-    /// The statement's first word, in upper case; `(` for one that opens with a parenthesis.
+    /// The statement's first word, in upper case; `(` for one that starts with a parenthesis.
     pub fn first_word(&self) -> String {
         let first = tokens(self.text).find(|token| token.is_code());
         first.map(|token| token.text.to_ascii_uppercase()).unwrap_or_default()

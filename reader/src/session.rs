@@ -1,6 +1,6 @@
-//! A DuckDB session over a lake: before each statement it takes in what was committed since, then runs it.
+//! A DuckDB session over a lake: before each statement it loads new commits, then runs the statement.
 //!
-//! Owns the control flow; what is new, what a view looks like and how a result is written is others' business.
+//! Owns the control flow; other modules find new commits, build the views and write the results.
 //! Invariant: within one statement, and between BEGIN and COMMIT, all views show one state of the lake.
 
 mod blame;
@@ -31,22 +31,22 @@ use crate::{
 use objects::Objects;
 pub use streams::StreamSummary;
 
-/// How many files are placed at once; matters only where they must be copied.
+/// How many files are placed at the same time; only matters if they must be copied.
 const PLACED_AT_ONCE: usize = 16;
 
-/// The settings of every session: DuckDB fetches no extension by itself, and keeps no secret on disk.
+/// The settings of every session: DuckDB fetches no extension by itself, and stores no secret on disk.
 const SET_UP: &str = "
 SET GLOBAL allow_persistent_secrets = false;
 SET GLOBAL autoinstall_known_extensions = false;
 SET GLOBAL autoload_known_extensions = false;
 ";
-/// Times are shown as the lake keeps them. A DuckDB without ICU shows them so anyway, and does not know the setting.
+/// Times are shown as the lake stores them. A DuckDB without ICU does that anyway, and does not know the setting.
 const SET_TIME_ZONE: &str = "SET GLOBAL TimeZone = 'UTC'";
 
 /// A DuckDB session over a lake.
 pub struct Session {
     connection: Connection,
-    /// For questions of the shell's own, which no transaction of the user's hinders.
+    /// For the shell's own queries, outside the user's transactions.
     aside: Connection,
     guard: Guard,
     catalog: Catalog,
@@ -58,10 +58,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a session. Asks nothing of the ledgers yet: the first statement does.
+    /// Opens a session. The first statement reads the ledgers, not this.
     ///
     /// # Errors
-    /// [`Error::Lake`] when a zone can't be opened; [`Error::Bug`] when DuckDB refuses its set-up.
+    /// [`Error::Lake`] when a zone can't be opened; [`Error::Bug`] when DuckDB rejects its setup.
     pub fn open(settings: &Settings, runtime: Handle) -> Result<Self, Error> {
         let connection = Connection::open_in_memory().map_err(Error::bug("start DuckDB"))?;
         connection.execute_batch(SET_UP).map_err(Error::bug("set DuckDB up"))?;
@@ -81,16 +81,16 @@ impl Session {
         Ok(Self { connection, aside, guard, catalog, storage, relations, objects, runtime, in_transaction: false })
     }
 
-    /// What stops a statement that runs, from another thread.
+    /// A handle that stops the running statement from another thread.
     pub fn interrupt_handle(&self) -> Arc<InterruptHandle> {
         self.connection.interrupt_handle()
     }
 
-    /// Runs one statement on the newest commits, and writes its answer to `sink`.
+    /// Runs one statement on the newest commits, and writes its result to `sink`.
     ///
     /// # Errors
-    /// - [`Error::Lake`]: what is new could not be read; the statement was not run.
-    /// - [`Error::Sql`]: DuckDB's words.
+    /// - [`Error::Lake`]: new commits could not be read; the statement was not run.
+    /// - [`Error::Sql`]: DuckDB's message.
     /// - [`Error::Unreadable`]: a committed file or a ledger that the statement needs is missing or damaged.
     /// - [`Error::Refused`]: the statement would write into the lake; it was not run.
     pub fn run(&mut self, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
@@ -119,7 +119,7 @@ impl Session {
         done.map_err(|error| self.blame(error, statement.text))
     }
 
-    /// Takes in what was committed since the last statement.
+    /// Loads the commits since the last statement.
     ///
     /// # Errors
     /// [`Error::Lake`]: the store failed.
@@ -139,13 +139,13 @@ impl Session {
         self.relations.make(&self.connection, &with_files)?;
         for news in news.iter().filter(|news| news.damage_changed) {
             if let Some(damage) = &news.damage {
-                tracing::warn!("stream {:?} can't be read, and checkpoints lacks it: {damage}", news.stream.as_str());
+                tracing::warn!("stream {:?} can't be read and is not in checkpoints: {damage}", news.stream.as_str());
             }
         }
         Ok(())
     }
 
-    /// All commits of all streams, with their files placed.
+    /// All new commits of all streams, with their files placed.
     async fn place_files<'a>(&self, news: &'a [News]) -> Result<Vec<PlacedCommit<'a>>, Error> {
         let mut placed = Vec::new();
         for published in news.iter().flat_map(|news| &news.commits) {
@@ -155,7 +155,7 @@ impl Session {
         Ok(placed)
     }
 
-    /// Adds to the ledger's tables, all or nothing.
+    /// Adds to the ledger tables, all or nothing.
     fn append(&mut self, placed: &[PlacedCommit<'_>]) -> Result<(), Error> {
         self.execute("BEGIN")?;
         let appended = ledger_tables::append(&self.connection, placed)
@@ -165,6 +165,6 @@ impl Session {
     }
 
     fn execute(&self, sql: &str) -> Result<(), Error> {
-        self.connection.execute_batch(sql).map_err(Error::bug("take in what was committed"))
+        self.connection.execute_batch(sql).map_err(Error::bug("load new commits"))
     }
 }

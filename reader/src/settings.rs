@@ -12,21 +12,21 @@ use lake::{
 
 use crate::{args::ReaderArgs, error::Error, output::Format};
 
-/// Where streams are defined when nobody says otherwise; it need not be there.
+/// The default folder of the stream definitions; it need not exist.
 const STREAMS_DIR_DEFAULT: &str = "streams";
 
-/// What to run, over which lake, written how.
+/// What to run, on which lake, in which output format.
 #[derive(Debug)]
 pub struct Settings {
     /// The zones of the lake.
     pub urls: LakeUrls,
-    /// What lies below this is the lake's as well; `None` where each zone has a place of its own.
+    /// Everything below this URL also belongs to the lake; `None` if each zone has a place of its own.
     pub lake_url: Option<StoreUrl>,
     /// The folder of the stream definitions.
     pub streams_dir: PathBuf,
     /// Where the SQL comes from.
     pub source: Source,
-    /// How results are written, where somebody said so.
+    /// The output format, if one was given.
     pub format: Option<Format>,
 }
 
@@ -39,7 +39,7 @@ pub enum Source {
     File(PathBuf),
     /// From stdin, to its end.
     Stdin,
-    /// From a person at a terminal.
+    /// From a user at a terminal.
     Prompt,
 }
 
@@ -47,13 +47,13 @@ impl Settings {
     /// Checks the arguments.
     ///
     /// # Errors
-    /// [`Error::Lake`] with all settings that are wrong.
+    /// [`Error::Lake`] with all invalid settings.
     pub fn check(args: ReaderArgs) -> Result<Self, Error> {
         let mut problems = Problems::default();
         let urls = problems.absorb(args.lake.check())?;
         let streams_dir = args.streams_dir.filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = streams_dir.as_ref().filter(|folder| !folder.is_dir()) {
-            problems.add("STREAMS_DIR", format!("{} is no folder", folder.display()));
+            problems.add("STREAMS_DIR", format!("{} is not a folder", folder.display()));
         }
         let Some(urls) = urls.filter(|_| problems.is_empty()) else {
             return Err(lake::Error::Settings(problems).into());
@@ -72,14 +72,14 @@ impl Settings {
 }
 
 impl Settings {
-    /// Where the lake is, for a person.
+    /// Where the lake is, for display.
     pub fn place(&self) -> String {
         self.lake_url.as_ref().unwrap_or(&self.urls.zone(ZoneName::Bronze).1).to_string()
     }
 }
 
 impl Source {
-    /// The scripts to run, one after the other; none for a prompt.
+    /// The scripts to run, in order; empty for a prompt.
     ///
     /// # Errors
     /// [`Error::Script`] when the file or stdin can't be read or is not UTF-8.

@@ -1,7 +1,7 @@
-//! The shell: runs steps one after the other, the same at a prompt and in a script.
+//! The shell: runs steps in order, the same way at a prompt and in a script.
 //!
-//! Knows where results go and how they are written. Invariant: results go to stdout or to the file that was named, all
-//! else to stderr.
+//! Knows where results go and in which format. Invariant: results go to stdout or to the file that the user named,
+//! everything else to stderr.
 
 pub mod commands;
 pub mod prompt;
@@ -26,15 +26,15 @@ use crate::{
 
 /// The most rows that a box shows on a screen.
 const ROWS_SHOWN: usize = 40;
-/// A statement that takes longer tells how long it took, at a prompt.
+/// At a prompt, the time of longer statements is shown.
 const LONG: Duration = Duration::from_secs(1);
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// With the next step.
+    /// Run the next step.
     Next,
-    /// Somebody wants to leave.
+    /// Leave the shell.
     Leave,
 }
 
@@ -45,20 +45,20 @@ pub struct Shell {
     file: Option<File>,
     tells_time: bool,
     at_prompt: bool,
-    /// How many scripts are being read that were named by scripts.
+    /// How deep the running script is nested in others by `.read`.
     depth: usize,
 }
 
 impl Shell {
-    /// A shell over a session. Without a format, boxes are for terminals and CSV for all else.
+    /// A shell over a session. Without a format, a terminal gets boxes and everything else CSV.
     pub fn new(session: Session, format: Option<Format>) -> Self {
         Self { session, format, file: None, tells_time: false, at_prompt: false, depth: 0 }
     }
 
-    /// Runs all steps of a script, up to the first that fails.
+    /// Runs the steps of a script until one fails.
     ///
     /// # Errors
-    /// As [`Session::run`]; [`Error::Command`] for a command that is none.
+    /// As [`Session::run`]; [`Error::Command`] for an unknown or wrong command.
     pub fn run_script(&mut self, script: &str) -> Result<Flow, Error> {
         for step in steps(script) {
             let flow = match step {
@@ -99,7 +99,7 @@ fn sink(format: Format, file: Option<&File>) -> Result<Box<dyn Sink>, Error> {
     }
 }
 
-/// What a result may take of the screen; all there is where there is none.
+/// How much of the screen a result may use; unlimited if stdout is not a terminal.
 fn screen() -> Layout {
     if !io::stdout().is_terminal() {
         return Layout::WHOLE;
@@ -108,7 +108,7 @@ fn screen() -> Layout {
     Layout { rows_max: ROWS_SHOWN, width, colors: shows_colors() }
 }
 
-/// Whether people want colours: see no-color.org.
+/// Whether to use colours: see no-color.org.
 fn shows_colors() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

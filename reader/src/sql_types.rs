@@ -1,13 +1,13 @@
-//! The lake's column types as DuckDB writes them: the one place that maps them.
+//! Maps the lake's column types to DuckDB's. No other place does.
 
 use lake::columns::{Column, ColumnType};
 
 use crate::quote::identifier;
 
-/// The SQL type of what a column holds.
+/// The SQL type of a column.
 pub fn sql_type(kind: &ColumnType) -> String {
     match kind {
-        // A JSON type would check every text again at each read; the JSON functions take texts as they are.
+        // The JSON type would validate every text at each read; the JSON functions also accept plain text.
         ColumnType::String | ColumnType::Json => "VARCHAR".to_owned(),
         ColumnType::Int64 => "BIGINT".to_owned(),
         ColumnType::Float64 => "DOUBLE".to_owned(),

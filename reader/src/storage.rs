@@ -1,6 +1,6 @@
 //! Where DuckDB reads a committed file from: the file itself, `s3://` through httpfs, or a copy on this machine.
 //!
-//! Knows places and credentials. Knows nothing of streams or columns. Invariant: httpfs comes from a pinned file or
+//! Knows places and credentials. Knows nothing about streams or columns. Invariant: httpfs comes from a pinned file or
 //! not at all; DuckDB never fetches an extension by itself.
 
 mod copies;
@@ -31,7 +31,7 @@ impl Storage {
     /// Prepares `connection` to read the zones that the settings name.
     ///
     /// # Errors
-    /// [`Error::Lake`] when no S3 credentials can be had; [`Error::Bug`] when DuckDB refuses what it is told.
+    /// [`Error::Lake`] without S3 credentials; [`Error::Bug`] when DuckDB rejects its setup.
     pub async fn open(connection: &Connection, lake: Lake, urls: LakeUrls) -> Result<Self, Error> {
         let on_s3 = |zone| matches!(urls.zone(zone).1, StoreUrl::S3 { .. });
         let needed = on_s3(ZoneName::Bronze) || on_s3(ZoneName::DeadLetters);
@@ -39,7 +39,7 @@ impl Storage {
         if needed && httpfs.is_none() {
             let folder = Copies::root();
             eprintln!(
-                "no httpfs here (scripts/fetch-duckdb.sh gets it): committed files are copied to {}",
+                "httpfs not found (scripts/fetch-duckdb.sh fetches it): committed files are copied to {}",
                 folder.display()
             );
         }
@@ -47,7 +47,7 @@ impl Storage {
         Ok(Self { lake, urls, httpfs, copies })
     }
 
-    /// Renews what expires, so that the next statement can read.
+    /// Renews credentials that expire soon, so that the next statement can read.
     ///
     /// # Errors
     /// As [`Storage::open`].
@@ -58,7 +58,7 @@ impl Storage {
         }
     }
 
-    /// Where a file is and where DuckDB reads it, and whether it is there. One that DuckDB can't read where it is, is
+    /// Where a file is, where DuckDB reads it, and what is wrong with it. A file that DuckDB can't read in place is
     /// copied to this machine first.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Storage {
                 let fault = fault_on_disk(&path, file);
                 (path, fault)
             }
-            // Whether it is there, httpfs asks when it reads.
+            // httpfs notices a missing file when it reads.
             StoreUrl::S3 { .. } if self.httpfs.is_some() && is_plain(&location) => (location.clone(), None),
             StoreUrl::S3 { .. } | StoreUrl::Memory { .. } => {
                 let path = self.copies.path(&location, file);
@@ -83,19 +83,19 @@ impl Storage {
     }
 }
 
-/// What a look at a file's size tells.
+/// What is wrong with a file on disk, judged by its size.
 fn fault_on_disk(path: &str, file: &OutputFile) -> Option<String> {
     match std::fs::metadata(path) {
         Ok(found) if found.len() == file.size => None,
         Ok(found) => {
             let (key, is, said) = (&file.key, found.len(), file.size);
-            Some(format!("{key} has {is} bytes where its commit says {said}; restore it"))
+            Some(format!("{key} has {is} bytes, but its commit says {said}; restore it"))
         }
         Err(_) => Some(copies::missing(file)),
     }
 }
 
-/// Whether httpfs takes a URL as it is: it reads `*`, `?` and `[` as patterns or parameters.
+/// Whether httpfs takes a URL literally: it reads `*`, `?` and `[` as patterns or parameters.
 fn is_plain(location: &str) -> bool {
     location.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-=~".contains(&byte))
 }

@@ -1,7 +1,7 @@
-//! A text as the tokens that DuckDB's own lexer sees: words, names, strings, comments.
+//! Splits a text into the tokens that DuckDB's own lexer sees: words, names, strings, comments.
 //!
-//! Knows no grammar. Invariant: where a string or a comment ends here, it ends for DuckDB, so that nothing that DuckDB
-//! would run is taken for the inside of one. The tokens lie end to end: together they are the text.
+//! Knows no grammar. Invariant: a string or a comment ends here exactly where it ends for DuckDB, so that no code that
+//! DuckDB would run is mistaken for the inside of one. The tokens have no gaps: together they are the text.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub struct Token<'a> {
     pub start: usize,
     /// Its text, quotes included.
     pub text: &'a str,
-    /// Whether a string, a name or a comment that it opens is closed.
+    /// Whether the string, name or comment that it starts is closed.
     pub closed: bool,
 }
 
@@ -31,7 +31,7 @@ pub enum Kind {
     Name,
     /// A string in plain single quotes.
     Text,
-    /// A string that is written in another way: `e'…'`, `$$…$$`.
+    /// A string in another notation: `e'…'`, `$$…$$`.
     OtherText,
     /// Digits.
     Number,
@@ -60,7 +60,7 @@ impl Token<'_> {
         self.kind == Kind::Symbol && self.text == symbol
     }
 
-    /// What a plain string holds, or a name stands for, in lower case; `None` for any other token.
+    /// The name that a word or a quoted name stands for, in lower case; `None` for any other token.
     pub fn name(&self) -> Option<String> {
         match self.kind {
             Kind::Word => Some(self.text.to_lowercase()),
@@ -69,7 +69,7 @@ impl Token<'_> {
         }
     }
 
-    /// What a string in plain quotes holds.
+    /// The content of a string in plain quotes.
     pub fn string(&self) -> Option<String> {
         (self.kind == Kind::Text).then(|| Some(self.inside()?.replace("''", "'")))?
     }
@@ -79,9 +79,9 @@ impl Token<'_> {
     }
 }
 
-/// The text with every white space of Unicode's that stands between tokens as a plain space.
+/// The text with each Unicode space between tokens replaced by a plain space.
 ///
-/// DuckDB does so itself, but overlooks some, and then takes them for a part of a name: what it is given must leave no doubt.
+/// DuckDB does this itself, but misses some and then reads them as part of a name. Its input must not be ambiguous.
 pub fn with_plain_spaces(text: &str) -> Cow<'_, str> {
     let is_strange = |token: &Token<'_>| token.kind == Kind::Blank && !token.text.is_ascii();
     if !tokens(text).any(|token| is_strange(&token)) {
@@ -138,7 +138,7 @@ fn spaces_or_word(text: &str) -> (Kind, usize, bool) {
     }
 }
 
-/// White space, Unicode's and its invisible ones too.
+/// White space, including Unicode's and the invisible ones.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
@@ -147,7 +147,7 @@ fn is_in_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() && !is_space(c)
 }
 
-/// Where the quoted text that opens at `at` ends. A doubled quote opens it anew, which comes to the same.
+/// Where the quoted text that starts at `at` ends. A doubled quote does not end it.
 fn quoted_end(bytes: &[u8], at: usize) -> Option<usize> {
     let quote = bytes[at];
     let mut at = at + 1;
@@ -161,7 +161,7 @@ fn quoted_end(bytes: &[u8], at: usize) -> Option<usize> {
     None
 }
 
-/// Where a string with backslashes ends whose quote opens at `at`. On a later line it may go on, as such a string.
+/// Where an escape string ends whose quote is at `at`. It may continue on a later line, still with escapes.
 fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     while at < bytes.len() {
@@ -178,7 +178,7 @@ fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
     None
 }
 
-/// Where the quote stands with which a string goes on: after white space and comments with a line end among them.
+/// Where the quote is that continues a string: after white space and comments with at least one line end.
 fn continuation(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut lines = 0;
     loop {
@@ -192,7 +192,7 @@ fn continuation(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Comments nest.
+/// Where a comment ends. Comments nest.
 fn comment_end(bytes: &[u8]) -> Option<usize> {
     let mut depth = 0;
     let mut at = 0;
@@ -209,7 +209,7 @@ fn comment_end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The `$tag$` that a text opens with; `None` when it opens with none, as in `$1`.
+/// The `$tag$` at the start of a text; `None` if it has none, as in `$1`.
 fn dollar_opening(text: &str) -> Option<&[u8]> {
     let end = 1 + text[1..].find(|c| !is_in_word(c))?;
     let is_parameter = text[1..].starts_with(|c: char| c.is_ascii_digit());
@@ -222,13 +222,14 @@ fn dollar_end(bytes: &[u8], opening: &[u8]) -> Option<usize> {
     Some(opening.len() + at + opening.len())
 }
 
-/// Where the first byte that is `wanted` stands from `from` on; the end of all when nowhere.
+/// The index of the first `wanted` byte, starting at `from`; the length if none is found.
 fn find(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let found = bytes[from.min(bytes.len())..].iter().position(|byte| wanted(*byte));
     found.map_or(bytes.len(), |found| from + found)
 }
 
-/// Whether a text may hold a secret: it makes one, or a string stands behind a word that names one, typing errors and all.
+/// Whether a text may contain a secret: it creates one, or has a string after a word that names one. Typing errors do
+/// not hide it.
 pub fn holds_secret(text: &str) -> bool {
     let mut words = tokens(text).filter(|token| token.kind == Kind::Word);
     if words.any(|word| word.is_word("CREATE")) && words.any(|word| word.is_word("SECRET")) {
@@ -242,7 +243,7 @@ pub fn holds_secret(text: &str) -> bool {
     code.any(|token| names_secret(&token)) && code.any(|token| matches!(token.kind, Kind::Text | Kind::OtherText))
 }
 
-/// The words without what stands in the strings of the text that they are about, but for those that say where and how.
+/// A message without the strings of the text that it is about, except those that say where and how.
 pub fn without_strings(words: &str, text: &str) -> String {
     const KNOWN: [&str; 6] = ["TYPE", "PROVIDER", "SCOPE", "ENDPOINT", "REGION", "URL_STYLE"];
     let code: Vec<Token<'_>> = tokens(text).filter(Token::is_code).collect();
@@ -254,7 +255,7 @@ pub fn without_strings(words: &str, text: &str) -> String {
     inside.filter(|inside| !inside.is_empty()).fold(words.to_owned(), |words, inside| words.replace(inside, "…"))
 }
 
-/// What is written in a string, however that is quoted.
+/// The content of a string, however it is quoted.
 fn written_in(string: &str) -> Option<&str> {
     let text = string.strip_prefix(['e', 'E']).unwrap_or(string);
     let quote = text.strip_prefix('$').map_or(Some(1), |tag| tag.find('$').map(|end| end + 2))?;

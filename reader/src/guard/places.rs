@@ -1,7 +1,7 @@
-//! Where the lake is, and whether a target lies in it, whatever way the target is written.
+//! Where the lake is, and whether a target is inside it, however the target is written.
 //!
-//! Asks the file system about symbolic links, and which folders are one and the same. Invariant: a target that can't
-//! be resolved is taken for one in the lake.
+//! Asks the file system about symbolic links, and about folders with several names. Invariant: a target that can't be
+//! resolved counts as inside the lake.
 
 mod links;
 
@@ -13,12 +13,12 @@ use std::{
 
 use lake::settings::StoreUrl;
 
-/// How many symbolic links are followed, as Linux does.
+/// The most symbolic links that are followed, as in Linux.
 const LINKS_MAX: usize = 40;
-/// The schemes that DuckDB writes objects under, all through one protocol.
+/// The URL schemes of objects that DuckDB writes, all through one protocol.
 const OBJECT_SCHEMES: [&str; 6] = ["s3://", "s3a://", "s3n://", "gcs://", "gs://", "r2://"];
 
-/// The places that are kept.
+/// The protected places.
 #[derive(Debug)]
 pub(super) struct Places {
     kept: Vec<Kept>,
@@ -51,10 +51,10 @@ impl Places {
         Self { kept: kept.collect() }
     }
 
-    /// Whether a target lies outside of all places, and none of them in it: a folder may be overwritten as a whole.
+    /// Checks that a target is outside all places and contains none of them: a folder may be overwritten as a whole.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// The reason as text.
     pub(super) fn check(&self, target: &str) -> Result<(), String> {
         if target.is_empty() || target == ":memory:" {
             return Ok(());
@@ -69,14 +69,14 @@ impl Places {
         });
         match touched {
             Some(kept) => {
-                Err(format!("{target:?} is in the lake ({}), which is for reading here; write elsewhere", kept.url))
+                Err(format!("{target:?} is in the lake ({}), which is read-only here; write elsewhere", kept.url))
             }
             None if object.is_some() => Ok(()),
             None => self.check_links(&file),
         }
     }
 
-    /// The buckets among them, in lower case.
+    /// The protected buckets, in lower case.
     pub(super) fn buckets(&self) -> impl Iterator<Item = &str> {
         self.kept.iter().filter_map(|kept| match &kept.place {
             Place::Bucket { bucket, .. } => Some(bucket.as_str()),
@@ -84,12 +84,13 @@ impl Places {
         })
     }
 
-    /// Whether any of them is on an object store.
+    /// Whether any place is on an object store.
     pub(super) fn has_bucket(&self) -> bool {
         self.buckets().next().is_some()
     }
 
-    /// Whether no link leads from a target, from what DuckDB writes beside it, or from what lies in it, into a folder.
+    /// Checks that no link leads into a protected folder from a target, its contents, or files that DuckDB writes next
+    /// to it.
     fn check_links(&self, file: &Path) -> Result<(), String> {
         let folders = self.kept.iter().filter_map(|kept| match &kept.place {
             Place::Folder(folder) => resolved_path(folder),
@@ -115,12 +116,12 @@ fn object_of(target: &str) -> Result<Option<(String, Vec<String>)>, String> {
     let Some(scheme) = scheme_of(target) else { return Ok(None) };
     let rest = &target[scheme.len()..];
     if rest.contains('?') || rest.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(format!("{target:?} holds a \"?\", \".\" or \"..\" part; write the object's plain address"));
+        return Err(format!("{target:?} has a \"?\", \".\" or \"..\" part; write the object's plain address"));
     }
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    // httpfs sends a bucket's name as it is: what a server may read in another way is none.
+    // httpfs sends a bucket's name unescaped, so a name that a server could read differently is refused.
     if bucket.contains(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_')) {
-        return Err(format!("{bucket:?} is no bucket's name"));
+        return Err(format!("{bucket:?} is not a valid bucket name"));
     }
     Ok(Some((bucket.to_lowercase(), segments(key))))
 }
@@ -129,7 +130,7 @@ fn segments(key: &str) -> Vec<String> {
     key.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether one of the two is the other, or lies in it.
+/// Whether the two are the same, or one contains the other.
 fn touches(file: &Path, folder: &Path) -> bool {
     file.starts_with(folder)
         || folder.starts_with(file)
@@ -137,7 +138,7 @@ fn touches(file: &Path, folder: &Path) -> bool {
         || folder.ancestors().any(|above| is_same(above, file))
 }
 
-/// Whether both names are names of one folder, as a bind mount or a file system that ignores case can have it.
+/// Whether both names are the same folder, as with a bind mount or on a file system that ignores case.
 #[cfg(unix)]
 fn is_same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -152,7 +153,7 @@ fn is_same(_: &Path, _: &Path) -> bool {
     false
 }
 
-/// The path that DuckDB would open, without links.
+/// The path that DuckDB would open, with all links resolved.
 fn resolved(target: &str) -> Option<PathBuf> {
     let path = ["file://localhost/", "file:///", "file:/"].iter().find_map(|prefix| target.strip_prefix(prefix));
     let path = match path {
@@ -165,7 +166,7 @@ fn resolved(target: &str) -> Option<PathBuf> {
     resolved_path(&std::env::current_dir().ok()?.join(path))
 }
 
-/// An absolute path without links, `.` and `..`; its end need not exist. `None` when links lead in a circle.
+/// An absolute path with links, `.` and `..` resolved; its end need not exist. `None` for a circle of links.
 fn resolved_path(path: &Path) -> Option<PathBuf> {
     let mut left: VecDeque<PathBuf> = path.components().map(|part| PathBuf::from(part.as_os_str())).collect();
     let mut done = PathBuf::new();
@@ -177,7 +178,7 @@ fn resolved_path(path: &Path) -> Option<PathBuf> {
             Component::RootDir | Component::Prefix(_) => done.push(part),
             Component::Normal(name) => {
                 done.push(name);
-                // A link that leads nowhere is followed too: writing to it makes what it names.
+                // A dangling link is followed too: writing to it creates its target.
                 let Ok(target) = fs::read_link(&done) else { continue };
                 links += 1;
                 if links > LINKS_MAX {

@@ -1,17 +1,18 @@
-//! Which secrets a person may make: none by which a name outside of the lake's bucket would lead into it.
+//! Which secrets a user may create: none that would make a name outside the lake's bucket lead into it.
 //!
-//! Knows how httpfs makes a URL of a name and a secret, and how DuckDB shows a secret: as one text, its options parted
-//! by semicolons. Invariant: no option of a secret can pass for two.
+//! Knows how httpfs builds a URL from a name and a secret, and how DuckDB shows a secret: as one text, with its options
+//! separated by semicolons. Invariant: no option of a secret can look like two.
 
 use crate::tokens::{Kind, Token};
 
 /// The words between CREATE and SECRET.
 const BEFORE: [&str; 5] = ["OR", "REPLACE", "TEMP", "TEMPORARY", "PERSISTENT"];
 
-/// Whether a statement, without its CREATE, makes something else than a secret, or one whose options are plain texts.
+/// Checks that a statement, without its CREATE, creates something other than a secret, or a secret whose options are
+/// plain text.
 ///
 /// # Errors
-/// What is not plain, in words.
+/// What is wrong, as text.
 pub(super) fn check_statement(tokens: &[Token<'_>]) -> Result<(), String> {
     let skipped = tokens.iter().take_while(|token| BEFORE.iter().any(|word| token.is_word(word))).count();
     if !tokens.get(skipped).is_some_and(|token| token.is_word("SECRET")) {
@@ -26,16 +27,16 @@ pub(super) fn check_statement(tokens: &[Token<'_>]) -> Result<(), String> {
     let parentheses = options.iter().filter(|token| token.is_symbol("(")).count();
     if parentheses > 1 || !options.iter().all(is_plain) {
         return Err(
-            "the options of a secret are plain texts here, without semicolons, so that they can be checked".into()
+            "the options of a secret must be plain text without semicolons here, so that they can be checked".into()
         );
     }
     Ok(())
 }
 
-/// Whether a secret, as DuckDB shows it, may send a request for another bucket to one of these.
+/// Whether a secret, as DuckDB shows it, may send a request for another bucket to one of these buckets.
 pub(super) fn leads_into<'a>(shown: &str, mut buckets: impl Iterator<Item = &'a str>) -> bool {
     let option = |name: &str| shown.split(';').find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
-    // Without an endpoint, the region is a part of the host.
+    // Without an endpoint, the region is part of the host name.
     let region = option("region").unwrap_or_default();
     if region.contains(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
         return true;
@@ -45,10 +46,10 @@ pub(super) fn leads_into<'a>(shown: &str, mut buckets: impl Iterator<Item = &'a 
     };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     let host = endpoint.split(':').next().unwrap_or_default();
-    // The bucket in the path, or in the host's name.
+    // The bucket may be in the path or in the host name.
     let holds_bucket =
         |bucket: &str| host.strip_prefix(bucket).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    // A bucket before the host may complete it to the host of the lake: "127" before "0.0.1".
+    // A bucket's name before the host may complete it to the lake's host: "127" before "0.0.1".
     let is_behind_bucket = option("url_style") != Some("path") && !is_amazons(host);
     !endpoint.chars().all(is_plain) || buckets.any(holds_bucket) || is_behind_bucket
 }
@@ -57,7 +58,7 @@ fn is_amazons(host: &str) -> bool {
     host.starts_with("s3") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"))
 }
 
-/// The secret without the part that a renewal of the shell's own credentials changes.
+/// The secret without its key ID, which changes when the shell renews its own credentials.
 pub(super) fn without_key_id(shown: &str) -> String {
     shown.split(';').filter(|option| !option.starts_with("key_id=")).collect::<Vec<_>>().join(";")
 }

@@ -1,8 +1,8 @@
-//! A table drawn with lines: names, types, rows, and how many there are.
+//! A table drawn with lines: names, types, rows, and the number of rows.
 //!
-//! Rows are kept until the end, for columns are as wide as their widest cell. On a screen, long values are shortened,
-//! columns in the middle left out and so are rows, each with a `…` in its place, and the last line says so.
-//! Invariant: without a width and a number of rows, nothing is left out.
+//! Rows are kept until the end, because columns are as wide as their widest cell. On a screen, long values are
+//! shortened, and columns and rows in the middle are left out. A `…` replaces them, and the last line says so.
+//! Invariant: without limits on width and rows, nothing is left out.
 
 mod fit;
 
@@ -45,7 +45,7 @@ impl<W: Write> Boxes<W> {
         self.heads.iter().enumerate().map(width).collect()
     }
 
-    /// One line of the table. `columns`: which are shown, `None` standing for those left out, and how wide.
+    /// One line of the table. `columns` are the shown columns (`None` for those left out) and their widths.
     fn line(&self, columns: &[(Option<usize>, usize)], cell: impl Fn(usize) -> Option<String>) -> String {
         let cells = columns.iter().map(|(column, width)| {
             let Some(column) = *column else { return format!(" {LEFT_OUT} ") };
@@ -59,7 +59,7 @@ impl<W: Write> Boxes<W> {
         format!("│{}│\n", cells.collect::<Vec<_>>().join("│"))
     }
 
-    /// What the table holds, and how much of it is shown.
+    /// How many rows and columns the table has, and how many are shown.
     fn summary(&self, columns_shown: usize) -> String {
         let rows = if self.rows_seen == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows_seen) };
         let (first, last) = (self.first.len(), self.last.len());

@@ -83,7 +83,7 @@ fn string(text: &str) -> String {
     quoted
 }
 
-/// DuckDB's JSON with the numbers gone that JSON does not have.
+/// DuckDB's JSON, with null for the numbers that JSON does not have.
 fn finite(json: &str) -> String {
     if !json.contains("NaN") && !json.contains("Infinity") {
         return json.to_owned();

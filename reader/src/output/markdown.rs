@@ -1,4 +1,4 @@
-//! A Markdown table; numbers stand to the right.
+//! A Markdown table; numbers are right-aligned.
 
 use std::io::{self, Write};
 
@@ -18,7 +18,7 @@ impl<W: Write> Sink for Markdown<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        // Without an empty line, the next table would be rows of this one.
+        // Without an empty line, the next table would continue this one.
         writeln!(self.0)?;
         self.0.flush()
     }

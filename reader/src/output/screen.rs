@@ -1,10 +1,10 @@
-//! The last guard before a terminal: whatever the format let through is escaped here.
+//! The last guard before a terminal: escapes what the format let through.
 
 use std::io::{self, Write};
 
 use super::is_obeyed;
 
-/// A terminal that is only shown characters, and line ends.
+/// A terminal that only gets visible characters, tabs and line ends.
 pub(super) struct Screen<W>(pub(super) W);
 
 impl<W: Write> Write for Screen<W> {

@@ -1,7 +1,7 @@
-//! Values with a separator between them, a header first: CSV and TSV. NULL is empty in both.
+//! Values with a separator between them, after a header: CSV and TSV. NULL is empty in both.
 //!
-//! CSV is as RFC 4180 has it but for the line ends, and an empty text is `""`. TSV knows no quotes: one row is one line,
-//! whatever it holds. Invariant: what was written can be read back as it was, control characters and all.
+//! CSV follows RFC 4180 except for the line ends; an empty string is `""`. TSV has no quotes: each row is one line,
+//! whatever it contains. Invariant: what was written can be read back unchanged, including control characters.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Splitting, against the ways in which a semicolon can be no end.
+//! Splitting, with semicolons that do not end a statement.
 
 use super::{Statement, is_complete, statements};
 
@@ -35,13 +35,13 @@ fn backslashes_escape_only_in_escape_strings() {
 }
 
 #[test]
-fn parameters_are_no_dollar_quotes() {
+fn parameters_are_not_dollar_quotes() {
     assert_eq!(split("select $1; select $2"), ["select $1", "select $2"]);
     assert_eq!(split("select a$b$; c$b$"), ["select a$b$", "c$b$"]);
 }
 
 #[test]
-fn comments_before_a_statement_are_no_part_of_it() {
+fn comments_before_a_statement_are_not_part_of_it() {
     let all: Vec<Statement<'_>> = statements("-- why\n/* what */ select 1").collect();
     assert_eq!(all, [Statement { text: "select 1" }]);
     assert_eq!(all[0].first_word(), "SELECT");

@@ -1,7 +1,7 @@
-//! Tells a statement that is wrong from one that met a damaged lake.
+//! Distinguishes a wrong statement from one that hit damage in the lake.
 //!
-//! DuckDB's words are all there is to go by. Invariant: an error that a committed file caused names the file, and never
-//! passes for a fault of the person who typed.
+//! Has only DuckDB's message to go by. Invariant: an error that a committed file caused names the file, and is never
+//! reported as the user's mistake.
 
 use duckdb::Row;
 use lake::{ids::StreamName, ledger::OutputFile};
@@ -15,7 +15,7 @@ use crate::{
 
 /// The most files that are tried one by one when DuckDB does not say which one it can't read.
 const FILES_TRIED_MAX: u64 = 500;
-/// The committed file whose path stands in DuckDB's words.
+/// The committed file whose path is in DuckDB's message.
 const IN_WORDS: &str = "SELECT stream, key, size, sha256, location, path FROM memory.internal.files \
     WHERE contains(?, path) ORDER BY length(path) DESC LIMIT 1";
 const NEWEST: &str = "SELECT stream, key, size, sha256, location, path FROM memory.internal.files \
@@ -29,45 +29,45 @@ struct Known {
     path: String,
 }
 
-/// What DuckDB's parser thinks of a text, without running it.
+/// What DuckDB's parser says about a text, without running it.
 const PARSED: &str = "SELECT json_serialize_sql(?::VARCHAR)";
 
 impl Session {
-    /// What DuckDB says of a statement that it can't parse, which so can't do anything; `None` for one that it can.
+    /// DuckDB's error for a statement that it can't parse, which therefore does nothing; `None` if it parses.
     pub(super) fn syntax_error(&self, statement: &str) -> Option<Error> {
         let parsed: String = self.aside.query_row(PARSED, [statement], |row| row.get(0)).ok()?;
         let parsed: serde_json::Value = serde_json::from_str(&parsed).ok()?;
         if parsed["error_type"] != "parser" {
             return None;
         }
-        // Said here and not by another try: only this parse is known to have run nothing.
+        // The error is built here, not by running the statement: only this parse is known to run nothing.
         let words = format!("Parser Error: {}", parsed["error_message"].as_str()?);
         let position = parsed["position"].as_str().and_then(|position| position.parse().ok());
         let shown = position.and_then(|position| line_at(statement, position)).unwrap_or_default();
         Some(self.discreet(Error::Sql(words + &shown), statement))
     }
 
-    /// The error as it is to be told.
+    /// The error to report.
     pub(super) fn blame(&mut self, error: Error, statement: &str) -> Error {
         let error = self.discreet(error, statement);
         let Error::Sql(told) = &error else { return error };
         if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| told.contains(fault)) {
             return Error::Unreadable { view, words: fault.to_owned() };
         }
-        // The first line tells the file; the others show SQL that nobody typed.
+        // The first line names the file; the others show SQL that the user did not type.
         let first = told.lines().next().unwrap_or_default().to_owned();
         if let Some(known) = self.aside.query_row(IN_WORDS, [&first], known).ok().flatten() {
-            // A person who names a committed file by hand may be wrong about it in many ways.
+            // A user who names a committed file directly may use it wrongly in many ways.
             return if statement.contains(&known.path) { error } else { self.unreadable(known, &first) };
         }
-        // An exception of the Parquet reader's own has no class and names no file.
+        // The Parquet reader's own exceptions have no class and name no file.
         if first.starts_with("Invalid Error: ") || !first.contains("Error: ") {
             return self.unreadable_file().unwrap_or(error);
         }
         error
     }
 
-    /// DuckDB repeats the line at fault, and values that it does not take, secrets and all.
+    /// DuckDB repeats the faulty line and rejected values, including secrets: this removes them.
     fn discreet(&self, error: Error, statement: &str) -> Error {
         match error {
             Error::Sql(told) if holds_secret(statement) => {
@@ -113,7 +113,7 @@ fn known(row: &Row<'_>) -> duckdb::Result<Option<Known>> {
     Ok(Some(Known { stream, file, location: row.get(4)?, path: row.get(5)? }))
 }
 
-/// The line that a position lies in, with a caret below it, as DuckDB shows it.
+/// The line at a position, with a caret below it, as DuckDB shows it.
 fn line_at(statement: &str, position: usize) -> Option<String> {
     let before = statement.get(..position)?;
     let start = before.rfind('\n').map_or(0, |at| at + 1);

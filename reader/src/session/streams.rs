@@ -1,4 +1,4 @@
-//! What the shell asks of a session besides statements: which streams there are, what has landed, where it may write.
+//! What the shell asks of a session in addition to statements: its streams, what has landed, where it may write.
 
 use duckdb::{Connection, appender_params_from_iter, types::Value};
 use futures::TryStreamExt;
@@ -7,14 +7,14 @@ use lake::{ids::StreamName, keys::Prefix, store::Listed};
 use super::Session;
 use crate::{error::Error, listing::RAW_OBJECTS};
 
-/// A stream at a glance.
+/// The totals of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSummary {
-    /// The name that SQL knows it by.
+    /// Its SQL name.
     pub name: String,
-    /// The rows that are committed.
+    /// Its committed rows.
     pub rows: i64,
-    /// The dead letters that are.
+    /// Its committed dead letters.
     pub dead_letters: i64,
 }
 
@@ -29,14 +29,14 @@ impl Session {
         self.refresh_outside_transactions()?;
         let summary = |stream: &StreamName| {
             let sums = self.aside.query_row(SUMS, [stream.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
-            let (rows, dead_letters) = sums.map_err(Error::bug("add up what was committed"))?;
+            let (rows, dead_letters) = sums.map_err(Error::bug("sum up the commits"))?;
             let name = self.relations.sql_name(stream).unwrap_or(stream.as_str()).to_owned();
             Ok(StreamSummary { name, rows, dead_letters })
         };
         self.relations.streams().map(summary).collect()
     }
 
-    /// Fills the temporary table `raw_objects` with what lies in the raw zone.
+    /// Fills the temporary table `raw_objects` with the objects in the raw zone.
     ///
     /// # Errors
     /// [`Error::Lake`]: the store failed.
@@ -66,7 +66,7 @@ impl Session {
         self.guard.check_target(target)
     }
 
-    /// A connection to the same relations, for what is asked while a person types.
+    /// A connection to the same relations, for queries while the user types.
     ///
     /// # Errors
     /// [`Error::Bug`]: DuckDB refused it.

@@ -1,7 +1,7 @@
-//! The commands that open with a dot.
+//! The commands that start with a dot.
 //!
-//! Each that shows something of the lake is a statement that a person could have typed, and says it. Invariant: a command
-//! that is not known, or is given what it does not take, fails as a wrong statement does.
+//! A command that shows something of the lake is a statement that the user could have typed. Invariant: an unknown
+//! command, or one with wrong arguments, fails like a wrong statement.
 
 use std::{fs::File, io::Write};
 
@@ -10,38 +10,39 @@ use clap::ValueEnum;
 use super::{Flow, Shell};
 use crate::{error::Error, listing, output::Format, script::Statement};
 
-/// How deep scripts may name scripts, so that one that names itself ends.
+/// How deep scripts may be nested, so that one that reads itself ends.
 const DEPTH_MAX: usize = 16;
 
-/// The commands, what they take, and what they do.
+/// The commands, their arguments, and what they do.
 pub const COMMANDS: [(&str, &str, &str); 11] = [
     (".tables", "", "the relations of the lake"),
     (".schema", "[RELATION]", "the columns of all relations, or of one"),
     (".dead", "[STREAM]", "dead letters by reason and code, with an example of each"),
     (".lag", "", "what has landed and is not committed, by stream"),
-    (".mode", "[FORMAT]", "how results are written: box, csv, tsv, json, jsonlines, markdown or line"),
-    (".output", "[FILE]", "write the results to a file from here on; without one, to stdout again"),
+    (".mode", "[FORMAT]", "show or set the output format: box, csv, tsv, json, jsonlines, markdown or line"),
+    (".output", "[FILE]", "write results to a file from now on; without one, to stdout again"),
     (".read", "FILE", "run the SQL in a file"),
-    (".timer", "on|off", "tell how long each statement takes"),
+    (".timer", "on|off", "show how long each statement takes"),
     (".help", "", "this text"),
     (".quit", "", "leave; so does Ctrl-D"),
     (".exit", "", "the same"),
 ];
 
 const ABOUT_SQL: &str = "\
-Statements end with a semicolon and may span lines. Each sees the newest commit; between BEGIN and COMMIT all see one.
+Statements end with a semicolon and may span lines.
+Each sees the newest commit; between BEGIN and COMMIT, all see the same one.
 
   FROM bronze.<stream>        the rows that passed
-  FROM dead_letters.<stream>  what did not, with the reason and the place it came from
+  FROM dead_letters.<stream>  records and objects that did not, with the reason and the source
   FROM checkpoints.batches    what was committed; also checkpoints.files and checkpoints.objects
 
-Nothing is written to the lake. COPY (…) TO 'file' writes elsewhere. Ctrl-C stops the statement that runs, and only that.
+The shell never writes to the lake. COPY (…) TO 'file' writes elsewhere. Ctrl-C stops only the running statement.
 ";
 
 /// Runs a command.
 ///
 /// # Errors
-/// [`Error::Command`] when it is none, or takes something else; else as [`crate::session::Session::run`].
+/// [`Error::Command`] if it is unknown or has wrong arguments; otherwise as [`crate::session::Session::run`].
 pub fn run(shell: &mut Shell, line: &str) -> Result<Flow, Error> {
     let line = line.trim_end().trim_end_matches(';');
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -65,13 +66,13 @@ pub fn run(shell: &mut Shell, line: &str) -> Result<Flow, Error> {
 
 fn wrong(name: &str) -> Error {
     Error::Command(match COMMANDS.iter().find(|(command, ..)| *command == name) {
-        Some((name, "", _)) => format!("{name} takes nothing behind it"),
+        Some((name, "", _)) => format!("{name} takes no argument"),
         Some((name, takes, _)) => format!("{name} takes {takes}"),
-        None => format!("{name:?} is no command; .help lists them"),
+        None => format!("{name:?} is not a command; .help lists them"),
     })
 }
 
-/// What stands behind a command, without the quotes around it.
+/// The text after a command's name, without the quotes around it.
 fn argument(rest: &str) -> Option<String> {
     let text = rest.trim();
     let unquoted = ['\'', '"'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
@@ -85,7 +86,7 @@ fn help() -> String {
 
 fn format_of(name: &str) -> Result<Format, Error> {
     Format::from_str(name, true)
-        .map_err(|_| Error::Command(format!("{name:?} is no format; .mode takes {}", format_names().join(", "))))
+        .map_err(|_| Error::Command(format!("{name:?} is not a format; .mode takes {}", format_names().join(", "))))
 }
 
 /// The names of the formats.
@@ -98,7 +99,7 @@ fn name_of(format: Format) -> String {
 }
 
 impl Shell {
-    /// Writes a text that is no table where results go.
+    /// Writes a text that is not a table to where results go.
     fn tell(&mut self, text: &str) -> Result<(), Error> {
         match &mut self.file {
             Some(file) => file.write_all(text.as_bytes())?,
@@ -111,7 +112,7 @@ impl Shell {
         self.answer(Statement { text: sql }).map(drop)
     }
 
-    /// Shows a statement's answer, and at a prompt the statement itself, to be changed.
+    /// Shows a statement's result, and at a prompt also the statement, so that the user can change it.
     fn show_with_sql(&mut self, sql: &str) -> Result<(), Error> {
         if self.at_prompt {
             eprintln!("{sql};");
@@ -125,9 +126,11 @@ impl Shell {
         let chosen = all.into_iter().filter(|stream| is_chosen(&stream.name, stream.dead_letters));
         let chosen: Vec<String> = chosen.map(|stream| stream.name).collect();
         match (stream, chosen.is_empty()) {
-            (Some(stream), true) => Err(Error::Command(format!("there is no stream {stream:?}; .tables lists them"))),
+            (Some(stream), true) => {
+                Err(Error::Command(format!("stream {stream:?} does not exist; .tables lists them")))
+            }
             (None, true) => {
-                eprintln!("There are no dead letters.");
+                eprintln!("No dead letters.");
                 Ok(())
             }
             _ => self.show_with_sql(&listing::dead_letters(&chosen)),
@@ -148,7 +151,7 @@ impl Shell {
 
     fn read(&mut self, file: &str) -> Result<Flow, Error> {
         if self.depth >= DEPTH_MAX {
-            return Err(Error::Command(format!(".read {file}: scripts name scripts {DEPTH_MAX} deep")));
+            return Err(Error::Command(format!(".read {file}: scripts are nested {DEPTH_MAX} deep")));
         }
         let failed = |source| Error::Script { name: file.to_owned(), source };
         let script = std::fs::read_to_string(file).map_err(failed)?;

@@ -1,7 +1,8 @@
-//! What the Tab key offers: keywords, schemas, relations, columns, functions, and the commands with what they take.
+//! What the Tab key offers: keywords, schemas, relations, columns, functions, and commands with their arguments.
 //!
-//! Asks DuckDB's own catalog, over a connection of its own. Knows names and no grammar: after a relation's name or alias
-//! and a dot its columns, else the columns of all relations that the statement names before everything else.
+//! Queries DuckDB's own catalog, over a connection of its own. Knows names and no grammar: after a relation's name or
+//! alias and a dot, it offers the columns of that relation; otherwise, the columns of all relations in the statement
+//! come first.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +16,10 @@ use crate::{
     tokens::{Kind, Token, tokens},
 };
 
-/// The most suggestions: a menu that fills the screen helps nobody.
+/// The most suggestions: a menu that fills the screen is useless.
 const SUGGESTIONS_MAX: usize = 200;
 
-/// Every column of the lake, and of what the session made.
+/// Every column of the lake and of the session's own relations.
 const COLUMNS: &str = "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() \
     WHERE NOT internal AND schema_name <> 'internal' ORDER BY table_oid, column_index";
 const RESERVED: &str =
@@ -30,12 +31,12 @@ const FUNCTIONS: &str = "SELECT DISTINCT function_name FROM duckdb_functions() \
 pub(super) struct Names {
     connection: Connection,
     keywords: BTreeSet<String>,
-    /// The keywords that are no names without quotes.
+    /// The keywords that need quotes to be a name.
     reserved: BTreeSet<String>,
     functions: Vec<String>,
 }
 
-/// A column, and the relation that it is of.
+/// A column, and the relation that it belongs to.
 struct Column {
     schema: String,
     relation: String,
@@ -58,11 +59,11 @@ impl Names {
             };
             prepared.query_map([], row)?.collect::<duckdb::Result<Vec<_>>>()
         };
-        // What can't be offered is typed by hand.
+        // If this fails, the user can still type the names.
         read().unwrap_or_default()
     }
 
-    /// What may stand where `typed` ends, each with a word about it.
+    /// The suggestions for the end of `typed`, each with a short description.
     fn offers(&self, statement: &str, typed: &Typed) -> Vec<(String, String)> {
         let columns = self.columns();
         let code: Vec<Token<'_>> = tokens(statement).filter(Token::is_code).collect();
@@ -93,20 +94,20 @@ impl Names {
         let typed = Typed::at_end(before);
         let mut seen = BTreeSet::new();
         let offers = self.offers(&line[start..], &typed).into_iter();
-        // The menu shows a name as it is, and a terminal would obey some.
+        // The menu prints names unescaped, and a terminal would act on some.
         let offers = offers.filter(|(name, _)| !name.contains(is_obeyed));
         let fitting = offers.filter(|(name, _)| {
             name.to_lowercase().starts_with(&typed.word.to_lowercase()) && seen.insert(name.clone())
         });
-        // Without a letter to go by, only what belongs to an owner is worth a menu.
+        // Without a letter typed, only the names after an owner's dot are worth a menu.
         let wanted = if typed.word.is_empty() && typed.owner.is_none() { 0 } else { SUGGESTIONS_MAX };
         let needed = |name: &str, about: &str| if about.is_empty() { name.to_owned() } else { self.quoted(name) };
         fitting.take(wanted).map(|(name, about)| suggestion(needed(&name, &about), about, typed.start, pos)).collect()
     }
 
-    /// A name as SQL needs it.
+    /// A name, quoted if SQL needs it.
     fn quoted(&self, name: &str) -> String {
-        // What a dot or a parenthesis was put behind goes on.
+        // A dot or a parenthesis at the end is not part of the name.
         let (stem, rest) = name.split_at(name.trim_end_matches(['.', '(']).len());
         let is_plain = stem.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && !stem.starts_with(|c: char| c.is_ascii_digit())
@@ -153,7 +154,7 @@ impl Names {
 struct Typed {
     start: usize,
     word: String,
-    /// What stands before its dot.
+    /// The name before its dot.
     owner: Option<String>,
 }
 
@@ -197,7 +198,7 @@ fn suggestion(value: String, about: String, start: usize, end: usize) -> Suggest
     }
 }
 
-/// The first column of a query's answer; none when it fails.
+/// The first column of a query's result; empty if the query fails.
 pub(super) fn texts(connection: &Connection, query: &str) -> Vec<String> {
     let read = || connection.prepare(query)?.query_map([], |row| row.get(0))?.collect::<duckdb::Result<Vec<String>>>();
     read().unwrap_or_default()

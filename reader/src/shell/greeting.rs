@@ -1,8 +1,8 @@
-//! What a person sees first: which lake it is, what is in it, and what to try.
+//! What the prompt shows first: which lake it is, what is in it, and what to try.
 
 use crate::{error::Error, quote::identifier, session::StreamSummary};
 
-/// How many streams are named.
+/// How many streams are listed.
 const STREAMS_SHOWN: usize = 2;
 
 /// At most five lines.
@@ -31,7 +31,7 @@ pub(super) fn greeting(place: &str, streams: &[StreamSummary]) -> Result<String,
     let example = example.map_or("checkpoints.batches".to_owned(), |name| format!("bronze.{name}"));
     lines.push(format!("Try: FROM {example} LIMIT 5;"));
     lines.push(
-        "Statements end with \";\"; Tab completes; .dead and .lag tell what is wrong; .help tells more.".to_owned(),
+        "Statements end with \";\"; Tab completes; .dead and .lag show what is wrong; .help shows more.".to_owned(),
     );
     Ok(lines.join("\n"))
 }

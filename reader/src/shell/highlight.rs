@@ -1,4 +1,4 @@
-//! Colours for what is being typed: keywords, strings, numbers, comments.
+//! Colours for the text being typed: keywords, strings, numbers, comments.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl Highlighter for Colors {
         for token in tokens(line) {
             let style = match token.kind {
                 Kind::Comment => Style::new().dimmed(),
-                // What is not closed yet shows it.
+                // Unclosed quotes stand out.
                 Kind::Text | Kind::OtherText | Kind::Name if !token.closed => Color::Red.normal(),
                 Kind::Text | Kind::OtherText => Color::Green.normal(),
                 Kind::Number => Color::Magenta.normal(),

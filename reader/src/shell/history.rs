@@ -1,6 +1,6 @@
-//! The history: kept in a file that nobody else can read, and without statements that hold a secret.
+//! The history: stored in a file that only its owner can read, without statements that contain a secret.
 //!
-//! Wraps reedline's own. Invariant: what is typed of a secret is not kept, neither in the file nor behind the arrow keys.
+//! Wraps reedline's own. Invariant: a secret is not stored, neither in the file nor for the arrow keys.
 
 use std::{fs, path::PathBuf};
 
@@ -8,17 +8,17 @@ use reedline::{FileBackedHistory, History, HistoryItem, HistoryItemId, HistorySe
 
 const LINES: usize = 10_000;
 
-/// The history of all sessions, or of this one where there is no place for it.
+/// The history of all sessions, or only of this one if it can't be stored.
 pub(super) fn history() -> Box<dyn History> {
     let kept = file().and_then(|file| FileBackedHistory::with_file(LINES, file).ok());
     let kept = kept.unwrap_or_else(|| {
-        eprintln!("warning: there is no place for the history; it ends with this session");
+        eprintln!("warning: can't store the history; it ends with this session");
         FileBackedHistory::default()
     });
     Box::new(Discreet(kept))
 }
 
-/// The history's file, made so that nobody else can read it.
+/// The history file, created so that only its owner can read it.
 fn file() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
     let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
@@ -35,7 +35,7 @@ fn file() -> Option<PathBuf> {
     Some(file)
 }
 
-/// A history that forgets secrets.
+/// A history that leaves out secrets.
 struct Discreet(FileBackedHistory);
 
 impl History for Discreet {

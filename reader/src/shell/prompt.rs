@@ -1,6 +1,6 @@
-//! The prompt: lines in, results out, until the person leaves.
+//! The prompt: reads lines and shows results until the user leaves.
 //!
-//! Knows the terminal. Statements end with `;` and may span lines; commands open with a dot and are one line.
+//! Knows the terminal. Statements end with `;` and may span lines; commands start with a dot and are one line.
 
 use std::{borrow::Cow, collections::BTreeSet, io::IsTerminal};
 
@@ -26,10 +26,10 @@ const MENU: &str = "completions";
 const PROGRESS_BAR: &str = "SET enable_progress_bar = true";
 const KEYWORDS: &str = "SELECT keyword_name FROM duckdb_keywords()";
 
-/// Asks for statements and runs them until the person leaves.
+/// Asks for statements and runs them until the user leaves.
 ///
 /// # Errors
-/// [`Error::Terminal`] when the terminal can't be used; [`Error::Output`] when nobody reads the results.
+/// [`Error::Terminal`] when the terminal can't be used; [`Error::Output`] when the results can't be written.
 pub fn run(mut shell: Shell, place: &str, runtime: &Handle) -> Result<(), Error> {
     shell.at_prompt = true;
     let interrupt = shell.session.interrupt_handle();
@@ -40,7 +40,7 @@ pub fn run(mut shell: Shell, place: &str, runtime: &Handle) -> Result<(), Error>
     });
     match shell.session.streams() {
         Ok(streams) => eprintln!("{}", greeting(place, &streams)?),
-        // A lake that can't be read now may be read later, and says so at each statement.
+        // The lake may become readable later; until then, each statement reports the error.
         Err(error) => tell(&error),
     }
     let mut editor = editor(&shell)?;
@@ -64,7 +64,7 @@ fn tell(error: &Error) {
 
 fn editor(shell: &Shell) -> Result<Reedline, Error> {
     let connection = shell.session.second_connection()?;
-    // It is drawn on stdout, among the results.
+    // The bar is drawn on stdout, among the results.
     if std::io::stdout().is_terminal() {
         shell.session.set(PROGRESS_BAR)?;
     }

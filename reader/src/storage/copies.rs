@@ -1,7 +1,7 @@
-//! Copies of committed files on this machine, for files that DuckDB can't read where they are.
+//! Local copies of committed files that DuckDB can't read in place.
 //!
-//! A committed file never changes, so a copy of the right size is kept for good. Invariant: a copy shows up under its
-//! name complete or not at all.
+//! A committed file never changes, so a copy of the right size stays valid. Invariant: a copy appears under its name
+//! complete or not at all.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use lake::{ids::sha256_hex, ledger::OutputFile, store::Lake};
 
 use crate::error;
 
-/// Tells copies apart that are being written at the same time.
+/// Gives copies that are being written at the same time different names.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The copies of one lake's files.
@@ -28,24 +28,24 @@ impl Copies {
         Self { lake }
     }
 
-    /// The folder of all copies, of all lakes.
+    /// The folder with the copies of all lakes.
     pub(super) fn root() -> PathBuf {
         let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
         let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
         cache.unwrap_or_else(std::env::temp_dir).join("sluice").join("files")
     }
 
-    /// Where the copy of `file` stands, which is at `location`, whether it was made or not.
+    /// The path of the copy of `file`, which is at `location`. The copy may not exist yet.
     pub(super) fn path(&self, location: &str, file: &OutputFile) -> PathBuf {
-        // The checksum tells two lakes apart that stood at one place one after the other.
+        // Two lakes may have used the same place one after the other: the checksum keeps their files apart.
         let name = format!("{}.parquet", sha256_hex(format!("{location} {}", file.sha256).as_bytes()));
         Self::root().join(name)
     }
 
-    /// Makes the copy if there is none; what is wrong with the committed file where it can't be copied.
+    /// Makes the copy if it is missing. Returns what is wrong with the committed file if it can't be copied.
     ///
     /// # Errors
-    /// [`Error::Store`] when it can't be read; [`error::Error::Copy`] when the copy can't be written.
+    /// [`Error::Store`] when the file can't be read; [`error::Error::Copy`] when the copy can't be written.
     pub(super) async fn make(&self, path: &Path, file: &OutputFile) -> Result<Option<String>, error::Error> {
         if std::fs::metadata(path).is_ok_and(|found| found.len() == file.size) {
             return Ok(None);
@@ -58,7 +58,7 @@ impl Copies {
     }
 }
 
-/// What to say of a committed file that is not there.
+/// The message for a missing committed file.
 pub(super) fn missing(file: &OutputFile) -> String {
     format!("{} is missing, though a commit names it; restore it", file.key)
 }

@@ -1,6 +1,6 @@
-//! DuckDB's httpfs extension, and the credentials it reads S3 with.
+//! DuckDB's httpfs extension, and its S3 credentials.
 //!
-//! The credentials come from the AWS chain that the rest of Sluice uses. Invariant: no error and no log holds one.
+//! The credentials come from the AWS chain that the rest of Sluice uses. Invariant: no error and no log contains one.
 
 use std::{
     path::PathBuf,
@@ -23,11 +23,11 @@ use crate::{error::Error, quote::literal};
 
 const FILE: &str = "httpfs.duckdb_extension";
 const REGION_DEFAULT: &str = "us-east-1";
-/// How long before they expire credentials are renewed: longer than most statements run.
+/// How long before their expiry credentials are renewed: longer than most statements run.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 
-/// What readies the loaded extension. Committed files never change, so what was learned about one stays true; and the
-/// settings that it filled from the environment would show the keys to whoever lists them.
+/// Prepares the loaded extension. Committed files never change, so cached metadata stays valid. The settings that the
+/// extension filled from the environment are cleared: a listing of the settings would show the keys.
 const SET_UP: &str = "
 SET GLOBAL enable_http_metadata_cache = true;
 SET GLOBAL s3_access_key_id = '';
@@ -42,10 +42,10 @@ pub(super) struct Httpfs {
 }
 
 impl Httpfs {
-    /// Loads the extension; `None` when its file is nowhere.
+    /// Loads the extension; `None` if its file does not exist.
     ///
     /// # Errors
-    /// [`Error::Bug`] when it is there and DuckDB refuses it; [`Error::Lake`] without credentials.
+    /// [`Error::Bug`] when DuckDB rejects the file; [`Error::Lake`] without credentials.
     pub(super) async fn load(connection: &Connection) -> Result<Option<Self>, Error> {
         let Some(file) = places().into_iter().map(|folder| folder.join(FILE)).find(|file| file.is_file()) else {
             return Ok(None);
@@ -58,7 +58,7 @@ impl Httpfs {
         Ok(Some(httpfs))
     }
 
-    /// Gets new credentials where the old ones expire soon.
+    /// Gets new credentials if the old ones expire soon.
     pub(super) async fn renew(&mut self, connection: &Connection) -> Result<(), Error> {
         match self.expires {
             Some(expires) if expires < SystemTime::now() + RENEW_BEFORE => self.set_credentials(connection).await,
@@ -69,14 +69,14 @@ impl Httpfs {
     async fn set_credentials(&mut self, connection: &Connection) -> Result<(), Error> {
         let access = Access::from_environment().await?;
         self.expires = access.credentials.expiry();
-        // What DuckDB says of a statement may repeat it, secrets and all.
+        // DuckDB's message may repeat the statement, including its secrets.
         connection
             .execute_batch(&access.secret())
             .map_err(|_| Error::Bug { doing: "give DuckDB the S3 credentials", words: "it refused them".to_owned() })
     }
 }
 
-/// The folders that may hold the extension: the one that a person named alone, else those that the set-up knows.
+/// The folders that may contain the extension: only the one that the user named, or else the known ones.
 fn places() -> Vec<PathBuf> {
     if let Some(named) = std::env::var_os("DUCKDB_EXTENSION_DIR") {
         return vec![PathBuf::from(named)];
@@ -97,7 +97,7 @@ impl Access {
     async fn from_environment() -> Result<Self, Error> {
         let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-        // A server at an endpoint of its own has no use for the region of the machine that asks.
+        // A server at its own endpoint does not need the region of this machine.
         if endpoint_of(None).is_some() {
             let set = EnvironmentVariableRegionProvider::new();
             let profile = ProfileFileRegionProvider::new();
@@ -108,8 +108,8 @@ impl Access {
         let endpoint = endpoint_of(config.endpoint_url()).map(|text| Url::parse(&text)).transpose();
         let endpoint = endpoint.map_err(|_| settings("AWS_ENDPOINT_URL", "is not a URL"))?;
         let provider = config.credentials_provider();
-        let provider =
-            provider.ok_or_else(|| settings("AWS_ACCESS_KEY_ID", "is not set, nor any other S3 credentials"))?;
+        let provider = provider
+            .ok_or_else(|| settings("AWS_ACCESS_KEY_ID", "is not set, and no other S3 credentials were found"))?;
         let credentials = provider.provide_credentials().await;
         let credentials = credentials.map_err(|error| settings("AWS_ACCESS_KEY_ID", &lake::error::describe(&error)))?;
         Ok(Self { credentials, region, endpoint })

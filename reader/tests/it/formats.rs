@@ -1,4 +1,4 @@
-//! Every format against the text that is expected of it.
+//! Every format against its expected text.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn box_shows_names_types_rows_and_their_number() {
 }
 
 #[test]
-fn box_tells_when_it_does_not_show_all_rows() {
+fn box_says_when_it_does_not_show_all_rows() {
     let lake = TestLake::new();
     let mut answer = Vec::new();
     let statement = reader::script::statements("FROM range(5)").next().unwrap();
@@ -82,7 +82,7 @@ fn csv_and_tsv_keep_control_characters_for_programs() {
 }
 
 #[test]
-fn csv_quotes_what_needs_it_and_tells_null_from_empty() {
+fn csv_quotes_what_needs_it_and_distinguishes_null_from_empty() {
     assert_eq!(written(Format::Csv, TWO_ROWS), "n,s\n1,\"a,b\"\n,\n");
     assert_eq!(written(Format::Csv, "SELECT '' AS a, 'x\"y' AS b, e'l\\nl' AS c"), "a,b,c\n\"\",\"x\"\"y\",\"l\nl\"\n");
 }
@@ -105,7 +105,7 @@ fn json_is_one_array_and_keeps_numbers_and_nested_values() {
 }
 
 #[test]
-fn json_has_null_for_what_json_has_no_number_for() {
+fn json_writes_null_for_numbers_that_json_does_not_have() {
     let query = "SELECT 'nan'::DOUBLE AS a, '-inf'::FLOAT AS b, ['inf'::DOUBLE, 1] AS c, ['NaN\\\"Infinity'] AS d";
     let answer = written(Format::Jsonlines, query);
     assert_eq!(answer, "{\"a\":null,\"b\":null,\"c\":[null,1.0],\"d\":[\"NaN\\\\\\\"Infinity\"]}\n");
@@ -146,7 +146,7 @@ fn every_type_is_written_as_duckdb_writes_it() {
 }
 
 #[test]
-fn columns_of_one_name_keep_it() {
+fn columns_with_the_same_name_keep_it() {
     assert_eq!(written(Format::Csv, "SELECT 1 AS a, 2 AS a"), "a,a\n1,2\n");
 }
 
@@ -161,7 +161,7 @@ fn control_characters_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn statements_that_are_no_queries_are_answered_too() {
+fn statements_that_are_not_queries_show_their_results() {
     assert_eq!(written(Format::Csv, "CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1), (2); SET threads = 1"), "");
     assert_eq!(
         written(Format::Csv, "CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (7) RETURNING i, 'x' AS s"),
@@ -180,7 +180,7 @@ fn a_plan_is_drawn_where_people_look_at_it() {
     assert!(drawn.starts_with("┌────") && !drawn.contains("\\n") && drawn.lines().count() > 5, "{drawn}");
 }
 
-/// What a program reads that is given the results by a pipe.
+/// What a program reads from a pipe.
 #[test]
 fn every_format_through_a_pipe_is_its_golden_file() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

@@ -1,4 +1,4 @@
-//! What the shell refuses to do to the lake, by whatever way it is asked.
+//! What the shell refuses to do to the lake, however it is asked.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,7 +7,7 @@ use reader::script::statements;
 
 use crate::support::{TestLake, ask, id_and_name, text};
 
-/// A lake with one row, and a folder `out` beside it.
+/// A lake with one row, and a folder `out` next to it.
 fn lake() -> TestLake {
     let mut lake = TestLake::new();
     lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
@@ -30,7 +30,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Runs each script in a session of its own and holds the lake to what it was.
+/// Runs each script in its own session and checks that it is refused and does not change the lake.
 #[track_caller]
 fn changes_nothing(lake: &TestLake, scripts: &[String]) {
     let before = files(&lake.path(""));
@@ -43,7 +43,7 @@ fn changes_nothing(lake: &TestLake, scripts: &[String]) {
     }
 }
 
-/// `script` with the lake's folder for `{lake}` and the folder beside it for `{out}`.
+/// `script` with the lake's folder for `{lake}` and the folder next to it for `{out}`.
 fn filled(lake: &TestLake, scripts: &[&str]) -> Vec<String> {
     let folder = lake.folder.path().display().to_string();
     let fill =
@@ -122,7 +122,7 @@ fn names_of_files_do_not_lead_out_of_a_targets_folder() {
 }
 
 #[test]
-fn side_doors_are_shut() {
+fn side_doors_are_blocked() {
     let lake = lake();
     let scripts = filled(
         &lake,
@@ -146,7 +146,7 @@ fn side_doors_are_shut() {
 }
 
 #[test]
-fn settings_that_steer_where_files_go_are_locked() {
+fn settings_that_control_where_files_go_are_locked() {
     let lake = lake();
     let before = files(&lake.path(""));
     let folder = lake.path("x").display().to_string();
@@ -200,7 +200,7 @@ fn links_into_the_lake_are_followed() {
 
 #[cfg(unix)]
 #[test]
-fn links_that_stand_where_a_target_will_be_are_not_followed() {
+fn links_at_paths_that_will_be_written_are_not_followed() {
     use std::os::unix::fs::symlink;
 
     let lake = lake();
@@ -236,7 +236,7 @@ fn links_that_stand_where_a_target_will_be_are_not_followed() {
 
 #[cfg(unix)]
 #[test]
-fn a_committed_file_is_not_overwritten_by_another_name_of_it() {
+fn a_committed_file_is_not_overwritten_through_another_name() {
     let lake = lake();
     let out = lake.folder.path().join("out");
     let file = files(&lake.path("bronze")).into_keys().find(|name| name.ends_with(".parquet")).unwrap();
@@ -257,7 +257,7 @@ fn a_committed_file_is_not_overwritten_by_another_name_of_it() {
     assert!(std::fs::metadata(file).unwrap().len() > 0);
 }
 
-/// The statements hide in what a lexer may take for the inside of a string or a comment.
+/// The statements hide in what a lexer may mistake for the inside of a string or a comment.
 #[test]
 fn no_statement_hides_in_quotes_or_comments() {
     let lake = lake();
@@ -307,7 +307,7 @@ fn copies_elsewhere_are_made() {
     assert!(lake.folder.path().join("out/x.db").exists());
 }
 
-/// DuckDB's own parser is the judge: texts of many statements, made of all that may hide a semicolon.
+/// Compares with DuckDB's own parser, on texts of many statements made of everything that may hide a semicolon.
 #[test]
 fn statements_end_where_duckdb_ends_them() {
     const STRINGS: [&str; 11] = [
@@ -338,7 +338,7 @@ fn statements_end_where_duckdb_ends_them() {
             let blank = |next: &mut dyn FnMut(usize) -> usize| BETWEEN[next(BETWEEN.len())];
             let (before, after) = (blank(next), blank(next));
             let column = STRINGS[next(STRINGS.len())];
-            // A name in quotes needs something that it names.
+            // A quoted name needs a column with that name.
             let from = if column.starts_with('"') { " FROM (SELECT 1 AS \"a;\"\"\")" } else { "" };
             format!("{}SELECT{before} {column}{from}{after}", blank(next))
         };
@@ -347,7 +347,7 @@ fn statements_end_where_duckdb_ends_them() {
         let told =
             ask(&mut session, &format!("SELECT json_array_length(json_serialize_sql('{quoted}')->'$.statements')"))
                 .unwrap();
-        // DuckDB refuses a few: it overlooks that a carriage return ends a comment when it looks for Unicode's spaces.
+        // DuckDB rejects a few: its search for Unicode spaces does not see that a carriage return ends a comment.
         let Ok(duckdb) = told.lines().last().unwrap().parse::<usize>() else { continue };
         parsed += 1;
         assert_eq!(statements(&text).count(), duckdb, "{text:?}");

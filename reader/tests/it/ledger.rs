@@ -10,7 +10,7 @@ fn two_batches() -> TestLake {
 }
 
 #[test]
-fn batches_tell_what_was_committed_and_when() {
+fn batches_show_what_was_committed_and_when() {
     let query = "SELECT stream, batch, committed_at, objects, files, records_read, rows, dead_letters, \
                  dead_letters_by_reason FROM checkpoints.batches ORDER BY batch";
     assert_eq!(
@@ -22,7 +22,7 @@ fn batches_tell_what_was_committed_and_when() {
 }
 
 #[test]
-fn objects_tell_what_became_of_each_input() {
+fn objects_show_the_outcome_of_each_input() {
     assert_eq!(
         two_batches().ask("FROM checkpoints.objects ORDER BY batch LIMIT 1"),
         "stream,batch,key,etag,size,outcome,records_read,rows,dead_letters,copy\n\
@@ -31,7 +31,7 @@ fn objects_tell_what_became_of_each_input() {
 }
 
 #[test]
-fn files_tell_where_they_are() {
+fn files_show_where_they_are() {
     let lake = two_batches();
     let answer = lake.ask("SELECT zone, rows, location FROM checkpoints.files ORDER BY batch, zone LIMIT 1");
     let location = format!("{}/bronze/events/ingested_date=2026-11-20/", lake.url);
@@ -53,7 +53,7 @@ fn the_ledger_can_be_read_and_not_written() {
 }
 
 #[test]
-fn objects_are_there_however_they_are_named_and_stay_up_to_date() {
+fn objects_are_found_under_any_spelling_and_stay_up_to_date() {
     let mut lake = two_batches();
     let mut session = lake.session();
     let count = "SELECT count(*) AS n FROM mine";
@@ -66,7 +66,7 @@ fn objects_are_there_however_they_are_named_and_stay_up_to_date() {
 }
 
 #[test]
-fn a_transaction_that_asks_late_for_objects_sees_those_of_its_state() {
+fn a_transaction_that_reads_objects_late_still_sees_its_own_state() {
     let mut lake = two_batches();
     let mut session = lake.session();
     ask(&mut session, "BEGIN").unwrap();

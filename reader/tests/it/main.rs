@@ -1,6 +1,6 @@
-//! The reader against small lakes, as a library and as a program.
+//! The reader on small lakes, as a library and as a program.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails its test by panicking, too")]
+#![expect(clippy::unwrap_used, reason = "test helpers also fail a test by panicking")]
 
 mod formats;
 mod guard;

@@ -1,4 +1,4 @@
-//! The prompt, through a pseudo-terminal: what a person types, and what appears.
+//! The prompt, through a pseudo-terminal: what a user types, and what appears.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +12,7 @@ use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use crate::support::{TestLake, id_and_name};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What a program asks a terminal to learn where the cursor is.
+/// A program's request to a terminal for the cursor position.
 const WHERE_IS_THE_CURSOR: &[u8] = b"\x1b[6n";
 
 /// The reader in a terminal.
@@ -20,7 +20,7 @@ struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
     screen: Arc<(Mutex<String>, Condvar)>,
-    /// What was printed, as it was.
+    /// The unfiltered output.
     raw: Arc<Mutex<String>>,
     seen: usize,
     // Kept open: the terminal hangs up when it is dropped.
@@ -58,7 +58,7 @@ impl Terminal {
         keyboard.flush().unwrap();
     }
 
-    /// Waits until `wanted` appears after all that was awaited before.
+    /// Waits until `wanted` appears after everything awaited before.
     fn await_text(&mut self, wanted: &str) {
         let (screen, changed) = &*self.screen;
         let seen = self.seen;
@@ -89,7 +89,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The text without what steers a terminal: colours and the cursor's moves.
+/// The text without terminal codes: colours and cursor movements.
 fn readable(printed: &str) -> String {
     let mut text = String::new();
     let mut chars = printed.chars();
@@ -105,7 +105,7 @@ fn readable(printed: &str) -> String {
     text
 }
 
-/// Keeps what the program prints, and answers it as a terminal does.
+/// Stores what the program prints, and answers it as a terminal does.
 fn show(
     mut output: Box<dyn Read + Send>,
     keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
@@ -132,7 +132,7 @@ fn show(
 }
 
 #[test]
-fn a_statement_is_answered_and_ctrl_d_leaves() {
+fn a_statement_shows_its_result_and_ctrl_d_leaves() {
     let mut lake = TestLake::new();
     lake.commit("events", &id_and_name(), "SELECT 41 AS id, 'one' AS name", None);
     let mut terminal = Terminal::open(&lake);
@@ -149,7 +149,7 @@ fn a_statement_is_answered_and_ctrl_d_leaves() {
 }
 
 #[test]
-fn an_error_is_told_and_the_prompt_comes_back() {
+fn an_error_is_shown_and_the_prompt_comes_back() {
     let lake = TestLake::new();
     let mut terminal = Terminal::open(&lake);
     terminal.await_text("lake> ");
@@ -170,8 +170,8 @@ fn ctrl_c_stops_a_statement_that_runs() {
     terminal.await_text("lake> ");
     terminal.press("SELECT 1 AS started; SELECT count(*) FROM range(1000000000) a, range(1000000000) b;\r");
     terminal.await_text("1 row");
-    // The key counts from the moment the statement runs; before, it does nothing. The prompt tells that it was stopped: by
-    // itself it would not end. What it says may be lost, for the key also empties what the terminal has yet to show.
+    // The key does nothing before the statement runs. The prompt proves that the statement was stopped: it would not
+    // end by itself. Its message may be lost, because the key also discards output that is not shown yet.
     let deadline = Instant::now() + PATIENCE;
     while !terminal.screen.0.lock().unwrap()[terminal.seen..].contains("lake> ") {
         assert!(Instant::now() < deadline, "the statement is not stopped");
@@ -179,8 +179,8 @@ fn ctrl_c_stops_a_statement_that_runs() {
         let (screen, changed) = &*terminal.screen;
         drop(changed.wait_timeout(screen.lock().unwrap(), Duration::from_millis(50)).unwrap());
     }
-    // A key pressed once too often above asks for another prompt, and what is typed while that is made ready is lost:
-    // press again, as a person would.
+    // One key press too many above asks for another prompt, and input during its setup is lost: press again, as a user
+    // would.
     let deadline = Instant::now() + PATIENCE;
     while terminal.child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "the reader does not leave");
@@ -196,7 +196,7 @@ fn a_long_statement_draws_a_bar_and_ends_with_it() {
     let lake = TestLake::new();
     let mut terminal = Terminal::open(&lake);
     terminal.await_text("lake> ");
-    // The bar comes after two seconds where nobody says otherwise.
+    // By default, the bar appears after two seconds.
     terminal.press("SET progress_bar_time = 1; CREATE TABLE t AS FROM range(3000000) t(i);\r");
     terminal.await_text("lake> ");
     terminal.press("SELECT sum(a.i * b.i) FROM t a, (FROM t LIMIT 100000) b;\r");
@@ -225,7 +225,7 @@ fn what_is_typed_is_coloured() {
 
 #[cfg(unix)]
 #[test]
-fn the_history_is_kept_where_nobody_else_can_read_it() {
+fn only_the_owner_can_read_the_history() {
     use std::os::unix::fs::PermissionsExt;
 
     let lake = TestLake::new();
@@ -243,7 +243,7 @@ fn the_history_is_kept_where_nobody_else_can_read_it() {
 }
 
 #[test]
-fn a_person_is_told_what_is_there_and_what_to_try() {
+fn the_greeting_shows_the_streams_and_what_to_try() {
     let mut lake = TestLake::new();
     lake.commit("events", &id_and_name(), "SELECT range AS id, 'n' AS name FROM range(1234)", Some("SELECT 1"));
     lake.commit("my orders", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
@@ -287,7 +287,7 @@ fn the_tab_key_completes_keywords_relations_columns_and_commands() {
     terminal.await_text("newest_example");
 }
 
-/// The names of columns come from whoever wrote the schema.
+/// Column names come from the author of the schema.
 #[test]
 fn the_tab_key_offers_no_name_that_a_terminal_would_obey() {
     let mut lake = TestLake::new();
@@ -306,7 +306,7 @@ fn the_tab_key_offers_no_name_that_a_terminal_would_obey() {
 }
 
 #[test]
-fn the_arrow_key_brings_the_last_statement_back_but_for_secrets() {
+fn the_arrow_key_brings_back_the_last_statement_without_secrets() {
     let lake = TestLake::new();
     let mut terminal = Terminal::open(&lake);
     terminal.await_text("lake> ");

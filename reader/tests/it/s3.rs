@@ -1,4 +1,4 @@
-//! A lake on an S3 server, read through httpfs and, where that is missing, through copies.
+//! A lake on an S3 server, read through httpfs or, without it, through copies.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use crate::support::{TestLake, id_and_name, strange_lake, strange_query, text};
 const KEY_ID: &str = "test-key-id";
 const SECRET: &str = "te'st-secret";
 
-/// A lake whose ledger and files stand on a server of its own.
+/// A lake on its own S3 server.
 struct Served {
     lake: TestLake,
     endpoint: String,
@@ -34,7 +34,7 @@ fn served(stream: &str) -> Served {
     serve(written)
 }
 
-/// Moves a lake from this disk to a server, so that this process needs no AWS settings.
+/// Moves a lake from disk to a server, so that this process needs no AWS settings.
 fn serve(written: TestLake) -> Served {
     let root = TempDir::new().unwrap();
     let runtime = Runtime::new().unwrap();
@@ -50,7 +50,7 @@ fn store(endpoint: &str) -> S3Store {
     S3Store::at("lake", endpoint, SdkCredentials::new(KEY_ID, SECRET, None, None, "test")).unwrap()
 }
 
-/// Copies what was not copied before. Commits come last, one PUT each, as a consumer makes them.
+/// Copies the new files. Commits come last, one PUT each, as a consumer writes them.
 async fn copy_to_server(folder: &Path, endpoint: &str, copied: &mut BTreeSet<PathBuf>) {
     let store = store(endpoint);
     let mut folders = vec![folder.to_path_buf()];
@@ -107,7 +107,7 @@ fn without_httpfs_files_are_copied_and_a_line_says_so() {
 }
 
 #[test]
-fn a_name_that_httpfs_would_take_for_a_pattern_is_read_all_the_same() {
+fn a_name_that_httpfs_would_read_as_a_pattern_can_be_read() {
     let served = served("what?[*]");
     let query = "SELECT count(*) AS n FROM bronze.\"what?[*]\"";
     let done = served.reader().args(["-c", query]).output().unwrap();
@@ -208,7 +208,7 @@ fn strange_names_keys_and_values_come_out_of_s3_as_they_went_in() {
     assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), answer.as_str()), "{}", text(&done.stderr));
 }
 
-/// Requests, not seconds: how long they take is the machine's business.
+/// Counts requests, not seconds: times depend on the machine.
 #[test]
 fn ten_thousand_files_on_s3_cost_no_request_before_they_are_read() {
     let asked = |served: &Served, query: &str, answer: &str| {
@@ -223,7 +223,7 @@ fn ten_thousand_files_on_s3_cost_no_request_before_they_are_read() {
         written
     };
     let (few, many) = (serve(lake_of(100)), lake_of(10_000));
-    // Those that nobody asks for need not be there.
+    // Files that no query reads need not exist.
     many.remove_files_from(100);
     let many = serve(many);
     for (query, of_few, of_many) in [
@@ -234,7 +234,7 @@ fn ten_thousand_files_on_s3_cost_no_request_before_they_are_read() {
     }
     let of_one = asked(&many, "SELECT id FROM bronze.events LIMIT 1", "id\n1\n");
     assert!(of_one <= 30, "{of_one}");
-    // HEAD and GET of each, and what is asked of the ledger.
+    // A HEAD and a GET for each file, and the requests for the ledger.
     let of_all = asked(&few, "SELECT count(*) AS n, sum(id) AS s FROM bronze.events", "n,s\n100,100\n");
     assert!(of_all <= 2 * 100 + 10, "{of_all}");
 }
@@ -279,7 +279,7 @@ fn every_statement_sees_one_state_on_s3_while_batches_are_committed() {
 }
 
 #[test]
-fn a_missing_or_damaged_committed_file_on_s3_is_told_by_name() {
+fn a_missing_or_damaged_committed_file_on_s3_is_reported_by_name() {
     let served = served("events");
     let bronze = to_path("pre/fix/bronze/events/ingested_date=2026-11-20");
     let store = store(&served.endpoint);

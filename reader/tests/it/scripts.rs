@@ -43,7 +43,7 @@ fn the_first_statement_that_fails_ends_a_script() {
 }
 
 #[test]
-fn what_is_no_statement_is_not_made_one() {
+fn text_that_is_not_a_statement_does_not_become_one() {
     let mut lake = TestLake::new();
     lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
     for wrong in ["bronze.events", "SELECT 1) t, (SELECT 2", "SELECT 1 UNION"] {
@@ -61,7 +61,7 @@ fn an_error_at_run_time_points_into_the_users_own_lines() {
 }
 
 #[test]
-fn wrong_settings_and_arguments_are_told_with_exit_code_2() {
+fn wrong_settings_and_arguments_are_reported_with_exit_code_2() {
     let lake = TestLake::new();
     for (variable, wrong) in [("LAKE_URL", "nowhere"), ("BRONZE_URL", "ftp://x")] {
         let done = lake.reader().env(variable, wrong).args(["-c", "SELECT 1"]).output().unwrap();
@@ -73,7 +73,7 @@ fn wrong_settings_and_arguments_are_told_with_exit_code_2() {
 }
 
 #[test]
-fn a_damaged_ledger_is_told_with_exit_code_3() {
+fn a_damaged_ledger_is_reported_with_exit_code_3() {
     let mut lake = TestLake::new();
     lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
     std::fs::write(lake.path("checkpoints/events/commits/00000000000000000001.json"), "{\"version\":1,").unwrap();
@@ -117,7 +117,7 @@ fn lake_and_file() -> (TestLake, PathBuf) {
     (lake, second)
 }
 
-/// Holds a session, new or old, to telling the file, and to reading everything else.
+/// Checks that a session reports the file and can read everything else.
 #[track_caller]
 fn tells_the_file_alone(session: &mut Session, file: &Path) {
     let told = ask(session, "SELECT max(id), max(name) FROM bronze.events").unwrap_err();
@@ -132,7 +132,7 @@ fn tells_the_file_alone(session: &mut Session, file: &Path) {
 }
 
 #[test]
-fn a_missing_committed_file_is_told_by_name_with_exit_code_3() {
+fn a_missing_committed_file_is_reported_by_name_with_exit_code_3() {
     let (lake, file) = lake_and_file();
     let mut open = lake.session();
     ask(&mut open, "FROM bronze.events").unwrap();
@@ -150,7 +150,7 @@ fn a_missing_committed_file_is_told_by_name_with_exit_code_3() {
 }
 
 #[test]
-fn a_committed_file_of_another_size_is_told_by_name() {
+fn a_committed_file_of_another_size_is_reported_by_name() {
     let (lake, file) = lake_and_file();
     let first = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
     let first = first.min_by_key(|path| path.file_name().map(ToOwned::to_owned)).unwrap();
@@ -159,11 +159,11 @@ fn a_committed_file_of_another_size_is_told_by_name() {
 }
 
 #[test]
-fn a_damaged_committed_file_is_told_by_name() {
+fn a_damaged_committed_file_is_reported_by_name() {
     let (lake, file) = lake_and_file();
     let whole = std::fs::read(&file).unwrap();
     let size = whole.len();
-    // The last bytes, the footer's length, a page and a page's head.
+    // The last bytes, the footer length, a page, and a page header.
     for (start, end) in [(size - 4, size), (size - 8, size - 4), (1000, 3000), (4, 30)] {
         let mut damaged = whole.clone();
         damaged[start..end].fill(0xff);
@@ -173,7 +173,7 @@ fn a_damaged_committed_file_is_told_by_name() {
 }
 
 #[test]
-fn a_persons_own_mistake_with_a_file_is_not_the_lakes() {
+fn a_users_mistake_with_a_file_is_not_reported_as_damage() {
     let (lake, file) = lake_and_file();
     let absent = format!("FROM '{}'", file.with_extension("absent").display());
     for mistake in [absent, format!("SELECT '{}'::INTEGER", file.display())] {
@@ -182,7 +182,7 @@ fn a_persons_own_mistake_with_a_file_is_not_the_lakes() {
 }
 
 #[test]
-fn a_store_that_does_not_answer_is_told_with_exit_code_4() {
+fn a_store_that_does_not_answer_is_reported_with_exit_code_4() {
     let lake = TestLake::new();
     let mut reader = lake.reader();
     reader.env("LAKE_URL", "s3://lake").env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
@@ -193,7 +193,7 @@ fn a_store_that_does_not_answer_is_told_with_exit_code_4() {
 }
 
 #[test]
-fn a_reader_of_the_result_that_leaves_early_ends_the_script_in_peace() {
+fn a_reader_of_the_output_that_leaves_early_ends_the_script_without_an_error() {
     let lake = TestLake::new();
     let mut reader = lake.reader();
     reader.args(["-c", "FROM range(10000000)"]).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -206,7 +206,7 @@ fn a_reader_of_the_result_that_leaves_early_ends_the_script_in_peace() {
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_lists_the_exit_codes() {
     let done = TestLake::new().reader().arg("--help").output().unwrap();
     assert_eq!(done.status.code(), Some(0));
     assert!(text(&done.stdout).contains("3 the lake is damaged"));
@@ -236,7 +236,7 @@ fn commands_work_wherever_sql_does() {
 }
 
 #[test]
-fn the_timer_tells_how_long_each_statement_takes_until_it_is_off() {
+fn the_timer_shows_how_long_each_statement_takes_until_it_is_off() {
     let lake = TestLake::new();
     let script = ".timer on\nSELECT 1 AS a; SELECT 2 AS b;\n.timer off\nSELECT 3 AS c;";
     let done = run_with_stdin(&mut lake.reader(), script);
@@ -247,17 +247,17 @@ fn the_timer_tells_how_long_each_statement_takes_until_it_is_off() {
 }
 
 #[test]
-fn a_command_that_is_none_ends_a_script() {
+fn a_wrong_command_ends_a_script() {
     let lake = TestLake::new();
     std::fs::write(lake.folder.path().join("again.sql"), ".read again.sql").unwrap();
     for (wrong, told) in [
-        (".nonsense", "\".nonsense\" is no command; .help lists them"),
-        (".mode xml", "\"xml\" is no format; .mode takes box, csv,"),
+        (".nonsense", "\".nonsense\" is not a command; .help lists them"),
+        (".mode xml", "\"xml\" is not a format; .mode takes box, csv,"),
         (".timer", ".timer takes on|off"),
-        (".help me", ".help takes nothing behind it"),
-        (".dead events", "there is no stream \"events\""),
+        (".help me", ".help takes no argument"),
+        (".dead events", "stream \"events\" does not exist"),
         (".read absent.sql", "cannot read absent.sql"),
-        (".read again.sql", ".read again.sql: scripts name scripts 16 deep"),
+        (".read again.sql", ".read again.sql: scripts are nested 16 deep"),
         (".output absent/x.csv", "cannot write absent/x.csv"),
     ] {
         let done = lake.reader().args(["-c", wrong, "-c", "SELECT 1"]).output().unwrap();
@@ -280,7 +280,7 @@ fn output_goes_to_a_file_outside_of_the_lake() {
 }
 
 #[test]
-fn the_streams_folder_may_come_from_the_environment_and_must_be_there() {
+fn the_streams_folder_may_come_from_the_environment_and_must_exist() {
     let lake = TestLake::new();
     lake.define("orders", &id_and_name());
     std::fs::rename(lake.folder.path().join("streams"), lake.folder.path().join("elsewhere")).unwrap();
@@ -290,13 +290,13 @@ fn the_streams_folder_may_come_from_the_environment_and_must_be_there() {
     let by_environment = lake.reader().env("STREAMS_DIR", "absent").args(query).output().unwrap();
     let by_flag = lake.reader().args(["--streams-dir", "absent"]).args(query).output().unwrap();
     for done in [by_environment, by_flag] {
-        assert_eq!((done.status.code(), text(&done.stderr)), (Some(2), "error: STREAMS_DIR: absent is no folder\n"));
+        assert_eq!((done.status.code(), text(&done.stderr)), (Some(2), "error: STREAMS_DIR: absent is not a folder\n"));
     }
     assert_eq!(lake.reader().args(["-c", "SELECT 1"]).output().unwrap().status.code(), Some(0));
 }
 
 #[test]
-fn first_aid_tells_dead_letters_by_reason_and_what_is_pending() {
+fn dead_shows_dead_letters_by_reason_and_lag_shows_pending_objects() {
     let mut lake = TestLake::new();
     let dead = "SELECT 'invalid_schema' AS _dead_letter_reason, 'wrong_type' AS _error_code, 'no number' AS _error_message, \
                 'raw/events/1.json' AS _source_key, 1 AS _batch_id FROM range(3)";
@@ -325,7 +325,7 @@ fn first_aid_tells_dead_letters_by_reason_and_what_is_pending() {
 }
 
 #[test]
-fn what_does_not_parse_is_told_in_duckdbs_words() {
+fn parse_errors_are_shown_in_duckdbs_words() {
     let lake = TestLake::new();
     for (wrong, told) in [
         ("SELEC 1", "error: Parser Error: syntax error at or near \"SELEC\"\n\nLINE 1: SELEC 1\n        ^"),
@@ -339,7 +339,7 @@ fn what_does_not_parse_is_told_in_duckdbs_words() {
             text(&done.stderr)
         );
     }
-    let secret = lake.reader().args(["-c", "CREATE SECRT s (TYPE s3, SECRET 'not-to-be-told')"]).output().unwrap();
+    let secret = lake.reader().args(["-c", "CREATE SECRT s (TYPE s3, SECRET 'not-to-be-leaked')"]).output().unwrap();
     assert_eq!(text(&secret.stderr), "error: Parser Error: syntax error at or near \"SECRT\"\n");
 }
 
@@ -347,16 +347,16 @@ fn what_does_not_parse_is_told_in_duckdbs_words() {
 fn no_error_repeats_a_secret() {
     let lake = TestLake::new();
     for wrong in [
-        "CREATE SECRET s (TYPE s3, 'not-to-be-told')",
-        "CREATE SECRET s (TYPE s3, USE_SSL 'not-to-be-told')",
-        "CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-told')",
-        "CRAETE SECRET s (TYPE s3, SECRET 'not-to-be-told')",
-        "SET s3_secret_access_key = 'not-to-be-told'",
-        "CREATE SECRET s (TYPE s3, USE_SSL $$not-to-be-told$$)",
+        "CREATE SECRET s (TYPE s3, 'not-to-be-leaked')",
+        "CREATE SECRET s (TYPE s3, USE_SSL 'not-to-be-leaked')",
+        "CREATE SECRET s (TYPE nothing, SECRET 'not-to-be-leaked')",
+        "CRAETE SECRET s (TYPE s3, SECRET 'not-to-be-leaked')",
+        "SET s3_secret_access_key = 'not-to-be-leaked'",
+        "CREATE SECRET s (TYPE s3, USE_SSL $$not-to-be-leaked$$)",
     ] {
         let done = lake.reader().args(["-c", wrong]).output().unwrap();
         let told = text(&done.stderr);
-        assert_eq!((done.status.code(), told.contains("not-to-be-told")), (Some(2), false), "{wrong}: {told}");
-        assert!(told.contains("Error: ") && !told.contains("told"), "{wrong}: {told}");
+        assert_eq!((done.status.code(), told.contains("not-to-be-leaked")), (Some(2), false), "{wrong}: {told}");
+        assert!(told.contains("Error: ") && !told.contains("leaked"), "{wrong}: {told}");
     }
 }

@@ -1,4 +1,4 @@
-//! Small lakes, written the way a consumer writes them, and ways to ask a reader about them.
+//! Small lakes, written the way a consumer writes them, and helpers to query them.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ use uuid::Uuid;
 
 const PLANNED_AT_MICROS: i64 = 1_795_161_600_000_000; // 2026-11-20T08:00:00Z
 
-/// A lake, the folder it and the reader work in, and what was committed to it.
+/// A lake, the working folder, and what was committed.
 pub(crate) struct TestLake {
     pub(crate) folder: TempDir,
     pub(crate) url: String,
@@ -46,7 +46,7 @@ pub(crate) struct TestLake {
 }
 
 impl TestLake {
-    /// An empty lake on this disk, in a folder of this name.
+    /// An empty lake on disk, in a folder with this name.
     pub(crate) fn in_folder(name: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let url = format!("file://{}", folder.path().join(name).display());
@@ -89,13 +89,13 @@ impl TestLake {
         plan
     }
 
-    /// Commits a batch with the rows of one query and the dead letters of another.
+    /// Commits a batch with the rows from one query and the dead letters from another.
     pub(crate) fn commit(&mut self, stream: &str, schema: &Value, rows: &str, dead_letters: Option<&str>) {
         let object = format!("{}.json", self.batches.get(&stream.parse().unwrap()).copied().unwrap_or(0) + 1);
         self.commit_object(stream, &object, schema, rows, dead_letters);
     }
 
-    /// Commits a batch of one object of this name.
+    /// Commits a batch of one object with this name.
     pub(crate) fn commit_object(
         &mut self,
         stream: &str,
@@ -143,7 +143,7 @@ impl TestLake {
         self.batches.insert(plan.stream.clone(), plan.batch.number());
     }
 
-    /// Commits a batch of this many files, each with the rows of one query.
+    /// Commits a batch of this many files, each with the rows from the query.
     pub(crate) fn commit_files(&mut self, stream: &str, schema: &Value, rows: &str, files: usize) {
         let plan = self.plan(stream, schema);
         let columns = stream_and_system(&self.records[&plan.stream]);
@@ -159,7 +159,7 @@ impl TestLake {
         self.publish(&plan, "all.json", files, rows, 0);
     }
 
-    /// Takes away the bronze files of a stream's only batch but for the first of them.
+    /// Removes the bronze files of a stream's only batch, except the first ones.
     pub(crate) fn remove_files_from(&self, first: usize) {
         let mut folders = vec![self.path("bronze")];
         let mut files = Vec::new();
@@ -172,7 +172,7 @@ impl TestLake {
         files.iter().skip(first).for_each(|file| std::fs::remove_file(file).unwrap());
     }
 
-    /// Writes rows for the next batch that no commit names.
+    /// Writes a file for the next batch that no commit names.
     pub(crate) fn write_orphan(&mut self, stream: &str, rows: &str) {
         let name: StreamName = stream.parse().unwrap();
         let record = self.records[&name].clone();
@@ -180,7 +180,7 @@ impl TestLake {
         self.write(&bronze_key(&plan, 7), &stream_and_system(&record), rows);
     }
 
-    /// Writes a Parquet file of these columns; those that the query lacks get a value of their own.
+    /// Writes a Parquet file with these columns; columns that the query lacks get a default value.
     fn write(&self, key: &Key, columns: &[Column], query: &str) -> OutputFile {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&format!("SET TimeZone = 'UTC'; CREATE TABLE given AS {query}")).unwrap();
@@ -220,12 +220,12 @@ impl TestLake {
         Session::open(&self.settings(Format::Csv), self.runtime.handle().clone()).unwrap()
     }
 
-    /// What a new session answers, as CSV.
+    /// The results in a new session, as CSV.
     pub(crate) fn ask(&self, script: &str) -> String {
         ask(&mut self.session(), script).unwrap()
     }
 
-    /// The program, set up for this lake and for nothing else of this machine.
+    /// The program, set up for this lake and isolated from this machine's settings.
     pub(crate) fn reader(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reader"));
         command.current_dir(self.folder.path()).env_clear().env("LAKE_URL", &self.url);
@@ -245,12 +245,12 @@ impl TestLake {
     }
 }
 
-/// A stream, an object and a value that are only strange, and a query that must find them.
+/// A stream, an object and a value that are strange but valid.
 pub(crate) const STRANGE_STREAM: &str = "x\"; drop table t; -- it's größe 日本 🎉";
 pub(crate) const STRANGE_OBJECT: &str = "l'été/\"日本\" 🎉; --/a b+c%20.json";
 pub(crate) const STRANGE_VALUE: &str = "it's \"größe\";\n--日本\t🎉\\";
 
-/// A lake of one file, with all of them in it.
+/// A lake with all of them in one batch.
 pub(crate) fn strange_lake() -> TestLake {
     let mut lake = TestLake::new();
     let key = format!("raw/{STRANGE_STREAM}/{STRANGE_OBJECT}");
@@ -260,7 +260,7 @@ pub(crate) fn strange_lake() -> TestLake {
     lake
 }
 
-/// The query for [`strange_lake`], and its answer as JSON.
+/// A query on [`strange_lake`] that must find all of them, and its result as JSON.
 pub(crate) fn strange_query() -> (String, String) {
     let relation = identifier(STRANGE_STREAM);
     let query = format!(
@@ -274,7 +274,7 @@ pub(crate) fn strange_query() -> (String, String) {
     (query, format!("[{row}]\n"))
 }
 
-/// What a session answers to a script, as CSV.
+/// The results of a script in a session, as CSV.
 pub(crate) fn ask(session: &mut Session, script: &str) -> Result<String, Error> {
     write_as(session, script, Format::Csv)
 }
@@ -287,7 +287,7 @@ pub(crate) fn write_as(session: &mut Session, script: &str, format: Format) -> R
     Ok(String::from_utf8(answer).unwrap())
 }
 
-/// Runs a command with this on its stdin.
+/// Runs a command with this stdin.
 pub(crate) fn run_with_stdin(command: &mut Command, stdin: &str) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

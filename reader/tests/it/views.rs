@@ -1,4 +1,4 @@
-//! What the views show: committed files only, of every generation, under every name.
+//! What the views show: only committed files, of every schema generation, under any name.
 
 use lake::ids::StreamName;
 use serde_json::json;
@@ -52,7 +52,7 @@ fn a_defined_stream_has_views_before_it_has_a_ledger() {
 }
 
 #[test]
-fn a_stream_whose_definition_is_wrong_hinders_no_other() {
+fn a_wrong_stream_definition_does_not_affect_other_streams() {
     let mut lake = TestLake::new();
     lake.define("broken", &json!({ "type": "array" }));
     lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
@@ -192,7 +192,7 @@ fn of_streams_that_differ_in_case_the_one_in_lower_case_keeps_its_name() {
 }
 
 #[test]
-fn a_missing_batch_is_told_as_damage() {
+fn a_missing_batch_is_reported_as_damage() {
     let mut lake = TestLake::new();
     lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
     lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
@@ -256,7 +256,7 @@ fn ten_thousand_files_read_as_one_table() {
 }
 
 #[test]
-fn an_empty_lake_has_its_ledger_relations_and_no_other() {
+fn an_empty_lake_has_only_its_ledger_relations() {
     let lake = TestLake::new();
     assert_eq!(lake.ask("SHOW TABLES"), "name\ncheckpoints.batches\ncheckpoints.files\ncheckpoints.objects\n");
     assert_eq!(lake.ask("SELECT count(*) AS n FROM checkpoints.objects"), "n\n0\n");

@@ -1,7 +1,7 @@
-//! Links that stand where DuckDB will write: in a target that is a folder, and beside one that is a file.
+//! Links at the paths that DuckDB will write: inside a target folder, and next to a target file.
 //!
-//! DuckDB follows a link, whatever file it is to write. Invariant: where there may be a way into a kept folder, the
-//! target is refused.
+//! DuckDB follows a link at any path that it writes. Invariant: if a link may lead into a protected folder, the target
+//! is refused.
 
 use std::{
     collections::BTreeSet,
@@ -11,37 +11,38 @@ use std::{
 
 use super::{resolved_path, touches};
 
-/// How many files of a target that is a folder are looked at.
+/// The most files of a target folder that are checked.
 const FILES_MAX: usize = 100_000;
 
-/// Whether nothing that DuckDB may write with `file`, which has no links in its own name, leads into the folders.
+/// Checks that nothing that DuckDB may write along with `file` leads into the folders. `file` itself has no links in
+/// its path.
 ///
 /// # Errors
-/// What does, in words.
+/// The path that does, as text.
 pub(super) fn check(file: &Path, folders: &[PathBuf]) -> Result<(), String> {
     let mut left = beside(file);
     let mut seen = BTreeSet::new();
     while let Some(path) = left.pop() {
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
         if has_other_names(&found, folders) {
-            return Err(told(&path, "has another name, by a hard link,"));
+            return Err(told(&path, "has another name (a hard link)"));
         }
         let resolved = if found.is_symlink() { resolved_path(&path) } else { Some(path.clone()) };
         let Some(resolved) = resolved.filter(|to| !found.is_symlink() || !leads_into(to, folders)) else {
             return Err(told(&path, "is a link"));
         };
-        // A link to a folder elsewhere may hold links of its own.
+        // The target folder of a link may contain more links.
         if resolved.is_dir() && seen.insert(resolved.clone()) {
             left.extend(entries(&resolved));
         }
         if left.len() + seen.len() > FILES_MAX {
-            return Err(format!("{} holds too many files to be checked; write to a new folder", file.display()));
+            return Err(format!("{} has too many files to check; write to a new folder", file.display()));
         }
     }
     Ok(())
 }
 
-/// The target, and what stands beside it under a name that DuckDB makes of the target's: `x.db.wal`, `tmp_x.csv`.
+/// The target, and the files next to it with names that DuckDB derives from it: `x.db.wal`, `tmp_x.csv`.
 fn beside(file: &Path) -> Vec<PathBuf> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return vec![file.to_path_buf()] };
     let name = name.to_string_lossy();
@@ -62,7 +63,7 @@ fn leads_into(to: &Path, folders: &[PathBuf]) -> bool {
     folders.iter().any(|folder| touches(to, folder))
 }
 
-/// Whether a file has another name that may lie in one of the folders: hard links never leave their file system.
+/// Whether a file has another name that may be inside one of the folders. Hard links never cross file systems.
 #[cfg(unix)]
 fn has_other_names(file: &Metadata, folders: &[PathBuf]) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -76,5 +77,5 @@ fn has_other_names(_: &Metadata, _: &[PathBuf]) -> bool {
 }
 
 fn told(path: &Path, what: &str) -> String {
-    format!("{} {what} and may lead into the lake, which is for reading here; write elsewhere", path.display())
+    format!("{} {what} and may lead into the lake, which is read-only here; write elsewhere", path.display())
 }

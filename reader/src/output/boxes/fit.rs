@@ -1,4 +1,4 @@
-//! How a table is made to fit a screen: long values are shortened first, then columns in the middle are left out.
+//! Fits a table to a screen: long values are shortened first, then columns in the middle are left out.
 //!
 //! Pure. Invariant: the first column is always shown.
 
@@ -6,12 +6,12 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Stands for what is left out.
 pub(super) const LEFT_OUT: &str = "…";
-/// The narrowest that a column is made.
+/// The smallest width that a column is shortened to.
 const NARROWEST: usize = 12;
-/// What a column takes besides its cells: two spaces and a line.
+/// The extra width of a column: two spaces and a line.
 const AROUND: usize = 3;
 
-/// The columns to show, and how wide; `None` stands once for all those left out.
+/// The columns to show and their widths; one `None` stands for all columns left out.
 pub(super) fn fit(widths: &[usize], width: Option<usize>) -> Vec<(Option<usize>, usize)> {
     let all = |cap: usize| widths.iter().enumerate().map(move |(column, width)| (Some(column), (*width).min(cap)));
     let total = |columns: &[(Option<usize>, usize)]| columns.iter().map(|(_, width)| width + AROUND).sum::<usize>() + 1;
@@ -22,7 +22,7 @@ pub(super) fn fit(widths: &[usize], width: Option<usize>) -> Vec<(Option<usize>,
         return columns;
     }
     let narrow: Vec<_> = all(NARROWEST).collect();
-    // From both ends towards the middle, the first before the last.
+    // Columns are taken from both ends towards the middle, the left end first.
     let (mut left, mut right) = (1, narrow.len());
     let chosen = |left: usize, right: usize| [&narrow[..left], &[(None, 1)], &narrow[right..]].concat();
     loop {
@@ -35,7 +35,7 @@ pub(super) fn fit(widths: &[usize], width: Option<usize>) -> Vec<(Option<usize>,
     }
 }
 
-/// The text, with a `…` for its end where it is wider than that.
+/// The text, cut to `width` with a `…` at the end if it is wider.
 pub(super) fn shortened(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
