@@ -1,9 +1,9 @@
 //! Faults as data: what goes wrong, for which requests, how often.
 //!
-//! Knows plans and how they are decided. Knows nothing about sockets, the store or what an operation does: the gate asks
-//! which faults apply, then the gate and the service inject them.
-//! Invariant: what a fault does to its `n`-th matching request depends only on the plan's seed, the fault's index in the
-//! plan and `n`: not on a clock, on the order of threads or on the draws of other faults.
+//! Knows plans and how they are decided. Knows nothing about sockets, the store or what an operation does: the gate
+//! asks which faults apply, then the gate and the service inject them.
+//! Invariant: what a fault does to its `n`-th matching request depends only on the plan's seed, the fault's index in
+//! the plan and `n`: not on a clock, on the order of threads or on the draws of other faults.
 //! Concurrent requests that match the same fault are numbered in the order of arrival, so a client that sends one
 //! request at a time sees the same outcomes on every run.
 

@@ -52,6 +52,8 @@ fn read_faults(file: &Path) -> Result<FaultPlan, Vec<String>> {
 fn parse_host(host: &str) -> Result<IpAddr, String> {
     match host {
         "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
-        _ => host.parse().map_err(|_| format!("--host {host} is not an IP address: use one such as 127.0.0.1 or 0.0.0.0")),
+        _ => host
+            .parse()
+            .map_err(|_| format!("--host {host} is not an IP address: use one such as 127.0.0.1 or 0.0.0.0")),
     }
 }

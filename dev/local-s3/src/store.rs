@@ -1,7 +1,7 @@
 //! Objects that survive a crash: an ordered index over immutable blobs.
 //!
-//! Knows records, blobs and how they stay consistent. Knows nothing about HTTP or S3's inputs and outputs, but uses S3's
-//! error codes.
+//! Knows records, blobs and how they stay consistent. Knows nothing about HTTP or S3's inputs and outputs, but uses
+//! S3's error codes.
 //! Invariant: every record refers to a complete blob, and an object exists if and only if the index says so.
 
 pub(crate) mod backend;

@@ -1,8 +1,8 @@
 //! A plan in use: which fault hits which request.
 //!
 //! Knows counters and draws.
-//! Invariant: a fault counts every request that matches it, whatever happens to that request, so that no fault's outcome
-//! depends on another's.
+//! Invariant: a fault counts every request that matches it, whatever happens to that request, so that no fault's
+//! outcome depends on another's.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -99,8 +99,8 @@ pub enum Moment {
     /// Before: nothing has been read or written.
     #[default]
     Before,
-    /// After: the write is committed. Applies only to successful operations, since others have no effect; latency applies
-    /// to all.
+    /// After: the write is committed. Applies only to successful operations, since others have no effect; latency
+    /// applies to all.
     After,
 }
 

@@ -111,8 +111,8 @@ impl hyper::body::Body for SharedBody {
     }
 }
 
-/// Joins several `Content-Encoding` headers into one, as HTTP allows: the AWS SDK for Rust sends the object's encoding and
-/// `aws-chunked` separately but signs them joined, and s3s refuses a header that appears twice.
+/// Joins several `Content-Encoding` headers into one, as HTTP allows: the AWS SDK for Rust sends the object's encoding
+/// and `aws-chunked` separately but signs them joined, and s3s refuses a header that appears twice.
 fn join_content_encoding(headers: &mut HeaderMap) {
     let codings: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
     if codings.len() > 1

@@ -1,7 +1,7 @@
 //! The completion of a multipart upload.
 //!
-//! Invariant: the listed parts become one blob before anything is visible; then one transaction of the index creates the
-//! object and removes the upload with all its parts.
+//! Invariant: the listed parts become one blob before anything is visible; then one transaction of the index creates
+//! the object and removes the upload with all its parts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -108,7 +108,10 @@ impl Service {
                 tables.upload(&name.bucket, &name.key, &name.id)?;
                 let stored = tables.parts_of(&name.id)?;
                 if !parts.iter().all(|part| stored.contains(part)) {
-                    return Err(s3_error!(InvalidPart, "a part was uploaded again in the meantime: complete the upload again"));
+                    return Err(s3_error!(
+                        InvalidPart,
+                        "a part was uploaded again in the meantime: complete the upload again"
+                    ));
                 }
                 let mut applied = replace_object(tables, (&name.bucket, &name.key), &conditions, object)?;
                 let removed = tables.remove_upload(&name.bucket, &name.key, &name.id)?;

@@ -1,9 +1,9 @@
 //! One page of a listing.
 //!
-//! Knows the order of keys and how a delimiter rolls them up. Knows nothing about S3's two list operations, their tokens
-//! or their XML.
-//! Invariant: a page reads at most one index entry more than it returns, whatever the bucket contains: it seeks past the
-//! keys below a common prefix instead of reading them.
+//! Knows the order of keys and how a delimiter rolls them up. Knows nothing about S3's two list operations, their
+//! tokens or their XML.
+//! Invariant: a page reads at most one index entry more than it returns, whatever the bucket contains: it seeks past
+//! the keys below a common prefix instead of reading them.
 
 use std::ops::Bound;
 

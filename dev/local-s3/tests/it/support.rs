@@ -122,7 +122,7 @@ where
     (status, error.code().unwrap_or_default().to_owned())
 }
 
-/// Asserts that there was no response: the connection was closed instead.
+/// Asserts that the connection was closed without a response.
 pub(crate) fn unanswered<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, SdkError<E>>) {
     assert!(matches!(result, Err(SdkError::DispatchFailure(_))), "{result:?}");
 }
