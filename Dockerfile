@@ -8,7 +8,7 @@ FROM rust:${RUST}-slim-${DEBIAN} AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates curl unzip \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-# A layer of its own: DuckDB is fetched again only when the script, and so its pins, change.
+# A separate layer: DuckDB is fetched again only when the script, with its pins, changes.
 COPY scripts/fetch-duckdb.sh scripts/
 RUN scripts/fetch-duckdb.sh /duckdb
 ENV DUCKDB_LIB_DIR=/duckdb

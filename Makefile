@@ -1,4 +1,4 @@
-# Every target says in one line what it does; `make` alone lists them. The work is done by scripts/.
+# `make` alone lists the targets with their one-line descriptions. scripts/ does the work.
 .DEFAULT_GOAL := help
 .PHONY: help start stop clean logs status verify minio duckdb build test sim chaos fuzz bench lint diagrams
 
@@ -22,7 +22,7 @@ logs: ## Follow the logs of producer and consumer (SERVICE=consumer: one of them
 status: ## Show how far the stream is (STREAM=events)
 	@$(RUN) status $(STREAM)
 
-verify: ## Hold the stream's ledger to the storage: exit 0 when they agree (STREAM=events)
+verify: ## Check the stream's ledger against the storage: exit 0 if they match (STREAM=events)
 	@$(RUN) verify $(STREAM)
 
 minio: ## Show where to browse the storage
@@ -38,15 +38,15 @@ test: ## Run all tests; needs no Docker
 	@scripts/fetch-duckdb.sh
 	cargo test --workspace
 
-sim: ## Play seeds of the simulation: consumers killed, frozen and starved in virtual time (SEEDS=1000 FIRST=0)
+sim: ## Simulate consumers that are killed, frozen and starved, in virtual time (SEEDS=1000 FIRST=0)
 	@scripts/fetch-duckdb.sh
 	SIM_SEEDS=$(or $(SEEDS),1000) SIM_FIRST=$(or $(FIRST),0) cargo test -p consumer --test it -- --nocapture simulation
 
-chaos: ## Kill a consumer again and again over one stream (KILLS=200)
+chaos: ## Kill a consumer again and again on one stream (KILLS=200)
 	@scripts/fetch-duckdb.sh
 	CHAOS_KILLS=$(or $(KILLS),200) cargo test -p consumer --test it -- --nocapture processes::killed
 
-bench: ## Measure the stages, and Sluice beside DuckDB, Polars and chDB on the same work (RUNS=3 PEERS=duckdb,polars,chdb)
+bench: ## Measure the stages, and compare Sluice with DuckDB, Polars and chDB (RUNS=3 PEERS=duckdb,polars,chdb)
 	@$(RUN) build
 	cargo bench -p bench
 	python3 dev/bench/run.py --runs $(or $(RUNS),3) --peers $(or $(PEERS),duckdb,polars,chdb)
@@ -61,5 +61,5 @@ lint: ## Check formatting, lints, rustdoc, dependencies and scripts
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@scripts/lint.sh
 
-diagrams: ## Draw diagrams/*.svg anew (needs Graphviz)
+diagrams: ## Redraw diagrams/architecture-*.svg (needs Graphviz)
 	@scripts/diagrams.sh

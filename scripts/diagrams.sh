@@ -1,5 +1,5 @@
 #!/bin/sh
-# Draws diagrams/architecture.dot twice: for light pages and, with the colours of this table, for dark ones.
+# Draws diagrams/architecture.dot twice: for light pages and, with the colours below replaced, for dark ones.
 set -eu
 
 cd "$(dirname "$0")/../diagrams"
@@ -8,7 +8,7 @@ command -v dot >/dev/null 2>&1 || {
   exit 1
 }
 
-# Without the comments that name Graphviz's version, the same source gives the same bytes everywhere it is drawn alike.
+# Drops the comments that name Graphviz's version, so that other versions that draw the same write the same bytes.
 draw() { dot -Tsvg | sed -e '/^<!--.*-->$/d' -e '/^<!--/,/-->$/d'; }
 
 draw <architecture.dot >architecture-light.svg

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Puts libduckdb and its httpfs extension where cargo looks for them (.cargo/config.toml): target/duckdb.
+# Puts libduckdb and its httpfs extension into target/duckdb, where cargo looks for them (.cargo/config.toml).
 #
 #   scripts/fetch-duckdb.sh [FOLDER]
 #
-# Tried in order: what is there already, the user's cache, the library in $DUCKDB_LIB_DIR, DuckDB's own release, and
-# the packages on npm and PyPI that carry the same files. Whatever the source, the SHA-256 of each file is checked.
-# Exit codes: 0 done; 1 no source answered, or a file is not the pinned one. Docs: docs/decisions/0004-linking-duckdb.md
+# Tries in order: the folder itself, the library in $DUCKDB_LIB_DIR, the user's cache, DuckDB's own release, and the
+# packages on npm and PyPI that contain the same files. Checks the SHA-256 of every file that it copies or downloads.
+# Exit codes: 0 done; 1 no source has the pinned library. Docs: docs/decisions/0004-linking-duckdb.md
 set -eu
 
 VERSION=1.5.5
@@ -21,7 +21,7 @@ say() { printf 'fetch-duckdb: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# platform -> names that the sources use for it, and the pins
+# platform -> the names that the sources use for it, and the pins
 library=libduckdb.so
 case "$(uname -s)-$(uname -m)" in
   Linux-x86_64)
@@ -48,9 +48,9 @@ fi
 httpfs=httpfs.duckdb_extension
 stamp="DuckDB $VERSION for $npm_platform, $library_pin"
 
-# The folder is complete when it has the stamp: it is renamed into place with it.
+# A folder with the stamp is complete: it was renamed into place with it.
 if [ -e "$folder/$library" ] && [ -r "$folder/stamp" ] && read -r found <"$folder/stamp" && [ "$found" = "$stamp" ]; then
-  [ -e "$folder/$httpfs" ] || say "$folder has no $httpfs; to try again: rm -r $folder"
+  [ -e "$folder/$httpfs" ] || say "$folder has no $httpfs; to try again, run: rm -r $folder"
   link_needed=yes
 else
   link_needed=
@@ -60,7 +60,7 @@ sha256() {
   if have sha256sum; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -d ' ' -f 1
 }
 
-# is_pinned FILE PIN: tells, and deletes the file, when it is not the pinned one.
+# is_pinned FILE PIN: fails, reports and deletes the file if it is not the pinned one.
 is_pinned() {
   [ -s "$1" ] || return 1
   [ "$(sha256 "$1")" = "$2" ] && return 0
@@ -69,7 +69,7 @@ is_pinned() {
   return 1
 }
 
-# member ARCHIVE NAME FILE: takes one file out of a zip.
+# member ARCHIVE NAME FILE: extracts one file from a zip.
 member() {
   if have unzip; then
     unzip -p "$1" "$2" >"$3" 2>/dev/null
@@ -91,7 +91,7 @@ library_from_release() {
 library_from_npm() {
   have npm || return 1
   for release in $NPM_RELEASES; do
-    # --force: the packages of other platforms may be fetched too.
+    # --force: allows a package of another platform.
     if (cd "$work" && npm pack --silent --force "@duckdb/node-bindings-$npm_platform@$release" >/dev/null 2>&1); then
       tar -xzOf "$work"/duckdb-node-bindings-*.tgz "package/$library" >"$1" && return 0
     fi
@@ -115,7 +115,7 @@ httpfs_from_pypi() {
   return 1
 }
 
-# from_first FILE PIN SOURCE...: the first source whose file is the pinned one.
+# from_first FILE PIN SOURCE...: gets FILE from the first source that has the pinned one.
 from_first() {
   file=$1 pin=$2
   shift 2
@@ -129,7 +129,7 @@ from_first() {
   return 1
 }
 
-# Keeps the files for the next clean checkout; a cache that can't be written is none.
+# Keeps the files for the next clean checkout; does nothing if the cache can't be written.
 keep_in_cache() {
   mkdir -p "$cache/$npm_platform" 2>/dev/null || return 0
   for name in "$library" "$httpfs"; do
@@ -148,18 +148,18 @@ fetch() {
   mkdir "$work/out"
   installed=${DUCKDB_LIB_DIR:-}
   if [ -n "$installed" ] && [ -e "$installed/$library" ] && ! [ "$installed" -ef "$folder" ]; then
-    say "$library as it is in DUCKDB_LIB_DIR ($installed); the version it must have is $VERSION"
+    say "using $library from DUCKDB_LIB_DIR ($installed); its version must be $VERSION"
     ln -s "$(CDPATH='' cd "$installed" && pwd)/$library" "$work/out/$library"
   else
     from_first "$work/out/$library" "$library_pin" library_from_cache library_from_release library_from_npm ||
-      fail "libduckdb $VERSION can't be had from DuckDB's release nor from npm; build it from source (about 18 minutes on 2 cores): cargo build --features reader/bundled"
+      fail "can't get libduckdb $VERSION from DuckDB's release or from npm; build it from source (about 18 minutes on 2 cores): cargo build --features reader/bundled"
   fi
   from_first "$work/out/$httpfs" "$httpfs_pin" httpfs_from_cache httpfs_from_release httpfs_from_pypi ||
-    say "$httpfs $VERSION can't be had from DuckDB nor from PyPI; the reader will download files itself"
+    say "can't get $httpfs $VERSION from DuckDB or from PyPI; the reader will download files itself"
   keep_in_cache
   for name in "$work"/out/*; do [ -L "$name" ] || chmod 644 "$name"; done
   printf '%s\n' "$stamp" >"$work/out/stamp"
-  # Somebody else may have been quicker; theirs is as good.
+  # Another run may have been faster; its folder is as good.
   if [ -e "$folder" ] || [ -L "$folder" ]; then mv "$folder" "$work/old" 2>/dev/null || :; fi
   mv "$work/out" "$folder" 2>/dev/null || [ -e "$folder/stamp" ] || fail "cannot write $folder"
   if [ -d "$folder/out" ]; then rm -rf "$folder/out"; fi
@@ -167,9 +167,9 @@ fetch() {
 
 [ -n "$link_needed" ] || fetch
 
-# Programs look for the library beside their target folder too, so that the folder may be moved as a whole.
+# Programs also look for the library next to their target folder, so that the folder can be moved as a whole.
 target=${CARGO_TARGET_DIR:-}
 if [ $# -eq 0 ] && [ -n "$target" ] && [ ! -e "$target/duckdb" ]; then
-  # A link that a deleted checkout left behind is set anew.
+  # Replaces a dangling link that a deleted checkout left.
   mkdir -p "$target" && ln -sfn "$folder" "$target/duckdb" 2>/dev/null || :
 fi

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks what cargo does not: one arrow in the tree, sound scripts, documents that name only what exists.
+# Checks what cargo does not: one version of arrow, valid scripts, and documents that name only what exists.
 #
-# Exit codes: 0 nothing to say; 1 each problem on a line of its own.
+# Exit codes: 0 no problems; 1 problems, one per line on stderr.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -11,19 +11,19 @@ problem() {
   problems=$((problems + 1))
 }
 
-# Two versions of one of these would be two types of the same name, which do not fit together.
+# Two versions of one of these would mean two incompatible types with the same name.
 doubles=$(sed -n 's/^name = "\(arrow\|arrow-.*\|parquet\|object_store\)"$/\1/p' Cargo.lock | sort | uniq -d | tr '\n' ' ')
 [ -z "$doubles" ] || problem "Cargo.lock has more than one version of: $doubles"
 
 scripts=$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
 for script in $scripts; do
   case "$(head -n 1 "$script")" in *bash) shell="bash" ;; *) shell="sh" ;; esac
-  "$shell" -n "$script" || problem "$script is no valid shell script"
+  "$shell" -n "$script" || problem "$script is not a valid shell script"
 done
 if command -v shellcheck >/dev/null 2>&1; then
-  # SC3013: dash, bash and ksh, the shells that /bin/sh is, all know -ef.
+  # SC3013: dash, bash and ksh, the shells used as /bin/sh, all support -ef.
   # shellcheck disable=SC2086 # one word per script
-  shellcheck -x -S warning -e SC3013 $scripts || problem "shellcheck has something to say"
+  shellcheck -x -S warning -e SC3013 $scripts || problem "shellcheck found problems"
 else
   printf 'lint: shellcheck is not installed; scripts were only parsed\n' >&2
 fi
@@ -32,13 +32,13 @@ targets=$(sed -n 's/^\([a-z]*\):.*/\1/p' Makefile)
 documents=$(git ls-files --cached --others --exclude-standard -- '*.md')
 for document in $documents; do
   for target in $(grep -o '`make [a-z]*' "$document" | sed 's/.* //' | sort -u); do
-    printf '%s\n' "$targets" | grep -qx "$target" || problem "$document: there is no target: make $target"
+    printf '%s\n' "$targets" | grep -qx "$target" || problem "$document: make $target does not exist"
   done
   # Links within the repository: ](path) and srcset="path" or src="path".
   for link in $(grep -oE '\]\([^)#: ]+|src(set)?="[^"#:]+' "$document" | sed 's/^](//; s/^src.*="//'); do
-    [ -e "$(dirname "$document")/$link" ] || problem "$document: $link is not there"
+    [ -e "$(dirname "$document")/$link" ] || problem "$document: $link does not exist"
   done
 done
 
 [ "$problems" -eq 0 ] || exit 1
-printf 'lint: one arrow, parquet and object_store; scripts and documents are sound\n'
+printf 'lint: one version of arrow, parquet and object_store; scripts and documents are valid\n'

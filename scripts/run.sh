@@ -1,11 +1,11 @@
 #!/bin/sh
-# Starts, stops and shows Sluice on this machine, with Docker Compose or natively: what the make targets call.
+# Starts, stops and shows Sluice on this machine, with Docker Compose or natively. The make targets call it.
 #
 #   scripts/run.sh start | stop | clean | logs [SERVICE] | status [STREAM] | verify [STREAM] | minio |
 #                  duckdb [ARGUMENT...] | build
 #
-# RUN_WITH=compose or RUN_WITH=native decides; otherwise Compose where a Docker engine answers. Whatever `start` used
-# is remembered until `clean`, so that `stop` stops what was started.
+# RUN_WITH=compose or RUN_WITH=native decides; without it, Compose if a Docker engine answers. The choice of `start` is
+# remembered until `clean`, so that `stop` stops what was started.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -21,11 +21,11 @@ mode=$(mode)
 case "$mode" in
   compose) . scripts/run/compose.sh ;;
   native) . scripts/run/native.sh ;;
-  *) fail "RUN_WITH=$mode: say compose or native" ;;
+  *) fail "RUN_WITH is $mode: use compose or native" ;;
 esac
 
 case "$command" in
   build) build_programs ;;
   start | stop | clean | logs | status | verify | minio | duckdb) "run_$command" "$@" ;;
-  *) fail "$command is none of start, stop, clean, logs, status, verify, minio, duckdb, build" ;;
+  *) fail "\"$command\" is not one of start, stop, clean, logs, status, verify, minio, duckdb, build" ;;
 esac

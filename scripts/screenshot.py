@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws what the shell shows: runs it in a terminal of tmux's, types, and turns the screen into an SVG.
+"""Draws a screenshot of the shell: runs it in tmux, types queries, and turns the screen into an SVG.
 
     scripts/screenshot.py [FILE]        FILE: diagrams/shell.svg
 
-The lake is that of `make duckdb`: make start first, and give it a minute. Needs tmux. Nothing is made up: what is drawn
-is the screen, cell by cell. Exit codes: 0 done; 1 the shell did not answer.
+Uses the lake of `make duckdb`: run `make start` first, and wait a minute. Needs tmux. Draws exactly what is on the
+screen, cell by cell. Exit codes: 0 done; 1 the shell did not answer.
 """
 
 import html
@@ -25,19 +25,19 @@ TYPED = [
 CELL_WIDTH, LINE_HEIGHT, FONT_SIZE, MARGIN = 7.83, 17, 13, 14
 BACKGROUND, FOREGROUND = "#1b1f27", "#d7dae0"
 COLORS = ["#5c6370", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d7dae0"]
-# A server of its own, so that nobody's sessions and settings are touched.
+# A separate tmux server, so that the user's sessions and settings are not touched.
 TMUX = ["tmux", "-L", f"sluice-screenshot-{os.getpid()}", "-f", "/dev/null"]
 
 
 def tmux(*arguments):
     done = subprocess.run([*TMUX, *arguments], check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"the shell has left: is the lake there? ({done.stderr.strip()})")
+        sys.exit(f"the shell exited: does the lake exist? ({done.stderr.strip()})")
     return done.stdout
 
 
 def await_prompts(count):
-    """Waits until the shell has asked `count` times and stands at an empty prompt."""
+    """Waits until the shell has shown `count` prompts and the last one is empty."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         lines = tmux("capture-pane", "-p").rstrip().split("\n")
@@ -53,7 +53,7 @@ def captured():
         tmux("new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), f"env TERM=xterm-256color sh -c '{shell}'")
         await_prompts(1)
         for count, text in enumerate(TYPED, start=2):
-            # A semicolon at the end would end tmux's command instead.
+            # tmux would take a semicolon at the end as its own.
             tmux("send-keys", "-l", re.sub(";$", r"\\;", text))
             tmux("send-keys", "Enter")
             await_prompts(count)
@@ -67,11 +67,11 @@ def cells(text):
 
 
 def spans(line, style):
-    """The line's texts of one style each, with their first cell; `style` goes on to the next line."""
+    """Yields the line's texts, each with one style and its first cell; `style` carries over to the next line."""
     column = 0
     for piece in re.split(r"(\x1b\[[0-9;]*m)", line):
         if not piece.startswith("\x1b["):
-            # Each word and border at its own place: where a font is not of one width, they still stand where they stood.
+            # Each word and border gets its own position, so that they stay aligned even if the font is not monospaced.
             for word in re.finditer(r"│|[^│ ]+(?: [^│ ]+)*", piece):
                 yield column + cells(piece[: word.start()]), word.group(), dict(style)
             column += cells(piece)
@@ -101,7 +101,7 @@ def drawn(lines):
             attributes = f' fill="{look["color"]}"' if "color" in look else ""
             attributes += ' font-weight="bold"' if "bold" in look else ""
             attributes += ' opacity="0.6"' if "dim" in look else ""
-            # Whatever the font, each text fills its cells.
+            # Each text fills its cells, whatever the font.
             length = f'textLength="{cells(text) * CELL_WIDTH:.1f}" lengthAdjust="spacingAndGlyphs"'
             x = MARGIN + column * CELL_WIDTH
             yield f'<text x="{x:.1f}" y="{baseline:.1f}" {length}{attributes}>{html.escape(text)}</text>'

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Does what README.md tells a newcomer to do, and checks that it is true. Starts from nothing and leaves nothing.
+# Runs what README.md shows to a new user, and checks that it works. Starts from a clean checkout and leaves nothing.
 #
 #   scripts/smoke.sh           RUN_WITH=native or RUN_WITH=compose decides how, as for make start
 #
-# Exit codes: 0 all of it works; 1 the first thing that does not, told on stderr.
+# Exit codes: 0 everything works; 1 something does not: the first failure is on stderr.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -29,10 +29,10 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# sql STATEMENT: its result as CSV without the header.
+# sql STATEMENT: prints its result as CSV, without the header.
 sql() { scripts/run.sh duckdb --format csv -c "$1" </dev/null | sed 1d; }
 
-# until_counts CONDITION: waits until rows and dead letters, $rows and $letters, fulfil it.
+# until_counts CONDITION: waits until it is true of the counts of rows ($rows) and dead letters ($letters).
 until_counts() {
   tries=0
   while :; do
@@ -40,7 +40,7 @@ until_counts() {
     rows=${counts%,*} letters=${counts#*,}
     if eval "$1"; then break; fi
     tries=$((tries + 1))
-    [ "$tries" -lt "$WAIT_SECONDS" ] || fail "after $WAIT_SECONDS seconds: $rows rows, $letters dead letters; wanted $1"
+    [ "$tries" -lt "$WAIT_SECONDS" ] || fail "after $WAIT_SECONDS seconds: $rows rows, $letters dead letters; expected $1"
     sleep 1
   done
   printf 'smoke: %s rows, %s dead letters\n' "$rows" "$letters"
@@ -63,7 +63,7 @@ make start </dev/null | tee target/run/second-start.txt
 
 step "the queries of README.md"
 awk '/^```sql$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >target/run/readme.sql
-[ -s target/run/readme.sql ] || fail "README.md has no sql"
+[ -s target/run/readme.sql ] || fail "README.md has no SQL"
 cat target/run/readme.sql
 make --silent duckdb <target/run/readme.sql
 
@@ -73,12 +73,12 @@ make verify
 
 step "make stop"
 make stop
-sql "select 'the storage still answers, with ' || count(*) || ' rows' from bronze.events"
+sql "select 'the storage still answers and has ' || count(*) || ' rows' from bronze.events"
 left=$(sql "select count(*) from bronze.events")
 sleep 3
 [ "$(sql "select count(*) from bronze.events")" = "$left" ] || fail "rows still appear after make stop"
 
-step "make start goes on where it was"
+step "make start continues where it stopped"
 make start </dev/null
 # shellcheck disable=SC2016
 until_counts '[ "$rows" -gt "$left" ]'
@@ -91,4 +91,4 @@ make clean
 [ ! -e target/lake ] || fail "target/lake is still there"
 if make --silent status >/dev/null 2>&1; then fail "make status still answers"; fi
 
-printf '\nsmoke: all of it works\n'
+printf '\nsmoke: everything works\n'

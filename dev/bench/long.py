@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures what memory one very long object takes: lines of events, many gigabytes when decompressed.
+"""Measures the memory that one very long object takes: lines of events, many gigabytes when decompressed.
 
 usage: dev/bench/long.py [--gigabytes 10] [--plain]
 
-The events are the producer's; one block of them is compressed once as a member of gzip and repeated, so that the object
-itself is short. --plain stores the text as it is, which takes as much disk. Run `make build` first.
+The events are the producer's. One block of them is compressed once as a gzip member and repeated, so that the object
+itself is small. --plain stores the text uncompressed, which takes that much disk. Run `make build` first.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def events() -> bytes:
-    """A block of the producer's events, one in each line."""
+    """A block of the producer's events, one per line."""
     block = HOME / "long-block"
     shutil.rmtree(block, ignore_errors=True)
     command = [TARGET / "release" / "producer", "--stream", "events", "--format", "ndjson", "--interval", "0s", "--seed", "1"]

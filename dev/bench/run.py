@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures Sluice and what else one would pick for the same work, in the same run, and prints one table.
+"""Measures Sluice and other programs on the same work, in the same run, and prints one table for each workload.
 
 usage: dev/bench/run.py [--runs 3] [--peers duckdb,polars,chdb | --peers none] [--workload small|large]
 
-Each workload lands once, by the producer, in a folder. Each program then reads it from there, whole process, RUNS times, in turns, so that
-a slow moment of the machine hits all alike; the table shows the median of the wall seconds, and CPU seconds and peak memory of that run.
-Peers are installed from PyPI into target/bench/venv. Run it by `make bench`.
+The producer writes each workload to a folder once. Each program then reads it from there RUNS times, as a whole process and in turns, so that
+a slow moment of the machine affects all of them. The table shows the median of the wall seconds, and CPU seconds and peak memory of that run.
+Peers are installed from PyPI into target/bench/venv. Run it with `make bench`.
 """
 
 import argparse
@@ -46,12 +46,12 @@ def arguments() -> argparse.Namespace:
     options.peers = [peer for peer in options.peers.split(",") if peer != "none"]
     unknown = [peer for peer in options.peers if peer not in PEERS]
     if unknown:
-        parser.error(f"unknown peers {unknown}; there are {list(PEERS)}")
+        parser.error(f"unknown peers {unknown}; use {list(PEERS)}")
     return options
 
 
 def landed(name: str) -> Path:
-    """The workload's raw objects; the same bytes each time."""
+    """The workload's raw objects, always the same bytes."""
     raw = HOME / name / "raw" / "events"
     if not raw.exists():
         batches, size = WORKLOADS[name]
@@ -105,7 +105,7 @@ def peers_python(peers: list[str]) -> str:
 def timed(command: list[str]) -> dict:
     began = time.monotonic()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HOME, text=True)
-    # What a program says is short: it fits the pipe while nobody reads.
+    # The programs print little, so their output fits in the pipes, which are read only after they end.
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.monotonic() - began
     said, told = child.stdout.read(), child.stderr.read()

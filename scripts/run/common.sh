@@ -1,4 +1,4 @@
-# What running with Compose and running natively have in common. Sourced by scripts/run.sh.
+# Functions shared by compose.sh and native.sh. Sourced by scripts/run.sh.
 # shellcheck shell=sh
 
 say() { printf '%s\n' "$*"; }
@@ -8,7 +8,7 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Exports each variable of .env that the environment does not say already; ${OTHER} in a value is replaced.
+# Exports each variable in .env that is not set in the environment; expands ${OTHER} in a value.
 load_env() {
   while IFS= read -r line || [ -n "$line" ]; do
     case "$line" in
@@ -20,7 +20,7 @@ load_env() {
   done <.env
 }
 
-# within SECONDS COMMAND...: runs a command that may hang; fails when it takes longer. Its output is dropped.
+# within SECONDS COMMAND...: runs a command that may hang; fails if it takes longer. Drops its output.
 within() {
   (
     limit=$1
@@ -38,7 +38,7 @@ within() {
 
 docker_answers() { have docker && within 5 docker info && docker compose version >/dev/null 2>&1; }
 
-# How to run: as said by RUN_WITH, as started before, or with Compose where a Docker engine answers.
+# How to run: as RUN_WITH says, as started before, or with Compose if a Docker engine answers.
 mode() {
   if [ -n "${RUN_WITH:-}" ]; then
     say "$RUN_WITH"
@@ -57,7 +57,7 @@ remember_mode() {
   say "$mode" >"$MODE_FILE"
 }
 
-# Cargo knows where its target folder is, whichever setting moved it.
+# Asks cargo, since several settings can move the target folder.
 target_dir() {
   cargo metadata --format-version 1 --no-deps 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
@@ -66,7 +66,7 @@ build_programs() {
   if scripts/fetch-duckdb.sh; then
     cargo build --release --workspace --bins
   else
-    say "DuckDB is built from source instead; that took 18 minutes on 2 cores"
+    say "building DuckDB from source instead; this takes about 18 minutes on 2 cores"
     cargo build --release --workspace --bins --features reader/bundled
   fi
 }
@@ -83,7 +83,7 @@ open_in_browser() {
 next_steps() {
   say ""
   say "Next:  make duckdb   query rows and dead letters with SQL"
-  say "       make status   how far the stream is"
+  say "       make status   show how far the stream is"
   say "       make logs     follow producer and consumer"
   say "       make stop     stop producer and consumer; make clean deletes the lake too"
 }

@@ -13,7 +13,7 @@ not_up() {
 run_start() {
   remember_mode
   say "A Docker engine answers: running with Docker Compose, on MinIO."
-  # Returns when the bucket is there and the programs are started: the file says what waits for what.
+  # Returns when the bucket exists and the programs have started: docker-compose.yml defines what waits for what.
   docker compose up --build --detach minio bucket consumer producer || not_up
   tries=0
   until docker compose logs --no-log-prefix consumer 2>/dev/null | grep -q ' ready '; do
@@ -27,13 +27,13 @@ run_start() {
 
 run_stop() {
   docker compose stop producer consumer
-  say "the storage stays up; make clean ends it and deletes the lake"
+  say "the storage stays up; make clean stops it and deletes the lake"
 }
 
 run_clean() {
   docker compose --profile manual down --volumes --remove-orphans --timeout 0
   rm -rf "$RUN_DIR"
-  say "cleaned: nothing runs, the lake's volume is gone"
+  say "cleaned: everything is stopped, and the lake's volume is deleted"
 }
 
 run_logs() {
@@ -61,7 +61,7 @@ run_minio() {
 
 run_duckdb() {
   require_storage
-  # SQL may come through a pipe as well.
+  # SQL may also come through a pipe, which has no TTY.
   if [ -t 0 ]; then exec docker compose run --rm --no-deps reader "$@"; fi
   exec docker compose run --rm --no-deps --no-TTY reader "$@"
 }

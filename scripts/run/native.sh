@@ -1,8 +1,8 @@
 # Running natively: local-s3 as the storage, the release programs in the background. Sourced by scripts/run.sh.
 # shellcheck shell=sh
 #
-# target/run holds for each program NAME.pid (its process id, then its command line) and NAME.log.
-# Invariant: a process is signalled only while its command line is the one that was started.
+# target/run has, for each program, NAME.pid (its process id, then its command line) and NAME.log.
+# Invariant: a process is only signalled if its command line is still the one that was started.
 
 LAKE_DIR=target/lake
 READY_SECONDS=60
@@ -10,7 +10,7 @@ STOP_SECONDS=20
 
 # --- processes ---
 
-# The command line of a process; empty when there is none, or nothing but its exit code is left.
+# The command line of a process; empty if the process does not exist or is a zombie.
 command_line() {
   if [ -d /proc/self ]; then
     tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | sed 's/ $//'
@@ -19,7 +19,7 @@ command_line() {
   fi
 }
 
-# pid_of NAME: the process id of a program that was started here and still runs; fails when there is none.
+# pid_of NAME: the process id of a program that was started here; fails if it is not running.
 pid_of() {
   [ -r "$RUN_DIR/$1.pid" ] || return 1
   { read -r pid && read -r started; } <"$RUN_DIR/$1.pid" || return 1
@@ -40,11 +40,11 @@ launch() {
   printf '%s\n' "$!" "$*" >"$RUN_DIR/$name.pid"
 }
 
-# await_ready NAME PATTERN: waits until the program's log has a line like PATTERN; shows the log when it ends instead.
+# await_ready NAME PATTERN: waits until the program's log matches PATTERN; shows the log if the program ends first.
 await_ready() {
   log=$RUN_DIR/$1.log
   tries=0
-  # The program takes over from its launcher a moment after the launch: give it three seconds before it must be there.
+  # The program replaces its launcher a moment after the launch: allow three seconds before it must exist.
   until grep -q "$2" "$log" 2>/dev/null; do
     tries=$((tries + 1))
     if [ "$tries" -gt 15 ] && ! pid_of "$1" >/dev/null; then
@@ -63,11 +63,11 @@ await_ready() {
 
 why_not_ready() {
   if grep -q "is taken" "$1"; then
-    fail "port $S3_PORT is taken by another program: end that one, or set another S3_PORT in .env, then make start"
+    fail "port $S3_PORT is taken by another program: stop it, or set another S3_PORT in .env, then make start"
   fi
 }
 
-# end NAME: asks a program to stop and waits until it has.
+# end NAME: asks a program to stop and waits until it has stopped.
 end() {
   if pid=$(pid_of "$1"); then
     kill -TERM "$pid" 2>/dev/null || :
@@ -88,7 +88,7 @@ end() {
 
 # --- what runs ---
 
-# The storage is ours to run where the lake is in a bucket and its endpoint is this machine's S3_PORT.
+# This script runs the storage if the lake is in a bucket and its endpoint is this machine's S3_PORT.
 needs_storage() {
   case "$LAKE_URL" in s3://*) ;; *) return 1 ;; esac
   case "${AWS_ENDPOINT_URL:-}" in
@@ -109,7 +109,7 @@ start_storage() {
   fi
   set -- "$bin/local-s3" --root "$LAKE_DIR" --port "$S3_PORT" --bucket "$(bucket)"
   if pid_of local-s3 >/dev/null && ! grep -Fqx "$*" "$RUN_DIR/local-s3.pid"; then
-    say "storage        restarts: the settings it runs with are others now"
+    say "storage        restarting: its settings have changed"
     end producer
     end consumer
     end local-s3
@@ -138,10 +138,10 @@ start_program() {
 run_start() {
   have cargo || fail "cargo is not installed: get Rust from https://rustup.rs, or start a Docker engine"
   remember_mode
-  say "No Docker engine is used: running natively, with local-s3 in the place of MinIO."
+  say "Running natively without Docker, with local-s3 instead of MinIO."
   build_programs
   bin=$(target_dir)/release
-  # Readiness is read from the log: a RUST_LOG of the user's must not silence that line.
+  # Readiness is read from the log: the user's RUST_LOG must not silence that line.
   [ -z "${RUST_LOG:-}" ] || export RUST_LOG="$RUST_LOG,consumer=info,producer=info,local_s3=info"
   start_storage
   start_program consumer ' ready ' "$bin/consumer" run --stream events
@@ -150,12 +150,12 @@ run_start() {
 }
 
 run_stop() {
-  pid_of producer >/dev/null || pid_of consumer >/dev/null || say "neither producer nor consumer runs"
-  # The producer first: what it sends last may still be consumed.
+  pid_of producer >/dev/null || pid_of consumer >/dev/null || say "neither producer nor consumer is running"
+  # The producer first, so that the consumer may still read its last batches.
   end producer
   end consumer
   if pid_of local-s3 >/dev/null; then
-    say "the storage stays up; make clean ends it and deletes the lake"
+    say "the storage stays up; make clean stops it and deletes the lake"
   fi
 }
 
@@ -164,7 +164,7 @@ run_clean() {
   end consumer
   end local-s3
   rm -rf "$RUN_DIR" "$LAKE_DIR"
-  say "cleaned: nothing runs, $LAKE_DIR is gone"
+  say "cleaned: everything is stopped, and $LAKE_DIR is deleted"
 }
 
 run_logs() {
@@ -173,14 +173,14 @@ run_logs() {
   set -- $1
   logs=
   for name in "$@"; do
-    [ -e "$RUN_DIR/$name.log" ] || fail "there is no log of $name: make start first (there may be producer, consumer and local-s3)"
+    [ -e "$RUN_DIR/$name.log" ] || fail "$name has no log: make start first (possible names: producer, consumer, local-s3)"
     logs="$logs $RUN_DIR/$name.log"
   done
   # shellcheck disable=SC2086
   exec tail -n 20 -F $logs
 }
 
-# program NAME: where a release program is; builds it when it is not there.
+# program NAME: the path of a release program; builds it if it does not exist.
 program() {
   path=$(target_dir)/release/$1
   [ -x "$path" ] || build_programs >&2
@@ -204,7 +204,7 @@ consumer_tells() {
 
 run_minio() {
   require_storage
-  say "local-s3 has no console. Its objects can be listed by any S3 client, for example:"
+  say "local-s3 has no console. Any S3 client can list its objects, for example:"
   say ""
   say "  make duckdb                       then: from checkpoints.files;"
   say "  aws s3 ls --recursive $LAKE_URL   endpoint $AWS_ENDPOINT_URL"

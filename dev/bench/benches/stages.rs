@@ -1,6 +1,6 @@
-//! Decode → enforce → columns, by rules and by the judge, and columns → Parquet: `cargo bench -p bench`.
+//! Benchmarks decode → enforce → columns, by rules and by the judge, and columns → Parquet: `cargo bench -p bench`.
 //!
-//! All on the same 20,000 events, in one thread; the throughput is in bytes of JSON.
+//! All use the same 20,000 events and one thread; throughput is in bytes of JSON.
 
 use std::hint::black_box;
 
@@ -48,7 +48,7 @@ fn stages(criterion: &mut Criterion) {
     let schema = &events.schema;
     let compiled =
         Compiled::compile(&schema.json_schema, &schema.columns).expect("the rules cover the stream's schema");
-    let judge = Enforcer::compile(&schema.json_schema).expect("the stream's schema is one");
+    let judge = Enforcer::compile(&schema.json_schema).expect("the stream's schema is valid");
 
     let mut group = criterion.benchmark_group(format!("{EVENTS} events"));
     group.throughput(Throughput::Bytes(events.lines.len() as u64));
@@ -63,7 +63,7 @@ fn stages(criterion: &mut Criterion) {
         bench.iter(|| {
             let mut file = FileWriter::new(batch.schema(), None);
             file.write(&batch).expect("the batch has the file's schema");
-            black_box(file.finish().expect("the file is finished"))
+            black_box(file.finish().expect("the file can be finished"))
         });
     });
     group.finish();

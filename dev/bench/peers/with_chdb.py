@@ -1,4 +1,4 @@
-"""The work of a Sluice batch in chDB, ClickHouse in a process: raw folder in, two Parquet files out, every record kept."""
+"""The work of a Sluice batch in chDB (embedded ClickHouse): raw folder in, two Parquet files out, every record kept."""
 
 import sys
 

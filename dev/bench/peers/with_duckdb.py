@@ -10,7 +10,7 @@ PASSES = """user_id is not null and event_id is not null and event_timestamp is 
     and event_type in ('page_view', 'purchase') and properties is not null"""
 
 lake = duckdb.connect()
-# An object that is no UTF-8 has no text, and is kept as the blob that it is.
+# An object that is not UTF-8 has no text, and is kept as a blob.
 lake.execute(
     "create temp table objects as select filename, content as body, try(decode(content)) as content from read_blob(?)",
     [f"{raw}/**/*.json"],

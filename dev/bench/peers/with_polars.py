@@ -1,7 +1,7 @@
 """The work of a Sluice batch in Polars: raw folder in, two Parquet files out.
 
-Polars reads an array as a whole: one record whose field has another type makes an object of thousands a dead letter, and the raw
-text of a bad record in a readable object is lost. So it does less than the others, and on large objects next to nothing.
+Polars reads an array as a whole: one record with a field of another type makes a whole object of thousands of records a dead letter, and
+the raw text of a bad record in a readable object is lost. So it does less than the others, and almost nothing on large objects.
 """
 
 import sys

@@ -1,6 +1,6 @@
-//! What the benchmarks of the consumer's stages work on: the producer's events, always the same.
+//! The data for the benchmarks of the consumer's stages: events of the producer, always the same.
 //!
-//! The measurements of whole programs beside others are `run.py`'s.
+//! `run.py` compares whole programs.
 
 use consumer::rows::BatchOrigin;
 use lake::{
@@ -11,24 +11,24 @@ use lake::{
 };
 use producer::batch::{Earlier, Recipe};
 
-/// Events as lines of JSON, and what they are held to.
+/// Events as lines of JSON, and the schema they are validated against.
 #[derive(Debug)]
 pub struct Events {
-    /// One event in each line.
+    /// One event per line.
     pub lines: String,
     /// The schema of the stream `events`, with its columns.
     pub schema: SchemaRecord,
-    /// How they are read.
+    /// How to read them.
     pub settings: ReadSettings,
 }
 
 impl Events {
-    /// So many events, the share `invalid` of which breaks the schema; the same ones each time.
+    /// `count` events, always the same; a share of `invalid` breaks the schema.
     ///
     /// # Panics
-    /// Where the stream's own files are not what they were.
+    /// If the files of the stream have changed.
     pub fn new(count: usize, invalid: f64) -> Self {
-        let stream: StreamName = "events".parse().expect("a name");
+        let stream: StreamName = "events".parse().expect("a valid name");
         let recipe = Recipe {
             stream: stream.clone(),
             format: Format::Ndjson,
@@ -39,7 +39,7 @@ impl Events {
             seed: 1,
             compression: producer::Compression::None,
         };
-        let at = Timestamp::from_micros(1_767_225_600_000_000).expect("a moment");
+        let at = Timestamp::from_micros(1_767_225_600_000_000).expect("a valid timestamp");
         let bytes = recipe.batch(1, at, &mut Earlier::default()).bytes;
         let schema = include_str!("../../../streams/events.schema.json");
         let schema = serde_json::from_str(schema).expect("the stream's schema is JSON");
@@ -50,12 +50,12 @@ impl Events {
         }
     }
 
-    /// Where the rows say they are from.
+    /// The origin that the rows name.
     ///
     /// # Panics
-    /// Never: the moment is one.
+    /// Never: the timestamp is valid.
     pub fn origin(&self) -> BatchOrigin {
-        let ingested_at = Timestamp::from_micros(0).expect("a moment");
+        let ingested_at = Timestamp::from_micros(0).expect("a valid timestamp");
         BatchOrigin { batch: BatchId::FIRST, ingested_at, schema_id: self.schema.id() }
     }
 }

@@ -1,7 +1,7 @@
-//! The compiled enforcer against parser and judge: an object must give the same files by either, byte for byte.
+//! Compares the compiled enforcer with parser and judge: both must write the same files for an object, byte for byte.
 //!
-//! An input names one of some hundreds of schemas and a format. The object is either the rest of the input as it is, or one
-//! that is made for the schema, with what the rest says changed in it, so that most of it stays near to what is valid.
+//! An input selects one of 512 schemas and a format. The object is either the rest of the input as it is, or one
+//! generated for the schema and edited as the rest says, so that most of it stays nearly valid.
 
 #![no_main]
 
@@ -31,7 +31,7 @@ use lake::{
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-/// A schema, and what reads by its rules and what by the judge alone.
+/// A schema, with one context that reads by its rules and one that reads by the judge alone.
 struct Case {
     schema: Value,
     by_rules: Arc<TaskContext>,
@@ -57,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn stream() -> StreamName {
-    "events".parse().expect("a name")
+    "events".parse().expect("a valid name")
 }
 
 fn format_of(number: u8) -> Format {
@@ -68,14 +68,14 @@ fn case(number: u16, format: u8) -> Option<Rc<Case>> {
     let schema = cases::record_schema(&mut Rng::with_seed(u64::from(number)));
     let record = SchemaRecord::derive(&stream(), &schema, None).ok()?;
     let [by_rules, by_judge] = [false, true].map(|judges_all| {
-        let ingested_at = Timestamp::from_micros(0).expect("a moment");
+        let ingested_at = Timestamp::from_micros(0).expect("a valid timestamp");
         let origin = BatchOrigin { batch: BatchId::FIRST, ingested_at, schema_id: record.id() };
         TaskContext::new(origin, record.clone(), cases::settings(format_of(format)), judges_all).map(Arc::new)
     });
     Some(Rc::new(Case { schema, by_rules: by_rules.ok()?, by_judge: by_judge.ok()? }))
 }
 
-/// An object made for the schema from a seed, then changed here and there.
+/// An object generated for the schema from a seed, then edited in a few places.
 fn changed(schema: &Value, format: Format, rest: &[u8]) -> Vec<u8> {
     let (seed, edits) = rest.split_at(rest.len().min(4));
     let seed = seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
@@ -92,7 +92,7 @@ fn changed(schema: &Value, format: Format, rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// All that an object gives: its outcome, and its files byte for byte.
+/// Everything that an object results in: its outcome, and its files byte for byte.
 fn given(context: &Arc<TaskContext>, bytes: &[u8]) -> (String, Vec<Vec<u8>>) {
     let object = PlannedObject {
         key: Key::Raw { stream: stream(), rest: "a".to_owned() },
@@ -103,12 +103,12 @@ fn given(context: &Arc<TaskContext>, bytes: &[u8]) -> (String, Vec<Vec<u8>>) {
     let files: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let emitted = Arc::clone(&files);
     let emit = Box::new(move |part: OutputPart| {
-        emitted.lock().expect("nobody panics here").push(part.file.bytes.to_vec());
+        emitted.lock().expect("no thread panics here").push(part.file.bytes.to_vec());
         Ok(())
     });
     let fetched = [Fetched::Object(Source::Whole(bytes.to_vec().into()))];
     let output =
-        task::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).expect("no store fails");
-    let files = std::mem::take(&mut *files.lock().expect("nobody panics here"));
+        task::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).expect("no store to fail");
+    let files = std::mem::take(&mut *files.lock().expect("no thread panics here"));
     (format!("{output:?}"), files)
 }

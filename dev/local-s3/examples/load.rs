@@ -1,7 +1,7 @@
-//! How many small requests a server answers: `cargo run --release -p local-s3 --example load -- [--fsync]`.
+//! Measures how many small requests a server answers: `cargo run --release -p local-s3 --example load -- [--fsync]`.
 //!
-//! Starts a server in a temporary directory and talks to it over bare keep-alive connections with
-//! requests signed beforehand, so that the figures are the server's and not the client's.
+//! Starts a server in a temporary directory and sends it presigned requests over bare keep-alive connections, so that
+//! the figures measure the server and not the client.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ fn request(method: &str, uri: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Sends `requests`, shared out among `connections`, and waits for every answer.
+/// Sends `requests`, split among `connections`, and waits for every response.
 async fn run(server: &Server, requests: &[Vec<u8>], connections: usize) -> std::io::Result<Duration> {
     let begin = Instant::now();
     let mut tasks = Vec::new();
@@ -91,7 +91,7 @@ async fn run(server: &Server, requests: &[Vec<u8>], connections: usize) -> std::
     Ok(begin.elapsed())
 }
 
-/// Reads one answer to its end, and fails when it is not a 200.
+/// Reads one response to its end, and fails if it is not a 200.
 async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
     answer.clear();
     loop {

@@ -1,7 +1,8 @@
 //! The command line, as typed.
 //!
-//! Knows flags and their help. Invariant: nothing here is checked beyond its syntax, and no flag takes
-//! a secret, which every user of the machine could read in the process list.
+//! Knows flags and their help.
+//! Invariant: only syntax is checked here, and no flag takes a secret: every user of the machine can read the process
+//! list.
 
 use std::path::PathBuf;
 
@@ -28,7 +29,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "local-s3", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Directory to keep everything in; created when absent
+    /// Directory for all data; created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) root: PathBuf,
 
@@ -40,15 +41,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) host: String,
 
-    /// Bucket to create at start when absent; may be repeated
+    /// Bucket to create at startup if it does not exist; may be repeated
     #[arg(long = "bucket", value_name = "NAME")]
     pub(crate) buckets: Vec<String>,
 
-    /// Faults to inject, as JSON: for tests of programs that have to live with them
+    /// Faults to inject, as JSON, to test programs that must handle them
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
 
-    /// Make every write wait until it is on the disk
+    /// Make every write wait until it is on disk
     #[arg(long)]
     pub(crate) fsync: bool,
 }

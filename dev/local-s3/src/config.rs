@@ -1,7 +1,7 @@
-//! What a server needs to know before it starts.
+//! The settings a server starts with.
 //!
-//! Knows no arguments and no environment: the binary fills this in from both, a test by hand.
-//! Invariant: every value here is final; nothing is read from elsewhere later.
+//! Knows nothing about arguments or the environment: the binary fills this in from both, a test by hand.
+//! Invariant: every value here is final; nothing else is read later.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -23,25 +23,25 @@ use crate::{Credentials, FaultPlan};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory that holds everything the server keeps; created when absent.
+    /// The directory for all data; created if it does not exist.
     pub root: PathBuf,
     /// The address to listen on; `127.0.0.1` by default, since there is no TLS.
     pub host: IpAddr,
     /// The port to listen on; 0, the default here, picks a free one.
     pub port: u16,
-    /// Buckets created at start when absent.
+    /// Buckets to create at startup if they do not exist.
     pub buckets: Vec<String>,
     /// The only credentials the server accepts.
     pub credentials: Credentials,
-    /// Whether a write is on the disk before it is answered, so that it survives a power cut as well
-    /// as a killed process. Off by default: it costs an fsync or three per write.
+    /// Whether a write is on disk before it is answered, so that it survives a power cut and not only a killed
+    /// process. Off by default: it costs one to three fsyncs per write.
     pub fsync: bool,
     /// The faults to inject from the first request on; none by default.
     pub faults: FaultPlan,
 }
 
 impl Config {
-    /// A server on a free port of 127.0.0.1 that keeps its objects under `root`.
+    /// A server on a free port of 127.0.0.1 that stores its objects under `root`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, credentials: Credentials) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Config {
         }
     }
 
-    /// Adds a bucket to create at start.
+    /// Adds a bucket to create at startup.
     #[must_use]
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
         self.buckets.push(name.into());

@@ -1,7 +1,8 @@
 //! The one pair of credentials a server accepts.
 //!
-//! Knows where credentials come from (the environment, never the command line, where `ps` would show
-//! them). Knows nothing of signatures. Invariant: no `Debug` or `Display` in this crate prints the secret.
+//! Knows nothing about signatures. Credentials come from the environment, never from the command line, where `ps` would
+//! show them.
+//! Invariant: no `Debug` or `Display` in this crate prints the secret.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The secret itself, for signing and for handing to a client; never log it.
+    /// The secret itself, to sign with or to pass to a client; never log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

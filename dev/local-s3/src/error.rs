@@ -1,7 +1,7 @@
 //! Why a server could not start, and what the operator does about it.
 //!
-//! Knows nothing of S3 error codes: those answer a client, these answer whoever started the server.
-//! Invariant: every error has one [`ErrorKind`], and every kind one exit code.
+//! Knows nothing about S3 error codes: those are for clients, these are for the operator.
+//! Invariant: every error has one [`ErrorKind`], and every kind has one exit code.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
-    /// The fault plan cannot be meant.
+    /// The fault plan has mistakes.
     #[error("the fault plan has mistakes: {}", .problems.join("; "))]
     FaultPlan {
-        /// Each mistake, with its place in the plan.
+        /// Each mistake, with its path in the plan.
         problems: Vec<String>,
     },
-    /// Something else listens on the port.
+    /// Another program listens on the port.
     #[error(
         "port {} on {} is taken: stop the program that listens there, or choose another with --port (0 picks a free one)",
         .address.port(), .address.ip()
@@ -31,7 +31,7 @@ pub enum Error {
         /// The address that was asked for.
         address: SocketAddr,
     },
-    /// The address cannot be listened on, for another reason.
+    /// The server cannot listen on the address, for another reason.
     #[error("cannot listen on {address}: check --host and --port")]
     Listen {
         /// The address that was asked for.
@@ -39,7 +39,7 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Another server holds the root directory.
+    /// Another server uses the root directory.
     #[error("{} is in use by another local-s3: stop it, or choose another --root", .root.display())]
     RootInUse {
         /// The directory both want.
@@ -61,7 +61,7 @@ pub enum Error {
         /// What the index library said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A step that cannot fail did.
+    /// A step that should never fail did.
     #[error("internal error while {doing}: please report it")]
     Bug {
         /// The step.
@@ -69,7 +69,7 @@ pub enum Error {
     },
 }
 
-/// What the operator does about an [`Error`].
+/// What the operator should do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -82,7 +82,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// What to do about this error.
+    /// The kind of this error, which says what to do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

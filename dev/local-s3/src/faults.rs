@@ -1,11 +1,11 @@
 //! Faults as data: what goes wrong, for which requests, how often.
 //!
-//! Knows plans and how they are decided. Knows nothing of sockets, of the store, or of what an
-//! operation does: the gate asks what to do, the gate and the service do it.
-//! Invariant: what a fault does to its `n`-th matching request follows from the plan's seed, the fault's
-//! place in the plan and `n`, and from nothing else: no clock, no thread order, no other fault's draws.
-//! Requests that match one fault at the same time are numbered in the order in which they arrive, so a
-//! client that sends them one after the other sees the same outcomes again.
+//! Knows plans and how they are decided. Knows nothing about sockets, the store or what an operation does: the gate
+//! asks which faults apply, then the gate and the service inject them.
+//! Invariant: what a fault does to its `n`-th matching request depends only on the plan's seed, the fault's index in
+//! the plan and `n`: not on a clock, on the order of threads or on the draws of other faults.
+//! Concurrent requests that match the same fault are numbered in the order of arrival, so a client that sends one
+//! request at a time sees the same outcomes on every run.
 
 pub(crate) mod answers;
 pub(crate) mod armed;
@@ -23,11 +23,10 @@ pub use self::kinds::{Answer, ContentLength, DoubledOn, FaultKind, Moment};
 
 /// Which faults a server injects, and the seed that decides when.
 ///
-/// The faults are asked in order. Every fault counts the requests that match it, whether or not an
-/// earlier fault takes them. [`FaultKind::Latency`] adds up; of all others, a request suffers the first
-/// that is due.
+/// Faults are checked in order. Every fault counts the requests that match it, whether or not an earlier fault is
+/// injected into them. [`FaultKind::Latency`] adds up; of all other kinds, a request gets the first that is due.
 ///
-/// As JSON, which `local-s3 --faults FILE` reads:
+/// As JSON, the format of `local-s3 --faults FILE`:
 ///
 /// ```
 /// let plan = local_s3::FaultPlan::from_json(r#"{
@@ -43,10 +42,10 @@ pub use self::kinds::{Answer, ContentLength, DoubledOn, FaultKind, Moment};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultPlan {
-    /// Decides every draw; 0 by default. The same seed under the same requests gives the same faults.
+    /// Decides every draw; 0 by default. The same seed and the same requests give the same faults.
     #[serde(default)]
     pub seed: u64,
-    /// Asked in this order.
+    /// Checked in this order.
     #[serde(default)]
     pub faults: Vec<Fault>,
 }
@@ -68,46 +67,45 @@ impl FaultPlan {
     /// Reads a plan and checks it.
     ///
     /// # Errors
-    /// Every mistake found, one sentence each, with the place it is at.
+    /// Every mistake found, one sentence each, with its path in the plan.
     pub fn from_json(text: &str) -> Result<Self, Vec<String>> {
         parse::plan(text)
     }
 
-    /// What is wrong with the plan, one sentence each; nothing, when a server would accept it.
+    /// What is wrong with the plan, one sentence each; empty if a server would accept it.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         check::problems(self)
     }
 
-    /// The plan as `--faults` reads it: print it where a test fails, and the failure can be replayed.
+    /// The plan in the format of `--faults`: print it when a test fails, to replay the failure.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("a plan that cannot be written: {error}"))
+        serde_json::to_string(self).unwrap_or_else(|error| format!("cannot write the plan: {error}"))
     }
 }
 
-/// One fault: a kind, and the requests it befalls.
+/// One fault: a kind, and the requests it applies to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// The S3 name of the operation, such as `PutObject`; absent or `any`: every operation the kind
-    /// makes sense for.
+    /// The S3 name of the operation, such as `PutObject`; absent or `any`: every operation the kind can apply to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// Which keys; absent: all. A listing's key is the prefix it asks for, a copy's its destination; a
-    /// request about a bucket or about many keys has none, and matches only where this is absent.
+    /// Which keys; absent: all. The key of a listing is its prefix, the key of a copy is its destination. A request for
+    /// a bucket or for many keys has no key, and matches only if this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyMatch>,
     /// What goes wrong.
     pub kind: FaultKind,
-    /// How likely it befalls a matching request, from 0 to 1; 1 by default.
+    /// The probability that it hits a matching request, from 0 to 1; 1 by default.
     #[serde(default = "always")]
     pub probability: f64,
-    /// How often at most; absent: no limit. A fault that found nothing to do (a body to cut that is
-    /// empty, an object to overwrite that is not there) leaves this as it is.
+    /// How often at most; absent: no limit. A fault that had nothing to do does not count (the body to cut was empty,
+    /// the object to overwrite did not exist).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// How many matching requests pass first; 0 by default.
+    /// How many matching requests to let pass first; 0 by default.
     #[serde(default)]
     pub skip: u64,
 }
@@ -116,13 +114,13 @@ fn always() -> f64 {
     1.0
 }
 
-/// Which keys a fault is about.
+/// Which keys a fault applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyMatch {
     /// Keys that start with this.
     Prefix(String),
-    /// Keys that hold this anywhere.
+    /// Keys that contain this.
     Contains(String),
     /// This key only.
     Exact(String),
@@ -139,7 +137,7 @@ impl KeyMatch {
 }
 
 impl Fault {
-    /// A fault that befalls every request its kind makes sense for, until it is narrowed.
+    /// A fault that hits every request its kind can apply to, unless narrowed.
     #[must_use]
     pub fn new(kind: FaultKind) -> Self {
         Self { operation: None, key: None, kind, probability: always(), limit: None, skip: 0 }
@@ -152,7 +150,7 @@ impl Fault {
         self
     }
 
-    /// Narrows it to some keys.
+    /// Narrows it to the keys that match.
     #[must_use]
     pub fn key(mut self, key: KeyMatch) -> Self {
         self.key = Some(key);
@@ -165,21 +163,21 @@ impl Fault {
         self.key(KeyMatch::Prefix(prefix.into()))
     }
 
-    /// Lets it befall a matching request with this probability.
+    /// Sets the probability that it hits a matching request.
     #[must_use]
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
     }
 
-    /// Lets it happen at most so often.
+    /// Limits how often it happens.
     #[must_use]
     pub fn limit(mut self, times: u64) -> Self {
         self.limit = Some(times);
         self
     }
 
-    /// Lets so many matching requests pass first.
+    /// Lets this many matching requests pass first.
     #[must_use]
     pub fn skip(mut self, requests: u64) -> Self {
         self.skip = requests;

@@ -1,11 +1,12 @@
-//! The gate every request passes twice: before its operation takes effect, and after.
+//! The gate that every request passes twice: before its operation takes effect, and after.
 //!
-//! Knows the name of an operation and its answer. Knows nothing of what the operation does.
-//! Invariant: [`Gate::check`] runs after the signature was verified and before anything was read or
-//! written; [`Gate::after`] runs when the effect is committed and the client has heard nothing. Which
-//! faults befall a request is decided in the first. A fault that needs no more than the answer is
-//! injected in one of the two: in the first the request has no effect, in the second it has one that
-//! the client does not learn of. What is left, the service finds in the request's [`Passage`] and obeys.
+//! Knows the name of an operation and its response. Knows nothing about what the operation does.
+//! Invariant: [`Gate::check`] runs after the signature was verified and before anything is read or written;
+//! [`Gate::after`] runs when the effect is committed and nothing has been sent to the client.
+//!
+//! [`Gate::check`] decides which faults hit a request. A fault that needs only the response is injected in one of the
+//! two: in the first, the request has no effect; in the second, it has one that the client does not learn about. The
+//! service finds the other faults in the request's [`Passage`] and injects them.
 
 mod moments;
 
@@ -25,31 +26,31 @@ use crate::service::form_decode;
 
 /// How often each operation was called, by its S3 name (`PutObject`, `ListObjectsV2`, …).
 ///
-/// Every request with a valid signature counts once, whatever its answer; one without counts nowhere.
+/// Every request with a valid signature counts once, whatever its response; other requests are not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestCounts(BTreeMap<String, u64>);
 
 impl RequestCounts {
-    /// The requests of one operation; 0 for one that was never called.
+    /// The number of requests of one operation; 0 if it was never called.
     #[must_use]
     pub fn get(&self, operation: &str) -> u64 {
         self.0.get(operation).copied().unwrap_or_default()
     }
 
-    /// The requests of all operations.
+    /// The number of requests of all operations.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// What was counted after `earlier`, operations without a request left out.
+    /// The requests counted after `earlier`, without operations that had none.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let later = self.0.iter().map(|(name, count)| (name.clone(), count - earlier.get(name)));
         Self(later.filter(|(_, count)| *count > 0).collect())
     }
 
-    /// Each operation with its requests, by name.
+    /// Each operation with its number of requests, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(name, count)| (name.as_str(), *count))
     }
@@ -61,7 +62,7 @@ impl fmt::Display for RequestCounts {
     }
 }
 
-/// Counts requests, and decides which faults befall them.
+/// Counts requests, and decides which faults hit them.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     counts: Arc<Mutex<RequestCounts>>,
@@ -69,7 +70,7 @@ pub(crate) struct Gate {
     stopped: watch::Receiver<bool>,
 }
 
-/// Carries what [`Gate::check`] found out about a request to the service and to [`Gate::after`].
+/// Carries what [`Gate::check`] decided about a request to the service and to [`Gate::after`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Passage(Arc<OnceLock<Passed>>);
 
@@ -80,19 +81,19 @@ struct Passed {
 }
 
 impl Passage {
-    /// The faults due for the request; none before the gate was passed.
+    /// The faults due for the request; empty until the request has passed the gate.
     pub(crate) fn injections(&self) -> &[Injection] {
         self.0.get().map_or(&[], |passed| &passed.injections)
     }
 }
 
 impl Gate {
-    /// A gate without faults; `stopped` ends the delays of those it is given later.
+    /// A gate without faults; `stopped` ends the delays of faults that are set later.
     pub(crate) fn new(stopped: watch::Receiver<bool>) -> Self {
         Self { counts: Arc::default(), faults: Arc::default(), stopped }
     }
 
-    /// What was counted so far.
+    /// The requests counted so far.
     pub(crate) fn counts(&self) -> RequestCounts {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -123,8 +124,8 @@ impl Gate {
         armed.decide(&Facts { operation: context.s3_op().name(), key, conditional })
     }
 
-    /// The moment after the effect: `answer` is all the client would ever learn of it. An error here
-    /// closes the connection instead.
+    /// Runs after the effect: `answer` is all that the client would learn about it. An error here closes the connection
+    /// instead.
     pub(crate) async fn after(
         &self,
         passage: &Passage,
@@ -147,7 +148,7 @@ fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
 
 #[async_trait::async_trait]
 impl S3Access for Gate {
-    /// The moment before the effect. An error here answers the request in the operation's stead.
+    /// Runs before the effect. An error here is the response, and the operation does not run.
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         if context.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "the request is not signed: sign it with the server's credentials"));

@@ -1,6 +1,6 @@
-//! The `local-s3` program: arguments in, a server until it is told to stop.
+//! The `local-s3` program: reads its arguments, and runs a server until a signal stops it.
 //!
-//! Invariant: stdout carries the URL and nothing else; everything else goes to stderr.
+//! Invariant: only the URL goes to stdout; everything else goes to stderr.
 
 mod args;
 mod settings;
@@ -13,7 +13,7 @@ use clap::Parser as _;
 use local_s3::{Config, Error, Server};
 use tracing_subscriber::EnvFilter;
 
-/// s3s logs every refused request as an error; here a refusal is an answer like any other.
+/// s3s logs every refused request as an error; for this server, a refusal is a normal response.
 const DEFAULT_LOG: &str = "info,s3s=off";
 
 fn main() -> ExitCode {
@@ -51,11 +51,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Error> {
-    // Listened for before the URL is printed: whoever reads it may send a signal at once.
+    // Listen for signals before the URL is printed: the process that reads it may send one at once.
     let stop = stop_signal()?;
     let faults = config.faults.faults.len();
     let server = Server::start(config).await?;
-    // A reader that went away is no reason to stop serving.
+    // Keep serving even if the process that reads stdout is gone.
     if let Err(error) = writeln!(std::io::stdout(), "{}", server.endpoint()) {
         tracing::warn!(%error, "cannot print the URL");
     }

@@ -1,7 +1,7 @@
-//! A server: a socket, the S3 protocol, and a store behind them.
+//! A server: a socket, the S3 protocol and a store.
 //!
-//! Knows connections and how they end. Knows nothing of what an operation does.
-//! Invariant: after [`Server::shutdown`] the root is closed, and may be opened again at once.
+//! Knows connections and how they end. Knows nothing about what an operation does.
+//! Invariant: after [`Server::shutdown`] the root is closed, and can be opened again at once.
 
 mod connection;
 mod socket;
@@ -26,12 +26,12 @@ use crate::store::records::BucketRecord;
 use crate::store::{Store, now_ms};
 use crate::{Config, Error};
 
-/// How long a shutdown waits for requests under way before it cuts them off.
+/// How long a shutdown waits for running requests before it cuts them off.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// A running server.
 ///
-/// Dropping it stops it as [`Server::shutdown`] does, but without waiting for the end.
+/// Dropping it stops it as [`Server::shutdown`] does, but without waiting.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -43,10 +43,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the root, creates the buckets asked for and starts to listen.
+    /// Opens the root, creates the configured buckets and starts to listen.
     ///
-    /// When this returns, requests are answered. It must be called within a tokio runtime, which then
-    /// carries the server.
+    /// When this returns, the server answers requests. It must be called within a tokio runtime, which then runs the
+    /// server.
     ///
     /// # Errors
     /// - [`crate::ErrorKind::Invalid`]: a bucket name or the fault plan is not valid. Correct it.
@@ -76,13 +76,13 @@ impl Server {
         Ok(Self { address, gate, store: weak, stop, serving: Some(serving), closed: Some(closed) })
     }
 
-    /// The URL clients are given, path-style: `http://127.0.0.1:PORT`.
+    /// The URL for clients, path-style: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The address listened on, with the port that was picked.
+    /// The address the server listens on, with the port it picked.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -94,31 +94,30 @@ impl Server {
         self.gate.counts()
     }
 
-    /// Puts `plan` in force in place of the one before, for every request that arrives from now on, its
-    /// counters at zero; [`FaultPlan::default`] ends all faults. Requests under way keep what befell them.
+    /// Replaces the current plan for every request that arrives from now on, with all counters at zero;
+    /// [`FaultPlan::default`] ends all faults. Running requests keep the faults of the old plan.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Invalid`]: the plan has mistakes, and the one before stays in force. Correct them.
+    /// [`crate::ErrorKind::Invalid`]: the plan has mistakes; correct them. The old plan stays in use.
     pub fn set_faults(&self, plan: FaultPlan) -> Result<(), Error> {
         check_faults(&plan)?;
         self.gate.faults().set(plan);
         Ok(())
     }
 
-    /// How often faults happened, by kind, operation and place in the plan.
+    /// How often faults happened, by kind, by operation and by index in the plan.
     #[must_use]
     pub fn faults_injected(&self) -> FaultCounts {
         self.gate.faults().counts()
     }
 
-    /// How many index entries listings have looked at since the start: what a listing costs.
+    /// How many index entries listings have read since the start: what a listing costs.
     #[must_use]
     pub fn index_entries_visited(&self) -> u64 {
         self.store.upgrade().map_or(0, |store| store.entries_visited())
     }
 
-    /// Stops listening, finishes the requests under way, cutting them off after ten seconds, and closes
-    /// the root.
+    /// Stops listening, finishes running requests (cut off after ten seconds) and closes the root.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         if let Some(serving) = self.serving.take()
@@ -127,7 +126,7 @@ impl Server {
             tracing::error!("the accept loop panicked");
         }
         if let Some(closed) = self.closed.take() {
-            // Resolves by the sender's drop, which is an error to a oneshot and the event waited for here.
+            // Resolves when the sender is dropped: an error to a oneshot, but the event to wait for here.
             drop(closed.await);
         }
     }
@@ -171,7 +170,7 @@ fn s3_service(config: &Config, store: Arc<Store>, gate: Gate) -> S3Service {
     builder.build()
 }
 
-/// Accepts connections until told to stop, then waits for those open.
+/// Accepts connections until `stopped` is set, then waits for open ones.
 async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stopped: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -182,7 +181,7 @@ async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stoppe
                     connections.spawn(connection::serve(stream, service.clone(), gate.clone(), &graceful));
                 }
                 Err(error) => {
-                    // Out of file descriptors, most likely: let some be closed instead of spinning.
+                    // Most likely out of file descriptors: wait for some to be closed instead of spinning.
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -193,12 +192,12 @@ async fn serve(listener: TcpListener, service: S3Service, gate: Gate, mut stoppe
     }
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("cut off the requests that were still under way");
+        tracing::warn!("cut off the requests that were still running");
     }
     connections.shutdown().await;
 }
 
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    // The sender's end is the server's, which says so before it goes; either way it is over.
+    // The server holds the sender and sends before it drops it; either way it is time to stop.
     drop(stopped.wait_for(|stopped| *stopped).await);
 }

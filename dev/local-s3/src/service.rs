@@ -1,7 +1,7 @@
 //! The S3 operations this server implements.
 //!
-//! One method per operation, each of which only hands over to the file that does the work; every
-//! operation not named here answers `NotImplemented`. Knows nothing of sockets or signatures.
+//! One method per operation, which only calls the file that does the work. Knows nothing about sockets or signatures.
+//! Invariant: every operation not named here answers `NotImplemented`.
 
 mod attributes;
 mod body;
@@ -26,7 +26,7 @@ use crate::store::Store;
 
 pub(crate) use self::attributes::form_decode;
 
-/// Longest key S3 allows, in bytes.
+/// The longest key S3 allows, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
 
 /// S3 over one [`Store`].
@@ -34,7 +34,7 @@ pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
 }
 
-/// Hands each operation to the inherent method of the same meaning.
+/// Forwards each operation to its inherent method.
 macro_rules! operations {
     ($($operation:ident, $method:ident, $input:ident, $output:ident;)*) => {
         #[async_trait::async_trait]
@@ -81,7 +81,7 @@ operations! {
     delete_object_tagging, on_delete_tags, DeleteObjectTaggingInput, DeleteObjectTaggingOutput;
 }
 
-/// The S3 names of the operations: those of their outputs, without the ending.
+/// The S3 names of the operations: the names of their outputs, without the suffix.
 pub(crate) fn operation_names() -> impl Iterator<Item = &'static str> {
     OUTPUTS.iter().filter_map(|output| output.strip_suffix("Output"))
 }

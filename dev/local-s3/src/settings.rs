@@ -1,6 +1,6 @@
-//! Arguments and environment, checked.
+//! Validates arguments and environment.
 //!
-//! Invariant: all that is wrong is reported at once, each with the name of the flag or variable to correct.
+//! Invariant: every problem is reported at once, each with the name of the flag or variable to correct.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use local_s3::{Config, Credentials, FaultPlan};
 
 use crate::args::Args;
 
-/// Checks `args` and the variables `variable` looks up.
+/// Validates `args` and the variables that `variable` looks up.
 ///
 /// # Errors
 /// Every problem found, one sentence each.
@@ -22,7 +22,7 @@ pub(crate) fn validate(args: Args, variable: impl Fn(&str) -> Option<String>) ->
     let mut required = |name: &str| {
         let value = variable(name).filter(|value| !value.is_empty());
         value.unwrap_or_else(|| {
-            problems.push(format!("{name} is not set: export the key clients are to sign with"));
+            problems.push(format!("{name} is not set: export the key that clients sign with"));
             String::new()
         })
     };
@@ -52,6 +52,8 @@ fn read_faults(file: &Path) -> Result<FaultPlan, Vec<String>> {
 fn parse_host(host: &str) -> Result<IpAddr, String> {
     match host {
         "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
-        _ => host.parse().map_err(|_| format!("--host {host} is no IP address: give one such as 127.0.0.1 or 0.0.0.0")),
+        _ => host
+            .parse()
+            .map_err(|_| format!("--host {host} is not an IP address: use one such as 127.0.0.1 or 0.0.0.0")),
     }
 }

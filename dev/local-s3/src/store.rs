@@ -1,8 +1,8 @@
 //! Objects that survive a crash: an ordered index over immutable blobs.
 //!
-//! Knows records, blobs and how they stay together. Knows nothing of HTTP or of S3's inputs and outputs
-//! (its error codes it uses, as they name what happened). Invariant: every record refers to a complete
-//! blob, and an object exists if and only if the index says so.
+//! Knows records, blobs and how they stay consistent. Knows nothing about HTTP or S3's inputs and outputs, but uses
+//! S3's error codes.
+//! Invariant: every record refers to a complete blob, and an object exists if and only if the index says so.
 
 pub(crate) mod backend;
 pub(crate) mod blobs;
@@ -30,19 +30,19 @@ use self::records::{FORMAT, META, ObjectRecord, PartRecord, decode};
 use self::tables::{ReadTables, WriteTables, open_for_reading, open_for_writing};
 use crate::Error;
 
-/// What one root directory holds. Fields drop in order: the lock last, when the index is closed.
+/// The contents of one root directory. Fields are dropped in order: the lock last, after the index is closed.
 pub(crate) struct Store {
     committer: Committer,
     database: Arc<Database>,
     blobs: Arc<BlobStore>,
     entries_visited: AtomicU64,
     _lock: File,
-    /// Dropped with the store, which tells a shutdown that the root can be opened again.
+    /// Dropped with the store, which signals to a shutdown that the root can be opened again.
     _closed: oneshot::Sender<()>,
 }
 
 impl Store {
-    /// Opens the store under `root`, creating it when absent and sweeping what a crash left.
+    /// Opens the store under `root`. Creates it if it does not exist, and sweeps what a crash left.
     ///
     /// The receiver resolves once the store is closed.
     ///
@@ -61,7 +61,7 @@ impl Store {
         let (database, referenced) = open_index(&index, fsync)?;
         let swept = blobs.sweep(&referenced).map_err(at(&folder))?;
         if swept > 0 {
-            tracing::info!(swept, "unlinked blobs that an interrupted write left behind");
+            tracing::info!(swept, "unlinked blobs that interrupted writes left");
         }
         let database = Arc::new(database);
         let committer = Committer::start(Arc::clone(&database), Arc::clone(&blobs)).map_err(at(root))?;
@@ -75,7 +75,7 @@ impl Store {
         &self.blobs
     }
 
-    /// How many index entries listings have looked at since the store was opened.
+    /// How many index entries listings have read since the store was opened.
     pub(crate) fn entries_visited(&self) -> u64 {
         self.entries_visited.load(Ordering::Relaxed)
     }
@@ -112,8 +112,8 @@ impl Store {
         .await
     }
 
-    /// An object's record with what `open` makes of its blob: both are of one version, whoever overwrites
-    /// the object meanwhile.
+    /// An object's record and what `open` returns for its blob. Both are of the same version, even if the object is
+    /// overwritten in the meantime.
     ///
     /// Blocks.
     pub(crate) fn with_blob<T>(
@@ -126,8 +126,8 @@ impl Store {
             let record = self.read_tables()?.object(bucket, key)?;
             match open(&self.blobs, record.blob) {
                 Ok(opened) => return Ok((record, opened)),
-                // Overwritten between the two steps, so its blob is gone: look again. The same blob
-                // missing twice is no race.
+                // Overwritten between the two steps, so its blob is gone: try again. If the same blob is missing
+                // twice, it is not a race.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && missing != Some(record.blob) => {
                     missing = Some(record.blob);
                 }
@@ -142,7 +142,7 @@ impl Store {
     }
 }
 
-/// Holds the root for this process until the file is closed, by a crash too.
+/// Locks the root for this process until the file is closed; a crash closes it too.
 fn lock(root: &Path) -> Result<File, Error> {
     let path = root.join("lock");
     let failed = |source| Error::Root { path: path.clone(), source };
@@ -172,7 +172,7 @@ fn open_index(path: &Path, fsync: bool) -> Result<(Database, HashSet<BlobId>), E
     opened().map_err(index)
 }
 
-/// Creates the tables of a new index, and refuses one of another format.
+/// Creates the tables of a new index, and refuses an index of another format.
 fn check_format(database: &Database) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let transaction = database.begin_write()?;
     {
@@ -181,7 +181,7 @@ fn check_format(database: &Database) -> Result<(), Box<dyn std::error::Error + S
         match found {
             None => drop(meta.insert("format", FORMAT)?),
             Some(FORMAT) => {}
-            Some(other) => return Err(format!("its format is {other}; this version knows {FORMAT}").into()),
+            Some(other) => return Err(format!("its format is {other}; this version reads {FORMAT}").into()),
         }
         open_for_writing(&transaction)?;
     }
@@ -213,7 +213,7 @@ where
     }
 }
 
-/// Turns a failure of ours into S3's `InternalError`, leaving the cause in the log.
+/// Turns a failure of the server into S3's `InternalError`, and logs the cause.
 pub(crate) fn internal<E: std::error::Error>(doing: &'static str) -> impl Fn(E) -> S3Error {
     move |error| {
         tracing::error!(%error, "failed while {doing}");

@@ -1,6 +1,6 @@
-//! The answers faults give.
+//! The responses that faults send.
 //!
-//! Knows S3's error codes and HTTP answers. Knows nothing of when they are given.
+//! Knows S3's error codes and HTTP responses. Knows nothing about when they are sent.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use s3s::{Body, HttpError, HttpResponse, S3Error, S3ErrorCode};
 
 use super::{Answer, ContentLength};
 
-/// How long a body that is cut waits with its end, so that what was sent before leaves the server.
+/// How long a cut body waits before it ends, so that the bytes before the cut leave the server.
 const FLUSH: Duration = Duration::from_millis(50);
 
 impl Answer {
@@ -37,7 +37,7 @@ fn internal_error() -> S3Error {
     S3Error::with_message(S3ErrorCode::InternalError, "We encountered an internal error. Please try again.")
 }
 
-/// 409, as S3 answers a conditional write that met another one.
+/// 409, as S3 answers a conditional write that conflicts with another one.
 pub(crate) fn conflict() -> S3Error {
     let message = "At least one of the pre-conditions you specified did not hold.";
     let mut error = S3Error::with_message(S3ErrorCode::Custom("ConditionalRequestConflict".into()), message);
@@ -52,13 +52,13 @@ pub(crate) fn failed_completion() -> S3Error {
     error
 }
 
-/// Closes the connection in place of an answer.
+/// Closes the connection instead of sending a response.
 pub(crate) fn hang_up() -> HttpError {
     HttpError::new("a fault closes the connection".into())
 }
 
-/// An answer whose body ends after some of its bytes: so many, or what `draw` makes of their number.
-/// `None`, with nothing cut, when the body is not longer than that.
+/// Cuts the body of a response after `keep` bytes, or after the number that `draw` returns for its length.
+/// Returns `None`, with nothing cut, if the body is not longer than that.
 pub(crate) async fn cut(
     response: &mut HttpResponse,
     keep: Option<u64>,
@@ -88,7 +88,7 @@ pub(crate) async fn cut(
     Some(())
 }
 
-/// The first `count` bytes of a body that has more.
+/// The first `count` bytes of a longer body.
 async fn first_bytes(body: &mut Body, count: usize) -> Option<Bytes> {
     let mut bytes = BytesMut::new();
     while bytes.len() < count {

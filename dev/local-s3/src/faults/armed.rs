@@ -1,7 +1,8 @@
-//! A plan at work: which fault befalls which request.
+//! A plan in use: which fault hits which request.
 //!
-//! Knows counters and draws. Invariant: a fault's counter moves with every request that matches it,
-//! whatever happens to that request, so that no fault's outcome hangs on another's.
+//! Knows counters and draws.
+//! Invariant: a fault counts every request that matches it, whatever happens to that request, so that no fault's
+//! outcome depends on another's.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::dice::Dice;
 use super::{Fault, FaultCounts, FaultKind, FaultPlan};
 
-/// What faults are matched against.
+/// The facts about a request that faults are matched against.
 pub(crate) struct Facts<'r> {
     pub(crate) operation: &'r str,
     pub(crate) key: Option<&'r str>,
@@ -20,7 +21,7 @@ pub(crate) struct Facts<'r> {
 
 type Totals = Mutex<BTreeMap<(&'static str, String), u64>>;
 
-/// The plan in force, if any, and what all plans have done so far.
+/// The current plan, if any, and the totals of all plans so far.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     armed: RwLock<Option<Arc<Armed>>>,
@@ -38,27 +39,27 @@ pub(crate) struct Armed {
 #[derive(Debug)]
 struct ArmedFault {
     fault: Fault,
-    /// The requests that matched.
+    /// How many requests matched.
     matched: AtomicU64,
-    /// The injections under way or done: what the limit bounds.
+    /// How many injections are in progress or done: what the limit bounds.
     reserved: AtomicU64,
-    /// The injections that did harm.
+    /// How many injections took effect.
     injected: AtomicU64,
 }
 
 impl Faults {
-    /// Puts a plan in force; a plan without faults costs what none does.
+    /// Replaces the current plan; a plan without faults costs no more than no plan.
     pub(crate) fn set(&self, plan: FaultPlan) {
         let armed = (!plan.faults.is_empty()).then(|| Arc::new(Armed::new(plan, Arc::clone(&self.totals))));
         *self.armed.write().unwrap_or_else(PoisonError::into_inner) = armed;
     }
 
-    /// The plan in force, if it has any fault.
+    /// The current plan, if it has any faults.
     pub(crate) fn armed(&self) -> Option<Arc<Armed>> {
         self.armed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What happened so far.
+    /// How often faults happened so far.
     pub(crate) fn counts(&self) -> FaultCounts {
         let by_kind = self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let by_fault = self.armed().map(|armed| {
@@ -80,7 +81,7 @@ impl Armed {
         Self { seed: plan.seed, faults: plan.faults.into_iter().map(arm).collect(), totals }
     }
 
-    /// The faults that befall a request: any number of latencies first, then at most one other.
+    /// The faults that hit a request: any number of latencies first, then at most one other.
     pub(crate) fn decide(self: &Arc<Self>, facts: &Facts<'_>) -> Vec<Injection> {
         let mut injections: Vec<Injection> = Vec::new();
         for (index, armed) in self.faults.iter().enumerate().filter(|(_, armed)| armed.fault.matches(facts)) {
@@ -99,7 +100,7 @@ impl Armed {
 }
 
 impl ArmedFault {
-    /// Takes one of the injections the limit allows, if one is left.
+    /// Takes one of the injections that the limit allows, if any is left.
     fn reserve(&self) -> bool {
         let allowed = |reserved| (self.fault.limit.is_none_or(|limit| reserved < limit)).then_some(reserved + 1);
         self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, allowed).is_ok()
@@ -117,7 +118,7 @@ impl Fault {
 
 /// One fault, due for one request.
 ///
-/// It counts once [`Injection::happened`] is called; dropped before, it gives its place under the limit back.
+/// It counts once [`Injection::happened`] is called; if it is dropped before, the limit gets its place back.
 #[derive(Debug)]
 pub(crate) struct Injection {
     plan: Arc<Armed>,
@@ -136,7 +137,7 @@ impl Injection {
         self.dice
     }
 
-    /// Says that the harm is done, or certain.
+    /// Records that the fault took effect, or certainly will.
     pub(crate) fn happened(&self) {
         if self.done.swap(true, Ordering::Relaxed) {
             return;

@@ -1,6 +1,6 @@
-//! What a plan says that cannot be meant.
+//! The mistakes in a plan.
 //!
-//! A pure function of the plan. Invariant: every mistake is told, each with the place it is at.
+//! A pure function of the plan. Invariant: every mistake is reported with its path in the plan.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn fault_problems(index: usize, fault: &Fault) -> Vec<String> {
         problems.extend(operation_problem(&at, operation).or_else(|| kind_problem(&at, operation, &fault.kind)));
     }
     if fault.limit == Some(0) {
-        problems.push(format!("{at}.limit is 0: the fault would never happen; leave it out of the plan instead"));
+        problems.push(format!("{at}.limit is 0: the fault would never happen; remove it from the plan instead"));
     }
     problems.extend(delay_problem(&at, &fault.kind));
     problems
@@ -29,7 +29,7 @@ pub(super) fn fault_problems(index: usize, fault: &Fault) -> Vec<String> {
 
 pub(super) fn probability_problem(at: &str, probability: f64) -> Option<String> {
     let invalid = !(0.0..=1.0).contains(&probability);
-    invalid.then(|| format!("{at}.probability is {probability}: it goes from 0 to 1"))
+    invalid.then(|| format!("{at}.probability is {probability}: it must be between 0 and 1"))
 }
 
 pub(super) fn operation_problem(at: &str, operation: &str) -> Option<String> {
@@ -37,7 +37,7 @@ pub(super) fn operation_problem(at: &str, operation: &str) -> Option<String> {
         return None;
     }
     let names: Vec<_> = operation_names().collect();
-    Some(format!("{at}.operation {operation:?} is none this server has: use any, {}", names.join(", ")))
+    Some(format!("{at}.operation {operation:?} is not known: use any, {}", names.join(", ")))
 }
 
 fn kind_problem(at: &str, operation: &str, kind: &FaultKind) -> Option<String> {
@@ -45,7 +45,7 @@ fn kind_problem(at: &str, operation: &str, kind: &FaultKind) -> Option<String> {
     if operation == "any" || possible.contains(&operation) {
         return None;
     }
-    Some(format!("{at}: {} cannot befall {operation}, only {}", kind.name(), possible.join(", ")))
+    Some(format!("{at}: {} does not apply to {operation}, only to {}", kind.name(), possible.join(", ")))
 }
 
 fn delay_problem(at: &str, kind: &FaultKind) -> Option<String> {

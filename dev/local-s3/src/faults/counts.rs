@@ -1,7 +1,6 @@
 //! How often faults happened.
 //!
-//! Invariant: a fault counts when it does its harm, not when it is due: one that found nothing to spoil
-//! counts nowhere.
+//! Invariant: a fault counts when it takes effect, not when it is due: one that had nothing to do is not counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +31,7 @@ impl FaultCounts {
         self.sum(|_, other| other == operation)
     }
 
-    /// How often the fault at `index` of the plan in force happened, since that plan was set.
+    /// How often the fault at `index` of the current plan happened, since that plan was set.
     #[must_use]
     pub fn of_fault(&self, index: usize) -> u64 {
         self.by_fault.get(index).copied().unwrap_or_default()
@@ -44,7 +43,7 @@ impl FaultCounts {
         self.sum(|_, _| true)
     }
 
-    /// Each kind and operation with its faults, by name.
+    /// Each kind and operation with its number of faults, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
         self.by_kind.iter().map(|((kind, operation), count)| (*kind, operation.as_str(), *count))
     }

@@ -1,13 +1,13 @@
-//! Draws that can be repeated.
+//! Repeatable random draws.
 //!
-//! A pure function of seed, fault, request and purpose. Invariant: the numbers are part of what a seed
-//! means, so they never change.
+//! A pure function of seed, fault, request and purpose.
+//! Invariant: the numbers are part of what a seed means, so they never change.
 
 /// The draws of one fault for one matching request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dice(u64);
 
-/// What a draw is for: each purpose has its own, so that none shifts another.
+/// What a draw is for: each purpose has its own draw, so that none affects another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Probability = 1,
@@ -25,18 +25,18 @@ impl Dice {
 
     /// Whether something of this probability happens.
     pub(crate) fn falls(self, probability: f64) -> bool {
-        // 53 bits, as many as a float holds exactly: from 0 to just below 1.
+        // 53 bits, as many as an f64 stores exactly: from 0 to just below 1.
         let unit = (self.draw(Purpose::Probability) >> 11) as f64 / (1_u64 << 53) as f64;
         unit < probability
     }
 
-    /// A number from 0 to just below `end`; 0 when that is 0.
+    /// A number from 0 to just below `end`; 0 if `end` is 0.
     pub(crate) fn below(self, purpose: Purpose, end: u64) -> u64 {
         let product = u128::from(self.draw(purpose)) * u128::from(end);
         u64::try_from(product >> 64).unwrap_or_default()
     }
 
-    /// An index into something of this length.
+    /// An index into a list of this length.
     pub(crate) fn index(self, purpose: Purpose, length: usize) -> usize {
         usize::try_from(self.below(purpose, length as u64)).unwrap_or_default()
     }
@@ -46,7 +46,7 @@ impl Dice {
     }
 }
 
-/// `SplitMix64`: every bit of the input moves about half of the output's.
+/// `SplitMix64`: every bit of the input flips about half of the output's bits.
 fn mix(value: u64) -> u64 {
     let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -11,7 +11,7 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Re
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text)
-        .map_err(|error| D::Error::custom(format!("{text:?} is no duration such as \"20ms\": {error}")))
+        .map_err(|error| D::Error::custom(format!("{text:?} is not a duration such as \"20ms\": {error}")))
 }
 
 /// The same for a duration that may be absent.

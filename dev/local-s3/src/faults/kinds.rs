@@ -1,7 +1,6 @@
-//! The kinds of faults, and which operations each can befall.
+//! The kinds of faults, and which operations each can apply to.
 //!
-//! Knows names and shapes. Invariant: names are read from plan files and counted under: add, never
-//! rename, never reuse.
+//! Knows names and shapes. Invariant: plan files and counts use the names: add, never rename, never reuse.
 
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use super::duration_text;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
-    /// The answer takes longer: `at_least`, or a draw between that and `at_most`. Of several latencies
-    /// that are due, a request suffers all, and another fault on top.
+    /// The response takes longer: `at_least`, or a draw between that and `at_most`. If several latencies are due, a
+    /// request gets all of them, and another fault on top.
     Latency {
         /// The shortest delay.
         #[serde(with = "duration_text")]
@@ -22,30 +21,29 @@ pub enum FaultKind {
         /// The longest; absent: always `at_least`.
         #[serde(default, with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
         at_most: Option<Duration>,
-        /// Whether the operation waits, or only its answer.
+        /// Whether the operation waits, or only its response.
         #[serde(default)]
         moment: Moment,
     },
-    /// No answer until the client gives up. The connection is closed after `at_most`, or when the
-    /// server shuts down.
+    /// No response. The connection is closed after `at_most`, or when the server shuts down.
     Stall {
-        /// How long; one minute by default.
+        /// How long at most; one minute by default.
         #[serde(default = "one_minute", with = "duration_text")]
         at_most: Duration,
-        /// Whether the operation takes effect before the silence.
+        /// Whether the operation takes effect before the stall.
         #[serde(default)]
         moment: Moment,
     },
-    /// An error in place of the answer. With [`Moment::After`] it lies: the operation took effect.
+    /// An error instead of the response. With [`Moment::After`] it lies: the operation took effect.
     Error {
-        /// Which.
+        /// Which error.
         answer: Answer,
         /// Whether the operation takes effect before the error.
         #[serde(default)]
         moment: Moment,
     },
-    /// The connection is reset (TCP RST) in place of the answer. With [`Moment::After`] the operation
-    /// took effect, and its answer is lost.
+    /// The connection is reset (TCP RST) instead of a response. With [`Moment::After`] the operation took effect, and
+    /// its response is lost.
     Reset {
         /// Whether the operation takes effect before the reset.
         #[serde(default)]
@@ -55,43 +53,42 @@ pub enum FaultKind {
     Conflict,
     /// A GET's body ends early; the ETag is that of the whole object.
     CutBody {
-        /// How many bytes are sent; absent: a draw. A shorter body is left as it is.
+        /// How many bytes are sent; absent: a draw. A shorter body is not changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keep: Option<u64>,
         /// What `Content-Length` says.
         #[serde(default)]
         length: ContentLength,
     },
-    /// A listing tells one key twice.
+    /// A listing returns one key twice.
     KeyDoubled {
         /// Which key; absent: a draw among the keys of the page, or its last with [`DoubledOn::NextPage`].
-        /// A page without it is left as it is.
+        /// A page without the key is not changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         listed: Option<String>,
-        /// Where its double stands.
+        /// Where the second entry appears.
         #[serde(default)]
         on: DoubledOn,
     },
     /// A listing leaves out one key that exists.
     KeyMissing {
-        /// Which key; absent: a draw among the keys of the page. A page without it is left as it is.
+        /// Which key; absent: a draw among the keys of the page. A page without the key is not changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         listed: Option<String>,
     },
-    /// The object of a GET is overwritten just before it is read: other bytes, another ETag, for good.
+    /// The object of a GET is overwritten just before it is read: other bytes, another ETag, permanently.
     Overwritten {
-        /// The new bytes; absent: the old ones with one bit flipped at a drawn place.
+        /// The new bytes; absent: the old ones with one random bit flipped.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         with: Option<String>,
     },
-    /// The object of a GET is deleted just before it is read, for good.
+    /// The object of a GET is deleted just before it is read, permanently.
     Deleted,
     /// `If-None-Match` on a write is ignored: the write overwrites and is answered 200.
     ConditionIgnored,
-    /// `If-Match` on the deletion of an object is ignored: whatever version stands there is deleted.
+    /// `If-Match` on the deletion of an object is ignored: any version is deleted.
     DeleteConditionIgnored,
-    /// A multipart completion is answered 200 with an error in its body. Nothing is created, and the
-    /// upload stays.
+    /// A multipart completion is answered 200 with an error in its body. Nothing is created, and the upload remains.
     CompletionFailed,
 }
 
@@ -99,11 +96,11 @@ pub enum FaultKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
-    /// Before: nothing was read or written.
+    /// Before: nothing has been read or written.
     #[default]
     Before,
-    /// After: what was written is committed. Befalls successful operations only (but for latency), since
-    /// any other had no effect.
+    /// After: the write is committed. Applies only to successful operations, since others have no effect; latency
+    /// applies to all.
     After,
 }
 
@@ -119,25 +116,25 @@ pub enum Answer {
     InternalError,
 }
 
-/// The `Content-Length` of a body that is cut.
+/// The `Content-Length` of a cut body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentLength {
-    /// That of the whole: the connection is closed before so much was sent.
+    /// That of the whole body: the connection is closed before that many bytes are sent.
     #[default]
     True,
-    /// That of what is sent: the answer looks complete.
+    /// That of the bytes sent: the response looks complete.
     Lying,
 }
 
-/// Where [`FaultKind::KeyDoubled`] puts the double.
+/// Where [`FaultKind::KeyDoubled`] puts the second entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DoubledOn {
-    /// Behind the first. The page may then hold one entry more than was asked for.
+    /// After the first. The page may then have one entry more than requested.
     #[default]
     SamePage,
-    /// At the start of the next page, which needs a page of two entries that is not the last.
+    /// At the start of the next page. Needs a page of at least two entries that is not the last.
     NextPage,
 }
 
@@ -149,7 +146,7 @@ const CONDITIONAL_WRITES: &[&str] = &["PutObject", "CompleteMultipartUpload", "C
 const LISTINGS: &[&str] = &["ListObjectsV2", "ListObjects"];
 
 impl FaultKind {
-    /// Its name, as plans spell it and [`super::FaultCounts`] counts it.
+    /// Its name in plans and in [`super::FaultCounts`].
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -169,7 +166,7 @@ impl FaultKind {
         }
     }
 
-    /// The operations it can befall; `None`: all.
+    /// The operations it can apply to; `None`: all.
     pub(super) fn operations(&self) -> Option<&'static [&'static str]> {
         match self {
             Self::Latency { .. } | Self::Stall { .. } | Self::Error { .. } | Self::Reset { .. } => None,

@@ -1,7 +1,7 @@
-//! A plan from JSON, with every mistake in it.
+//! Parses a plan from JSON and reports every mistake in it.
 //!
-//! Reads field by field, since a derived reader stops at the first mistake. Invariant: a plan that comes
-//! back is one [`super::check`] has nothing to say about.
+//! Reads field by field, since a derived parser stops at the first mistake.
+//! Invariant: a plan returned from here passes [`super::check`].
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ pub(super) fn plan(text: &str) -> Result<FaultPlan, Vec<String>> {
         let mut problems_here = Vec::new();
         let fault = fault(&format!("faults[{index}]"), value, &mut problems_here);
         if let Some(fault) = fault {
-            // What could be read is checked as well, so that one run tells all.
+            // Check what could be read too, so that one run reports every mistake.
             let checked = super::check::fault_problems(index, &fault);
             problems_here.extend(checked);
             faults.push(fault);
@@ -32,7 +32,7 @@ pub(super) fn plan(text: &str) -> Result<FaultPlan, Vec<String>> {
     if problems.is_empty() { Ok(FaultPlan { seed, faults }) } else { Err(problems) }
 }
 
-/// A fault as far as it could be read; `None` without a kind, which decides what the rest may be.
+/// A fault, as far as it could be read; `None` without a kind, which decides what the other fields may be.
 fn fault(at: &str, value: Value, problems: &mut Vec<String>) -> Option<Fault> {
     let mut fields = Fields::new(at, value, FAULT_FIELDS, problems)?;
     if !fields.object.contains_key("kind") {

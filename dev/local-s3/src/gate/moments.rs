@@ -1,7 +1,7 @@
-//! What faults do at the gate, in its two moments.
+//! What faults do at the gate, before and after the operation.
 //!
-//! Knows delays, errors and hanging up. Knows nothing of what an operation does: the faults that need
-//! the store, or an operation's input or output, are left to the service.
+//! Knows delays, errors and hanging up. Knows nothing about what an operation does: the service injects the faults that
+//! need the store or an operation's input or output.
 //! Invariant: no delay outlives the connection or the server.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::faults::armed::Injection;
 use crate::faults::dice::Purpose;
 use crate::faults::{FaultKind, Moment, answers};
 
-/// Before the operation: an error answers in its stead.
+/// Before the operation: an error is the response, and the operation does not run.
 pub(super) async fn before(injections: &[Injection], stopped: &watch::Receiver<bool>) -> S3Result<()> {
     for injection in injections {
         match injection.kind() {
@@ -32,10 +32,10 @@ pub(super) async fn before(injections: &[Injection], stopped: &watch::Receiver<b
     Ok(())
 }
 
-/// After the operation: what the client is told instead of `response`.
+/// After the operation: what to send instead of `response`.
 ///
 /// # Errors
-/// Nothing: the connection is to be closed.
+/// The connection must be closed without a response.
 pub(super) async fn after(
     injections: &[Injection],
     mut response: HttpResponse,
@@ -77,7 +77,7 @@ fn refuse(injection: &Injection, error: S3Error) -> S3Result<()> {
     Err(error)
 }
 
-/// Stops the operation; [`after`] closes the connection, so that nobody reads this.
+/// Stops the operation; [`after`] closes the connection, so this is never sent.
 fn unheard() -> S3Error {
     s3_error!(ServiceUnavailable, "a fault closes the connection")
 }
@@ -96,6 +96,6 @@ async fn wait(injection: &Injection, stopped: &watch::Receiver<bool>) {
     };
     let mut stopped = stopped.clone();
     let told = stopped.wait_for(|stopped| *stopped);
-    // Either end is a good one: the time is over, or the server stops, or is gone.
+    // Any outcome ends the wait: the time is over, the server stops, or it is gone.
     drop(tokio::time::timeout(delay, told).await);
 }

@@ -1,7 +1,7 @@
-//! One connection: requests in, answers out, and its end.
+//! One connection: requests in, responses out, and its end.
 //!
-//! Knows HTTP/1.1 and the gate's second moment. Knows nothing of what an operation does.
-//! Invariant: an error of the gate closes the connection with a reset, and nothing is sent before it.
+//! Knows HTTP/1.1 and [`Gate::after`]. Knows nothing about what an operation does.
+//! Invariant: an error from the gate resets the connection, and nothing is sent before the reset.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use super::socket::Socket;
 use crate::gate::{Gate, Passage};
 
-/// How long a client may take to send the rest of a body whose request was refused by a fault.
+/// How long a client may take to send the rest of the body after a fault refused its request.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves one connection to its end.
@@ -34,7 +34,7 @@ pub(super) fn serve(
     gate: Gate,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + use<> {
-    // An answer is written in one or two pieces; Nagle's algorithm would hold the second back.
+    // A response is written in one or two pieces; Nagle's algorithm would delay the second.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -68,7 +68,7 @@ async fn respond(
     request.extensions_mut().insert(passage.clone());
     let answer = gate.after(&passage, service.call(request).await).await;
     if let (Ok(_), Some(rest)) = (&answer, rest) {
-        // A client that is still sending when the connection closes would miss the answer.
+        // A client that is still sending when the connection closes would miss the response.
         drop(tokio::time::timeout(DRAIN, rest.drain()).await);
     }
     answer
@@ -84,7 +84,7 @@ fn shared(request: hyper::Request<Incoming>) -> (HttpRequest, Option<SharedBody>
     (HttpRequest::from_parts(head, Body::http_body(body.clone())), Some(body))
 }
 
-/// A request's body, of which what an operation leaves can still be read.
+/// A request's body; the part that an operation did not read can still be read.
 #[derive(Clone)]
 struct SharedBody(Arc<Mutex<Incoming>>);
 
@@ -111,8 +111,8 @@ impl hyper::body::Body for SharedBody {
     }
 }
 
-/// Makes one header of several `Content-Encoding`s, as HTTP allows: the AWS SDK for Rust sends the
-/// object's own and `aws-chunked` apart, signs them joined, and s3s refuses a header that comes twice.
+/// Joins several `Content-Encoding` headers into one, as HTTP allows: the AWS SDK for Rust sends the object's encoding
+/// and `aws-chunked` separately but signs them joined, and s3s refuses a header that appears twice.
 fn join_content_encoding(headers: &mut HeaderMap) {
     let codings: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
     if codings.len() > 1

@@ -1,6 +1,7 @@
 //! A TCP connection that can end with a reset.
 //!
-//! Passes bytes through. Invariant: without a reset asked for, it ends as any connection does.
+//! Passes bytes through and knows nothing about them.
+//! Invariant: unless a reset was requested, it ends like any other connection.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A stream that is reset instead of closed when `reset` is set by the time it is dropped.
+/// A stream that is reset instead of closed if `reset` is set when it is dropped.
 pub(super) struct Socket {
     stream: TcpStream,
     reset: Arc<AtomicBool>,

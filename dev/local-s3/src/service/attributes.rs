@@ -1,7 +1,7 @@
-//! The headers, tags and digests an object is stored with, between S3's shapes and the index's.
+//! Maps the headers, tags and digests of an object between S3's shapes and the index's.
 //!
-//! A pure mapping. Invariant: what came in with a PUT goes out with a GET unchanged, but for the
-//! `aws-chunked` coding, which describes the transfer and not the object.
+//! A pure mapping. Invariant: a GET returns what a PUT sent, unchanged except for the `aws-chunked` coding, which
+//! describes the transfer and not the object.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ pub(crate) fn form_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Percent-encodes as `encoding-type=url` asks: everything but unreserved characters and `/`.
+/// Percent-encodes for `encoding-type=url`: everything but unreserved characters and `/`.
 pub(crate) fn url_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

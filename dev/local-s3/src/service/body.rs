@@ -1,8 +1,8 @@
 //! Bodies: from the network into a blob, and from a blob to the network.
 //!
-//! Knows chunks. Knows nothing of keys or conditions.
-//! Invariant: a request holds at most [`WRITE_BYTES`] and one network chunk, or two times
-//! [`READ_BYTES`], in memory, whatever the object's size.
+//! Knows chunks. Knows nothing about keys or conditions.
+//! Invariant: a request keeps at most [`WRITE_BYTES`] and one network chunk, or two times [`READ_BYTES`], in memory,
+//! whatever the object's size.
 
 use std::fs::File;
 use std::io;
@@ -22,12 +22,12 @@ use super::digests::{Claims, Digester, Digests};
 use crate::store::blobs::{BlobStore, BlobWriter, PendingBlob, read_chunk};
 use crate::store::{blocking, internal};
 
-/// How much is gathered before a thread is asked to hash and write it.
+/// How much to gather before a thread hashes and writes it.
 const WRITE_BYTES: usize = 1 << 20;
-/// How much a thread is asked to read at once.
+/// How much a thread reads at once.
 pub(crate) const READ_BYTES: u64 = 256 << 10;
 
-/// A body that was written and verified.
+/// A body that has been written and verified.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) blob: PendingBlob,
@@ -38,7 +38,7 @@ pub(crate) struct Received {
 /// Writes `body` to a blob and verifies it against `claims` and `length`.
 ///
 /// # Errors
-/// `BadDigest` and `IncompleteBody` when the bytes are not those announced; nothing stays behind.
+/// `BadDigest` or `IncompleteBody` if the bytes do not match; nothing is stored then.
 pub(crate) async fn receive(
     blobs: &Arc<BlobStore>,
     body: Option<StreamingBlob>,
@@ -67,13 +67,13 @@ pub(crate) async fn receive(
 fn check_length(size: u64, length: Option<i64>) -> S3Result<()> {
     match length {
         Some(length) if u64::try_from(length) != Ok(size) => {
-            Err(s3_error!(IncompleteBody, "{length} bytes were announced and {size} sent: send them again"))
+            Err(s3_error!(IncompleteBody, "expected {length} bytes, got {size}: send them again"))
         }
         _ => Ok(()),
     }
 }
 
-/// Takes chunks off the network until there are enough to write; also says whether they were the last.
+/// Reads chunks from the network until there are enough to write; also returns whether they were the last.
 async fn gather(body: &mut StreamingBlob) -> S3Result<(Vec<Bytes>, bool)> {
     let mut chunks = Vec::new();
     let mut gathered = 0;
@@ -95,7 +95,7 @@ enum Written {
     All(Received),
 }
 
-/// Where the chunks go; it moves between the task and the threads that write.
+/// Where the chunks go; moves between the task and the threads that write.
 struct Sink {
     blobs: Arc<BlobStore>,
     writer: Option<BlobWriter>,
@@ -136,7 +136,7 @@ impl Sink {
     }
 }
 
-/// Copies the bytes `range` of an open blob to a blob of their own. Blocks.
+/// Copies the bytes `range` of an open blob to a new blob. Blocks.
 pub(crate) fn copy(blobs: &Arc<BlobStore>, mut file: File, mut range: Range<u64>) -> S3Result<Received> {
     let mut sink = Sink::new(blobs, &Claims::default());
     while !range.is_empty() {
@@ -146,7 +146,7 @@ pub(crate) fn copy(blobs: &Arc<BlobStore>, mut file: File, mut range: Range<u64>
     sink.finish()
 }
 
-/// The digests `claims` need, of a whole open blob. Blocks.
+/// The digests that `claims` needs, of a whole open blob. Blocks.
 pub(crate) fn digest(mut file: File, size: u64, claims: &Claims) -> S3Result<Digests> {
     let mut digester = Digester::new(claims);
     let mut range = 0..size;
@@ -157,7 +157,7 @@ pub(crate) fn digest(mut file: File, size: u64, claims: &Claims) -> S3Result<Dig
     Ok(digester.finish())
 }
 
-/// The bytes `range` of an open blob, of which `first` were read already.
+/// The rest of a range of an open blob, after the bytes `first`, which were read already.
 pub(crate) fn send(first: Vec<u8>, file: File, rest: Range<u64>) -> StreamingBlob {
     if rest.is_empty() {
         return Body::from(Bytes::from(first)).into();
@@ -176,7 +176,7 @@ type ChunkRead = (Vec<u8>, File, Range<u64>);
 
 enum Rest {
     Idle(File, Range<u64>),
-    /// A chunk on its way, and how much is left with it.
+    /// A chunk being read, and how much is left including it.
     Reading(JoinHandle<io::Result<ChunkRead>>, u64),
     Done,
 }

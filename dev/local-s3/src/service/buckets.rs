@@ -1,6 +1,6 @@
 //! Buckets.
 //!
-//! Invariant: a bucket is removed only when nothing is in it, checked in the transaction that removes it.
+//! Invariant: a bucket is removed only if it is empty, checked in the transaction that removes it.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ impl Service {
         self.store
             .change(move |tables| {
                 if tables.bucket(&bucket).is_ok() {
-                    return Err(s3_error!(BucketAlreadyOwnedByYou, "bucket {bucket:?} exists already"));
+                    return Err(s3_error!(BucketAlreadyOwnedByYou, "bucket {bucket:?} already exists"));
                 }
                 tables.put_bucket(&bucket, &BucketRecord { created_ms: now_ms() })?;
                 Ok(Applied::value(()))
@@ -75,7 +75,7 @@ impl Service {
         }))
     }
 
-    /// Answers no constraint, which is how S3 spells `us-east-1`; requests of any region are served.
+    /// Returns no constraint, which is `us-east-1` on S3; requests for any region are served.
     pub(super) async fn on_get_bucket_location(
         &self,
         request: S3Request<GetBucketLocationInput>,
@@ -85,7 +85,7 @@ impl Service {
         Ok(S3Response::new(GetBucketLocationOutput::default()))
     }
 
-    /// Answers no status, which is how S3 says that a bucket was never versioned.
+    /// Returns no status, which on S3 means that the bucket was never versioned.
     pub(super) async fn on_get_bucket_versioning(
         &self,
         request: S3Request<GetBucketVersioningInput>,

@@ -1,7 +1,7 @@
 //! The completion of a multipart upload.
 //!
-//! Invariant: the parts a completion lists become one blob before anything is visible; the object
-//! appears, and the upload with all its parts disappears, in one step of the index.
+//! Invariant: the listed parts become one blob before anything is visible; then one transaction of the index creates
+//! the object and removes the upload with all its parts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::store::blobs::PendingBlob;
 use crate::store::records::{Checksums, ObjectRecord, PartRecord};
 use crate::store::{blocking, internal, now_ms};
 
-/// A part but the last has at least this many bytes, as on S3.
+/// Every part but the last must have at least this many bytes, as on S3.
 const PART_BYTES_MIN: u64 = 5 << 20;
 
 impl Service {
@@ -49,7 +49,7 @@ impl Service {
             .await?;
         let (blob, checksums) = self.join_parts(&parts, checksums).await?;
         let etag = multipart_etag(parts.iter().map(|(_, part)| part.etag.as_str()))
-            .ok_or_else(|| s3_error!(InternalError, "the index holds a part without an MD5"))?;
+            .ok_or_else(|| s3_error!(InternalError, "the index has a part without an MD5"))?;
         let record = ObjectRecord {
             blob: blob.id(),
             size: parts.iter().map(|(_, part)| part.size).sum(),
@@ -70,7 +70,7 @@ impl Service {
         Ok(S3Response::new(output))
     }
 
-    /// Joins the parts into one blob, and verifies it when the client claims digests of the whole.
+    /// Joins the parts into one blob, and verifies it if the client sent digests of the whole.
     async fn join_parts(
         &self,
         parts: &[(u32, PartRecord)],
@@ -82,7 +82,7 @@ impl Service {
         blocking(move || {
             let joined = blobs.join(&ids).map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => {
-                    s3_error!(NoSuchUpload, "the upload was completed or aborted meanwhile")
+                    s3_error!(NoSuchUpload, "the upload was completed or aborted in the meantime")
                 }
                 _ => internal("joining the parts of an upload")(error),
             })?;
@@ -108,7 +108,10 @@ impl Service {
                 tables.upload(&name.bucket, &name.key, &name.id)?;
                 let stored = tables.parts_of(&name.id)?;
                 if !parts.iter().all(|part| stored.contains(part)) {
-                    return Err(s3_error!(InvalidPart, "a part was uploaded again meanwhile: complete again"));
+                    return Err(s3_error!(
+                        InvalidPart,
+                        "a part was uploaded again in the meantime: complete the upload again"
+                    ));
                 }
                 let mut applied = replace_object(tables, (&name.bucket, &name.key), &conditions, object)?;
                 let removed = tables.remove_upload(&name.bucket, &name.key, &name.id)?;
@@ -119,8 +122,8 @@ impl Service {
     }
 }
 
-/// The digests of the whole object a completion claims; those of the form `…-N` are digests of the
-/// parts' digests, which were verified part by part, and are not kept.
+/// The digests of the whole object that the client sent. Those of the form `…-N` are digests of the parts' digests: the
+/// parts have been verified one by one, so these are dropped.
 fn claimed_checksums(mut checksums: Checksums) -> Checksums {
     let all = [
         &mut checksums.crc32,
@@ -137,14 +140,14 @@ fn claimed_checksums(mut checksums: Checksums) -> Checksums {
     checksums
 }
 
-/// The stored parts a completion lists, in its order.
+/// The stored parts that a completion lists, in its order.
 fn select_parts(listed: &[CompletedPart], stored: Vec<(u32, PartRecord)>) -> S3Result<Vec<(u32, PartRecord)>> {
     let numbers: Vec<_> = listed.iter().map(|part| part.part_number.unwrap_or_default()).collect();
     if numbers.is_empty() {
-        return Err(s3_error!(MalformedXML, "a completion lists at least one part"));
+        return Err(s3_error!(MalformedXML, "a completion must list at least one part"));
     }
     if !numbers.is_sorted_by(|earlier, later| earlier < later) {
-        return Err(s3_error!(InvalidPartOrder, "the parts are not listed by ascending number"));
+        return Err(s3_error!(InvalidPartOrder, "the parts are not listed in ascending order"));
     }
     let mut stored: HashMap<_, _> = stored.into_iter().collect();
     let mut selected = Vec::with_capacity(listed.len());
@@ -153,7 +156,7 @@ fn select_parts(listed: &[CompletedPart], stored: Vec<(u32, PartRecord)>) -> S3R
         let etag = part.e_tag.as_ref().map(ETag::value);
         match stored.remove(&number).filter(|record| etag.is_none_or(|etag| etag == record.etag)) {
             Some(record) => selected.push((number, record)),
-            None => return Err(s3_error!(InvalidPart, "part {number} was not uploaded, or with another ETag")),
+            None => return Err(s3_error!(InvalidPart, "part {number} was not uploaded, or has another ETag")),
         }
     }
     let all_but_last = &selected[..selected.len() - 1];
@@ -161,7 +164,7 @@ fn select_parts(listed: &[CompletedPart], stored: Vec<(u32, PartRecord)>) -> S3R
         let size = part.size;
         return Err(s3_error!(
             EntityTooSmall,
-            "part {number} has {size} bytes; all but the last need {PART_BYTES_MIN}"
+            "part {number} has {size} bytes; all but the last need at least {PART_BYTES_MIN}"
         ));
     }
     Ok(selected)

@@ -1,4 +1,4 @@
-//! Preconditions: may this request go on, given the object as it stands?
+//! Preconditions: may this request go on, given the object's current version?
 //!
 //! Knows RFC 9110's conditions as S3 applies them. A pure function of request and record.
 //! Invariant: a condition on a write is checked inside the transaction that writes.
@@ -21,7 +21,7 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// The conditions of a write, from headers that the parsed input leaves out.
+    /// The conditions of a write, from headers that the parsed input does not include.
     pub(crate) fn of_headers(headers: &HeaderMap) -> S3Result<Self> {
         let condition = |name: header::HeaderName| match headers.get(&name) {
             None => Ok(None),
@@ -69,20 +69,20 @@ impl Conditions {
     pub(crate) fn check_write(&self, existing: Option<&ObjectRecord>) -> S3Result<()> {
         match (&self.if_none_match, existing) {
             (Some(condition), Some(record)) if matches(condition, record) => {
-                return Err(precondition_failed("the object exists already"));
+                return Err(precondition_failed("the object already exists"));
             }
             _ => {}
         }
         match (&self.if_match, existing) {
             (Some(_), None) => Err(s3_error!(NoSuchKey, "the object to replace does not exist")),
             (Some(condition), Some(record)) if !matches(condition, record) => {
-                Err(precondition_failed("the object is another version than the one to replace"))
+                Err(precondition_failed("the object is not the version to replace"))
             }
             _ => Ok(()),
         }
     }
 
-    /// `If-Match`, and without it `If-Unmodified-Since`, as RFC 9110 orders them.
+    /// `If-Match`, or `If-Unmodified-Since` without it: the order in RFC 9110.
     fn is_another_version(&self, record: &ObjectRecord) -> bool {
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(condition), _) => !matches(condition, record),
@@ -91,7 +91,7 @@ impl Conditions {
         }
     }
 
-    /// `If-None-Match`, and without it `If-Modified-Since`.
+    /// `If-None-Match`, or `If-Modified-Since` without it.
     fn is_known_version(&self, record: &ObjectRecord) -> bool {
         match (&self.if_none_match, &self.if_modified_since) {
             (Some(condition), _) => matches(condition, record),
@@ -101,12 +101,12 @@ impl Conditions {
     }
 }
 
-/// When the object was last modified, to the second: the only resolution an HTTP date has.
+/// When the object was last modified, in whole seconds: the resolution of an HTTP date.
 pub(crate) fn modified(record: &ObjectRecord) -> Timestamp {
     modified_at(record.modified_ms)
 }
 
-/// A stored time, to the second.
+/// A stored time, in whole seconds.
 pub(crate) fn modified_at(milliseconds: u64) -> Timestamp {
     Timestamp::from(UNIX_EPOCH + Duration::from_secs(milliseconds / 1000))
 }

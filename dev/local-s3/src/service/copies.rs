@@ -1,7 +1,7 @@
 //! Copies of objects within the server.
 //!
-//! Invariant: a copy shares the blob's storage where the file system has hard links, but never its id:
-//! each record owns its blob alone.
+//! Invariant: a copy may share the blob's storage, if the file system has hard links, but never its id: no two records
+//! own the same blob.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::store::{blocking, now_ms};
 pub(super) fn source_of(source: &CopySource) -> S3Result<(String, String)> {
     match source {
         CopySource::Bucket { bucket, key, .. } => Ok((bucket.to_string(), key.to_string())),
-        _ => Err(s3_error!(NotImplemented, "a copy source is bucket/key here; access points do not exist")),
+        _ => Err(s3_error!(NotImplemented, "the copy source is not bucket/key; access points are not supported")),
     }
 }
 
-/// One copy, as the index is asked for it.
+/// One requested copy.
 struct Copy {
     source: (String, String),
     source_conditions: Conditions,
     bucket: String,
     key: String,
     conditions: Conditions,
-    /// In place of the source's; likewise the tags.
+    /// Replaces the source's attributes, as `tags` replaces its tags.
     attributes: Option<Attributes>,
     tags: Option<BTreeMap<String, String>>,
 }
@@ -54,7 +54,7 @@ impl Service {
                 if_modified_since: input.copy_source_if_modified_since.take(),
                 if_unmodified_since: input.copy_source_if_unmodified_since.take(),
             },
-            // s3s 0.14 does not parse the destination's conditions, so the headers are read here.
+            // s3s 0.14 does not parse the destination's conditions.
             conditions: faults::heeded_of(&request.extensions, Conditions::of_headers(&request.headers)?),
             attributes: new_attributes.then(|| attributes_of!(input)),
             tags: new_tags.then(|| tags_of_header(input.tagging.as_deref())).transpose()?,
@@ -75,7 +75,7 @@ impl Service {
     async fn copy(&self, copy: Copy) -> S3Result<ObjectRecord> {
         if copy.source.0 == copy.bucket && copy.source.1 == copy.key && copy.attributes.is_none() && copy.tags.is_none()
         {
-            return Err(s3_error!(InvalidRequest, "a copy onto itself has to replace the metadata or the tags"));
+            return Err(s3_error!(InvalidRequest, "a copy onto itself must replace the metadata or the tags"));
         }
         let store = Arc::clone(&self.store);
         let (bucket, key) = copy.source;

@@ -1,6 +1,6 @@
-//! Digests of a body: what the client claims, what we compute, whether they agree.
+//! Digests of a body: what the client claims, what we compute, and whether they match.
 //!
-//! Knows S3's digest headers. Knows nothing of where the bytes come from or go.
+//! Knows S3's digest headers. Knows nothing about where the bytes come from or go to.
 //! Invariant: a body whose claimed digest is wrong is refused with `BadDigest`, never stored.
 
 use http::HeaderMap;
@@ -13,21 +13,21 @@ use crate::store::records::Checksums;
 
 const NAMES: [&str; 5] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"];
 
-/// The digests a request brings along.
+/// The digests that a request sends.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     /// The `Content-MD5` header, base64.
     pub(crate) md5: Option<String>,
     pub(crate) checksums: Checksums,
-    /// Algorithms asked for without a value: named by `x-amz-trailer`, whose value comes after the body,
-    /// or by `x-amz-sdk-checksum-algorithm`, whose value is ours to compute.
+    /// Algorithms requested without a value: those in `x-amz-trailer`, whose values come after the body, and the one in
+    /// `x-amz-sdk-checksum-algorithm`, whose value we compute.
     pub(crate) wanted: Vec<String>,
-    /// Where the values named by `x-amz-trailer` appear once the body was read.
+    /// Contains the values named by `x-amz-trailer` once the body has been read.
     pub(crate) trailers: Option<TrailingHeaders>,
 }
 
 impl Claims {
-    /// Adds what the raw headers say beyond the parsed input.
+    /// Adds what the raw headers say in addition to the parsed input.
     pub(crate) fn with_headers(mut self, headers: &HeaderMap, trailers: Option<TrailingHeaders>) -> Self {
         let named = |header: &str| headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok());
         let trailing = named("x-amz-trailer").flat_map(|list| list.split(','));
@@ -40,7 +40,7 @@ impl Claims {
         self
     }
 
-    /// Refuses what was computed when a claim contradicts it. Call once the body was read to its end.
+    /// Fails if a claim does not match what was computed. Call once the body has been read to its end.
     pub(crate) fn verify(&self, computed: &Digests) -> S3Result<()> {
         if let Some(md5) = &self.md5
             && *md5 != computed.md5_base64()
@@ -69,14 +69,14 @@ fn bad_digest(header: &str) -> s3s::S3Error {
     s3_error!(BadDigest, "the {header} sent is not the digest of the bytes received: send them again")
 }
 
-/// Computes the digests of a body as it passes.
+/// Computes the digests of a body as it is read.
 pub(crate) struct Digester {
     md5: Md5,
     checksums: ChecksumHasher,
 }
 
 impl Digester {
-    /// Computes MD5, for the ETag, and what `claims` need.
+    /// Computes MD5, for the ETag, and the digests that `claims` needs.
     pub(crate) fn new(claims: &Claims) -> Self {
         Self {
             md5: Md5::new(),
@@ -118,9 +118,9 @@ impl Digests {
     }
 }
 
-/// The ETag of an object made of parts: the MD5 of their MD5s, and how many.
+/// The ETag of an object made of parts: the MD5 of their MD5s, and their number.
 ///
-/// `None` when a part's ETag is no MD5 in hex, which only a damaged index can bring about.
+/// `None` if a part's ETag is not an MD5 in hex, which only happens if the index is damaged.
 pub(crate) fn multipart_etag<'e>(part_etags: impl ExactSizeIterator<Item = &'e str>) -> Option<String> {
     let count = part_etags.len();
     let mut md5 = Md5::new();

@@ -1,7 +1,7 @@
 //! The faults that need the store, or an operation's input or output.
 //!
-//! The gate decides which befall a request; these obey. Knows how to spoil things, not when.
-//! Invariant: without a fault for the request, each of these does nothing.
+//! The gate decides which faults hit a request; this file injects them. Knows how, not when.
+//! Invariant: without a fault for the request, every function here does nothing.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ fn injections(extensions: &Extensions) -> &[Injection] {
     extensions.get::<Passage>().map_or(&[], Passage::injections)
 }
 
-/// The `If-None-Match` of a write, unless a fault has it ignored.
+/// The `If-None-Match` of a write, unless a fault ignores it.
 pub(super) fn heeded(extensions: &Extensions, condition: Option<ETagCondition>) -> Option<ETagCondition> {
     unless(extensions, condition, |kind| matches!(kind, FaultKind::ConditionIgnored))
 }
 
-/// The `If-Match` of a deletion, unless a fault has it ignored.
+/// The `If-Match` of a deletion, unless a fault ignores it.
 pub(super) fn heeded_by_delete(extensions: &Extensions, condition: Option<ETagCondition>) -> Option<ETagCondition> {
     unless(extensions, condition, |kind| matches!(kind, FaultKind::DeleteConditionIgnored))
 }
@@ -53,12 +53,12 @@ fn unless(
     }
 }
 
-/// The conditions of a write, without `If-None-Match` when a fault has it ignored.
+/// The conditions of a write, without `If-None-Match` if a fault ignores it.
 pub(super) fn heeded_of(extensions: &Extensions, conditions: Conditions) -> Conditions {
     Conditions { if_none_match: heeded(extensions, conditions.if_none_match), ..conditions }
 }
 
-/// Doubles or leaves out a key of a listing.
+/// Repeats or leaves out a key of a listing.
 pub(super) fn distort(extensions: &Extensions, page: &mut Page) {
     for injection in injections(extensions) {
         let distorted = match injection.kind() {
@@ -82,7 +82,7 @@ pub(super) fn distort(extensions: &Extensions, page: &mut Page) {
     }
 }
 
-/// Which object of a page suffers: the one named, or else one drawn.
+/// Which object of a page to repeat or leave out: the named one, or a random one.
 fn victim(page: &Page, listed: Option<&str>, dice: Dice) -> Option<usize> {
     match listed {
         Some(listed) => page.objects.iter().position(|(key, _)| key == listed),
@@ -90,8 +90,8 @@ fn victim(page: &Page, listed: Option<&str>, dice: Dice) -> Option<usize> {
     }
 }
 
-/// The place before a page's last entry, which then is the first of the next page as well. It has to be
-/// an object, and not the only entry: the listing would never end.
+/// The position before a page's last entry, which then is also the first entry of the next page. The entry must be an
+/// object, and not the only one, or the listing would never end.
 fn before_last(page: &Page, listed: Option<&str>) -> Option<Start> {
     let (last, others) = page.objects.split_last()?;
     let is_end = page.next == Some(Start::AfterKey(last.0.clone()));
@@ -118,7 +118,7 @@ impl Service {
             };
             match tampered {
                 Ok(()) => injection.happened(),
-                // Nothing to tamper with; the reader is told so in the usual way.
+                // Nothing to tamper with; the read that follows returns the same error.
                 Err(error) if matches!(error.code(), S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket) => {}
                 Err(error) => return Err(error),
             }
@@ -162,7 +162,7 @@ impl Service {
     }
 }
 
-/// Other bytes of the same length, but for none, which become one.
+/// Other bytes of the same length; an empty body becomes one byte.
 fn mutated(mut bytes: Vec<u8>, dice: Dice) -> Vec<u8> {
     if bytes.is_empty() {
         return vec![0];

@@ -1,7 +1,7 @@
 //! The two ways S3 lists objects.
 //!
-//! Knows tokens, markers and the url encoding; the page itself comes from the store.
-//! Invariant: whatever a client makes of `encoding-type`, tokens name the same place.
+//! Knows tokens, markers and the URL encoding; the page itself comes from the store.
+//! Invariant: a token names the same position whatever `encoding-type` the client asks for.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
@@ -12,7 +12,7 @@ use super::objects::signed;
 use super::{Service, faults};
 use crate::store::listing::{Page, PageQuery, Start, common_prefix};
 
-/// S3 gives a page of at most so many, however many are asked for.
+/// The most entries that S3 returns on a page, however many are requested.
 const PAGE_ENTRIES_MAX: i32 = 1000;
 
 impl Service {
@@ -61,7 +61,7 @@ impl Service {
         let entries_max = entries_max(input.max_keys)?;
         let prefix = input.prefix.clone().unwrap_or_default();
         let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
-        // A marker may be the common prefix that ended the page before; all below it was rolled up there.
+        // A marker may be the common prefix that ended the previous page, which rolled up every key below it.
         let start = input.marker.clone().filter(|marker| !marker.is_empty()).map(|marker| {
             if marker.starts_with(&prefix) && common_prefix(&marker, &prefix, delimiter) == Some(&marker) {
                 Start::AfterPrefix(marker)
@@ -122,7 +122,7 @@ fn encode_token(start: &Start) -> String {
 }
 
 fn decode_token(token: &str) -> S3Result<Start> {
-    let invalid = || s3_error!(InvalidArgument, "the continuation token is none this server gave out");
+    let invalid = || s3_error!(InvalidArgument, "the continuation token was not issued by this server");
     let bytes = base64_simd::STANDARD.decode_to_vec(token).map_err(|_| invalid())?;
     let text = String::from_utf8(bytes).map_err(|_| invalid())?;
     if let Some(key) = text.strip_prefix('k') {
@@ -131,8 +131,8 @@ fn decode_token(token: &str) -> S3Result<Start> {
     text.strip_prefix('p').map(|prefix| Start::AfterPrefix(prefix.to_owned())).ok_or_else(invalid)
 }
 
-/// Writes keys into a listing as they are, or percent-encoded when the client asked for that: XML
-/// cannot carry control characters.
+/// Writes keys into a listing as they are, or percent-encoded if the client asked for that: XML cannot contain control
+/// characters.
 #[derive(Clone, Copy)]
 pub(super) struct Encoder {
     url: bool,

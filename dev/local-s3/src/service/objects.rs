@@ -1,7 +1,7 @@
 //! Objects: put, get, head, delete.
 //!
-//! Invariant: a put is checked against its conditions and made visible in one step of the index, after
-//! its bytes were written and verified; until then the old object stands.
+//! Invariant: one transaction of the index checks a put's conditions and makes it visible, after its bytes have been
+//! written and verified; until then the old object stays visible.
 
 use std::sync::Arc;
 
@@ -20,8 +20,7 @@ use crate::store::records::ObjectRecord;
 use crate::store::tables::WriteTables;
 use crate::store::{blocking, internal, now_ms};
 
-/// Makes `record`, whose bytes are in `blob`, the object under `key`, if `conditions` allow it; the
-/// record comes back.
+/// Makes `record`, whose bytes are in `blob`, the object under `key` if `conditions` allow it. Returns the record.
 pub(super) fn replace_object(
     tables: &mut WriteTables<'_>,
     (bucket, key): (&str, &str),
@@ -38,7 +37,7 @@ pub(super) fn replace_object(
     })
 }
 
-/// The part of an object a request asks for.
+/// The range of an object that a request asks for.
 pub(super) fn range_of(record: &ObjectRecord, asked: Option<Range>) -> S3Result<std::ops::Range<u64>> {
     match asked {
         None => Ok(0..record.size),
@@ -51,12 +50,12 @@ fn content_range(asked: Option<&Range>, range: &std::ops::Range<u64>, size: u64)
     asked.map(|_| format!("bytes {}-{}/{size}", range.start, range.end - 1))
 }
 
-/// S3 counts in signed numbers; no file is larger than those reach.
+/// S3 uses signed sizes; no file is too large for one.
 pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// An answer of GET or HEAD, whose outputs share these fields by name.
+/// The output of GET or HEAD, which share these fields by name.
 macro_rules! object_output {
     ($output:ident, $record:expr, $input:expr, $range:expr) => {{
         let record = $record;
@@ -211,7 +210,7 @@ impl Service {
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
-    /// Deletes each key on its own terms, all of them in one transaction.
+    /// Deletes each key under its own condition, all in one transaction.
     pub(super) async fn on_delete_objects(
         &self,
         request: S3Request<DeleteObjectsInput>,
@@ -264,7 +263,7 @@ pub(super) fn check_key(key: &str) -> S3Result<()> {
     Ok(())
 }
 
-/// Parts are joined when an upload completes, so an object has one part here.
+/// An object has one part here, since a completion joins them.
 fn check_part_number(part_number: Option<i32>) -> S3Result<()> {
     match part_number {
         None | Some(1) => Ok(()),

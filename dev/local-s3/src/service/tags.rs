@@ -1,6 +1,6 @@
 //! Tags of objects.
 //!
-//! Invariant: changing an object's tags changes nothing else about it: neither bytes, ETag nor date.
+//! Invariant: changing an object's tags does not change its bytes, its ETag or its date.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Listings of uploads under way and of their parts.
+//! Listings of unfinished uploads and of their parts.
 //!
-//! Invariant: uploads come by key, then id, and parts by number, so that markers can resume a listing.
-//! These walk all uploads of a bucket, or all parts of an upload: there are few.
+//! Reads all uploads of a bucket, or all parts of an upload: there are few.
+//! Invariant: uploads are sorted by key, then id, and parts by number, so that markers can resume a listing.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
@@ -14,7 +14,7 @@ use crate::store::internal;
 use crate::store::records::{UploadRecord, after_prefix, decode, object_key};
 use crate::store::tables::ReadTables;
 
-/// The length of the upload ids this server gives out.
+/// The length of an upload id.
 const UPLOAD_ID_BYTES: usize = 32;
 
 impl Service {
@@ -109,7 +109,7 @@ fn describe((key, id, record): (String, String, UploadRecord), encode: Encoder) 
     }
 }
 
-/// Cuts `entries` to `limit`; says whether that cut any off.
+/// Truncates `entries` to `limit`; returns whether that removed any.
 fn truncate<T>(entries: &mut Vec<T>, limit: i32) -> bool {
     let limit = usize::try_from(limit).unwrap_or_default();
     let longer = entries.len() > limit && limit > 0;
@@ -125,10 +125,10 @@ fn uploads_of(tables: &ReadTables, bucket: &str, prefix: &str) -> S3Result<Vec<(
     let mut uploads = Vec::new();
     for entry in tables.uploads.range(first.as_slice()..end.as_slice()).map_err(&reading)? {
         let (raw_key, record) = entry.map_err(&reading)?;
-        // bucket, NUL, key, NUL, id: the key may hold a NUL itself, but the id's length is fixed.
+        // bucket, NUL, key, NUL, id: the key may contain a NUL, but the id has a fixed length.
         let text = std::str::from_utf8(raw_key.value()).ok().and_then(|text| text.get(bucket.len() + 1..));
         let split = text.and_then(|text| text.split_at_checked(text.len().checked_sub(UPLOAD_ID_BYTES)?));
-        let (key, id) = split.ok_or_else(|| s3_error!(InternalError, "the index holds an upload without a name"))?;
+        let (key, id) = split.ok_or_else(|| s3_error!(InternalError, "the index has an upload without a name"))?;
         let key = key.strip_suffix('\0').unwrap_or(key);
         uploads.push((key.to_owned(), id.to_owned(), decode(record.value())?));
     }

@@ -1,7 +1,6 @@
 //! Multipart uploads until they are completed or aborted.
 //!
-//! Invariant: a part belongs to an upload that exists, checked in the transaction that stores the part,
-//! so that no part outlives its upload.
+//! Invariant: the transaction that stores a part checks that its upload exists, so that no part outlives its upload.
 
 use std::sync::Arc;
 
@@ -20,10 +19,10 @@ use crate::store::committer::Applied;
 use crate::store::records::{PartRecord, UploadRecord};
 use crate::store::{blocking, now_ms};
 
-/// S3 numbers parts from 1 to this.
+/// The largest part number; S3 counts from 1.
 const PARTS_MAX: u32 = 10_000;
 
-/// Names an upload as every request about it does.
+/// What every request names an upload by.
 #[derive(Clone)]
 pub(super) struct UploadName {
     pub(super) bucket: String,

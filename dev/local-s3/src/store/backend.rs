@@ -1,8 +1,8 @@
 //! The file under the index.
 //!
-//! Knows only that redb asks for a sync after every commit. Invariant: without `fsync` a sync is left
-//! out, which a killed process cannot notice (the kernel has the bytes already, in order), and only a
-//! power cut or a kernel crash can.
+//! Knows only that redb syncs after every commit.
+//! Invariant: without `fsync`, no sync runs. A killed process loses nothing by that, since the kernel already has the
+//! bytes in order; only a power cut or a kernel crash can lose data.
 
 use std::fmt;
 use std::fs::File;
@@ -11,8 +11,7 @@ use std::io;
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend};
 
-/// A file whose syncs are optional. Locking is left to the store's own lock file, whose error is ours
-/// to word.
+/// A file whose syncs are optional. The store's own lock file does the locking, so that we word the error.
 pub(crate) struct IndexFile {
     file: FileBackend,
     fsync: bool,

@@ -1,8 +1,8 @@
-//! Immutable files that hold the bytes of objects and parts.
+//! Immutable files with the bytes of objects and parts.
 //!
-//! Knows files and ids. Knows nothing of buckets, keys or the index.
-//! Invariant: a blob is never written to again once [`PendingBlob`] exists, and a blob no index record
-//! adopted is unlinked, by its `PendingBlob` or, after a crash, by [`BlobStore::sweep`].
+//! Knows files and ids. Knows nothing about buckets, keys or the index.
+//! Invariant: a finished blob is never written to again, and a blob that no index record adopted is unlinked: by its
+//! [`PendingBlob`] or, after a crash, by [`BlobStore::sweep`].
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Names a blob. Random, so that a name is never used twice; stored in the index.
+/// Names a blob. Random, so that no name is used twice; stored in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct BlobId(Uuid);
@@ -42,7 +42,7 @@ pub(crate) struct PendingBlob {
 }
 
 impl BlobStore {
-    /// Opens the folder, creating it and its 256 subfolders, so that no write has to.
+    /// Opens the folder. Creates it and its 256 subfolders, so that no write has to.
     pub(crate) fn open(folder: PathBuf, fsync: bool) -> io::Result<Self> {
         for shard in 0..=u8::MAX {
             fs::create_dir_all(folder.join(format!("{shard:02x}")))?;
@@ -55,7 +55,7 @@ impl BlobStore {
         self.folder.join(&name[..2]).join(name)
     }
 
-    /// Starts a blob under a fresh id.
+    /// Starts a blob under a new id.
     pub(crate) fn create(self: &Arc<Self>) -> io::Result<BlobWriter> {
         let pending = self.reserve();
         let file = OpenOptions::new().write(true).create_new(true).open(self.path(pending.id))?;
@@ -79,7 +79,7 @@ impl BlobStore {
     pub(crate) fn join(self: &Arc<Self>, parts: &[BlobId]) -> io::Result<PendingBlob> {
         let mut writer = self.create()?;
         for part in parts {
-            // Between files, this copies within the kernel where it can.
+            // Between files, this copies within the kernel where possible.
             io::copy(&mut self.read(*part)?, &mut writer.file)?;
         }
         writer.finish()
@@ -90,9 +90,9 @@ impl BlobStore {
         File::open(self.path(id))
     }
 
-    /// Unlinks a blob nothing refers to any more.
+    /// Unlinks a blob that nothing refers to any more.
     ///
-    /// A failure costs disk space until the next start and nothing else, so it is logged, not returned.
+    /// A failure only costs disk space until the next start, so it is logged and not returned.
     pub(crate) fn unlink(&self, id: BlobId) {
         if let Err(error) = fs::remove_file(self.path(id))
             && error.kind() != io::ErrorKind::NotFound
@@ -101,10 +101,10 @@ impl BlobStore {
         }
     }
 
-    /// Unlinks every blob that is not in `referenced`: what a crash left between writing a blob and
-    /// adopting it, or between releasing one and unlinking it. Returns how many.
+    /// Unlinks every blob that is not in `referenced`: those that a crash left between writing a blob and adopting it,
+    /// or between releasing one and unlinking it. Returns how many.
     ///
-    /// Only sound while nobody writes.
+    /// Only safe while nothing writes.
     pub(crate) fn sweep(&self, referenced: &HashSet<BlobId>) -> io::Result<u64> {
         let mut swept = 0;
         for shard in fs::read_dir(&self.folder)? {
@@ -147,7 +147,7 @@ impl BlobWriter {
         self.file.write_all(bytes)
     }
 
-    /// Ends the blob; with `fsync` it is on the disk when this returns.
+    /// Finishes the blob; with `fsync`, it is on disk when this returns.
     pub(crate) fn finish(self) -> io::Result<PendingBlob> {
         self.pending.store.sync(&self.file, self.pending.id)?;
         Ok(self.pending)
@@ -159,7 +159,7 @@ impl PendingBlob {
         self.id
     }
 
-    /// Says that a committed index record refers to the blob now.
+    /// Keeps the blob: a committed index record refers to it now.
     pub(crate) fn adopt(mut self) {
         self.adopted = true;
     }

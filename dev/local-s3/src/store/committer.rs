@@ -1,8 +1,8 @@
 //! Applies changes to the index, one at a time, and commits them together.
 //!
-//! Knows transactions and when a blob may be adopted or unlinked. Knows nothing of what a change means.
-//! Invariant: changes take effect in one order, each sees all before it, and nobody is told of a change
-//! before the transaction that holds it is committed. That is what makes a conditional write atomic.
+//! Knows transactions and when a blob may be adopted or unlinked. Knows nothing about what a change means.
+//! Invariant: changes take effect in one order, each sees all earlier ones, and a change returns only after its
+//! transaction is committed. That makes conditional writes atomic.
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -14,21 +14,21 @@ use tokio::sync::oneshot;
 use super::blobs::{BlobId, BlobStore, PendingBlob};
 use super::tables::{WriteTables, open_for_writing};
 
-/// How many changes share a commit at most: enough to amortise it, few enough to bound the wait.
+/// The most changes that share a commit: enough to amortise it, few enough to bound the wait.
 const CHANGES_PER_COMMIT_MAX: usize = 256;
 
 /// Applies one change within a transaction.
 type Apply = Box<dyn FnOnce(&mut WriteTables<'_>) -> Finish + Send>;
-/// Tells the one who asked, once it is known whether the transaction was committed.
+/// Answers the caller, once it is known whether the transaction was committed.
 type Finish = Box<dyn FnOnce(bool) + Send>;
 
-/// What a change leaves behind once it is committed.
+/// The result of a change, valid once it is committed.
 pub(crate) struct Applied<T> {
-    /// The answer to the one who asked.
+    /// The answer to the caller.
     pub(crate) value: T,
-    /// The blob a record refers to now.
+    /// The blob that a record refers to now.
     pub(crate) adopted: Option<PendingBlob>,
-    /// The blobs no record refers to any more.
+    /// The blobs that no record refers to any more.
     pub(crate) released: Vec<BlobId>,
 }
 
@@ -57,7 +57,7 @@ impl Committer {
 
     /// Applies `change` and returns once it is committed.
     ///
-    /// Dropping the future does not take the change back. A change that refuses must have written nothing.
+    /// Dropping the future does not undo the change. A change that returns an error must not have written anything.
     pub(crate) async fn change<T, F>(&self, change: F) -> S3Result<T>
     where
         T: Send + 'static,
@@ -69,7 +69,7 @@ impl Committer {
             let outcome = change(tables);
             Box::new(move |committed| {
                 let (result, released) = settle(outcome, committed);
-                // The one who asked may have hung up; the change stands all the same.
+                // The caller may be gone; the change is kept anyway.
                 drop(answer.send(result));
                 released.into_iter().for_each(|blob| blobs.unlink(blob));
             })

@@ -1,8 +1,9 @@
 //! One page of a listing.
 //!
-//! Knows the order of keys and how a delimiter rolls them up. Knows nothing of S3's two list
-//! operations, their tokens or their XML. Invariant: a page visits at most one index entry more than it
-//! returns, whatever the bucket holds: below a common prefix it seeks past, it does not walk.
+//! Knows the order of keys and how a delimiter rolls them up. Knows nothing about S3's two list operations, their
+//! tokens or their XML.
+//! Invariant: a page reads at most one index entry more than it returns, whatever the bucket contains: it seeks past
+//! the keys below a common prefix instead of reading them.
 
 use std::ops::Bound;
 
@@ -13,7 +14,7 @@ use super::internal;
 use super::records::{ObjectRecord, after_prefix, decode, object_key};
 use super::tables::Bytes;
 
-/// Which page is asked for.
+/// Which page to read.
 #[derive(Clone, Debug)]
 pub(crate) struct PageQuery {
     pub(crate) bucket: String,
@@ -21,7 +22,7 @@ pub(crate) struct PageQuery {
     /// Never empty.
     pub(crate) delimiter: Option<String>,
     pub(crate) start: Option<Start>,
-    /// Objects and common prefixes together.
+    /// The most objects and common prefixes together.
     pub(crate) entries_max: usize,
 }
 
@@ -39,13 +40,13 @@ pub(crate) enum Start {
 pub(crate) struct Page {
     pub(crate) objects: Vec<(String, ObjectRecord)>,
     pub(crate) common_prefixes: Vec<String>,
-    /// Where the next page starts, when there is more.
+    /// Where the next page starts, if there is one.
     pub(crate) next: Option<Start>,
-    /// How many index entries were looked at.
+    /// How many index entries were read.
     pub(crate) visited: u64,
 }
 
-/// Reads the page `query` asks for from a table keyed by [`object_key`].
+/// Reads the page that `query` asks for from a table keyed by [`object_key`].
 pub(crate) fn read_page(objects: &impl ReadableTable<Bytes, Bytes>, query: &PageQuery) -> S3Result<Page> {
     let mut page = Page::default();
     if query.entries_max == 0 {
@@ -69,7 +70,7 @@ pub(crate) fn read_page(objects: &impl ReadableTable<Bytes, Bytes>, query: &Page
                 return Ok(page);
             }
             let key = std::str::from_utf8(&raw_key.value()[bucket_length..])
-                .map_err(|_| s3_error!(InternalError, "the index holds a key that is not text"))?;
+                .map_err(|_| s3_error!(InternalError, "the index has a key that is not text"))?;
             if let Some(common) = common_prefix(key, &query.prefix, query.delimiter.as_deref()) {
                 from = Bound::Included(after_prefix(&object_key(&query.bucket, common)));
                 last = Some(Start::AfterPrefix(common.to_owned()));
@@ -95,7 +96,7 @@ fn first_bound(query: &PageQuery, scope: &[u8]) -> Bound<Vec<u8>> {
     }
 }
 
-/// The common prefix `key` is rolled up into: up to and with the first delimiter after `prefix`.
+/// The common prefix that `key` is rolled up into: up to and including the first delimiter after `prefix`.
 pub(crate) fn common_prefix<'k>(key: &'k str, prefix: &str, delimiter: Option<&str>) -> Option<&'k str> {
     let delimiter = delimiter?;
     let at = key.get(prefix.len()..)?.find(delimiter)?;

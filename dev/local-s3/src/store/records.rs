@@ -1,8 +1,8 @@
 //! What the index stores, and under which keys.
 //!
-//! Knows bytes and JSON. Knows nothing of transactions or HTTP.
-//! Invariant: these shapes are on disk. Add optional fields; never rename or reuse one. A change that
-//! old records cannot be read under raises [`FORMAT`].
+//! Knows bytes and JSON. Knows nothing about transactions or HTTP.
+//! Invariant: these shapes are on disk. Add optional fields; never rename or reuse one. A change that cannot read old
+//! records raises [`FORMAT`].
 
 use std::collections::BTreeMap;
 
@@ -34,12 +34,12 @@ pub(crate) struct BucketRecord {
     pub(crate) created_ms: u64,
 }
 
-/// An object: where its bytes are, and all that S3 tells about it.
+/// An object: where its bytes are, and everything that S3 returns about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
     pub(crate) blob: BlobId,
     pub(crate) size: u64,
-    /// Without its quotes.
+    /// Without quotes.
     pub(crate) etag: String,
     pub(crate) modified_ms: u64,
     #[serde(default)]
@@ -50,7 +50,7 @@ pub(crate) struct ObjectRecord {
     pub(crate) checksums: Checksums,
 }
 
-/// The headers an object is stored with and served with.
+/// The headers that an object is stored and served with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Attributes {
@@ -87,7 +87,7 @@ pub(crate) struct Checksums {
     pub(crate) sha256: Option<String>,
 }
 
-/// A multipart upload under way, with what the object will be stored with.
+/// An unfinished multipart upload, with the attributes and tags of its future object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UploadRecord {
     pub(crate) initiated_ms: u64,
@@ -109,12 +109,12 @@ pub(crate) struct PartRecord {
     pub(crate) checksums: Checksums,
 }
 
-/// The index key of an object. A bucket name holds no NUL, so the first one ends it.
+/// The index key of an object. A bucket name contains no NUL, so the first NUL ends it.
 pub(crate) fn object_key(bucket: &str, key: &str) -> Vec<u8> {
     [bucket.as_bytes(), b"\0", key.as_bytes()].concat()
 }
 
-/// The index key of an upload: uploads sort by key, then id, as S3 lists them.
+/// The index key of an upload: uploads sort by key, then id, the order in which S3 lists them.
 pub(crate) fn upload_key(bucket: &str, key: &str, upload_id: &str) -> Vec<u8> {
     [&object_key(bucket, key), b"\0".as_slice(), upload_id.as_bytes()].concat()
 }

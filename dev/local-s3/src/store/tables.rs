@@ -1,7 +1,7 @@
-//! Reads and changes of the index within one transaction.
+//! Reads and changes the index within one transaction.
 //!
-//! Knows tables and records. Knows nothing of blobs' files, of batching, or of HTTP.
-//! Invariant: a method that refuses has changed nothing, so that refusals can share a transaction.
+//! Knows tables and records. Knows nothing about blob files, batching or HTTP.
+//! Invariant: a method that returns a refusal has changed nothing, so that refusals can share a transaction.
 
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use s3s::{S3Result, s3_error};
@@ -14,13 +14,13 @@ use super::records::{
 
 pub(crate) type Bytes = &'static [u8];
 
-/// The tables of one transaction; `B`, `O` and `P` tell a reading from a writing one.
+/// The tables of one transaction; `B`, `O` and `P` make it a reading or a writing one.
 pub(crate) struct Tables<B, O, P> {
     pub(crate) buckets: B,
     pub(crate) objects: O,
     pub(crate) uploads: O,
     pub(crate) parts: P,
-    /// Whether anything was written; a transaction of refusals only is not worth a commit.
+    /// Whether anything was written; a transaction that only refused is not committed.
     pub(crate) changed: bool,
 }
 
@@ -78,7 +78,7 @@ where
             .collect()
     }
 
-    /// The object, or `None` when the bucket exists and the object does not.
+    /// The object, or `None` if the bucket exists and the object does not.
     pub(crate) fn find_object(&self, bucket: &str, key: &str) -> S3Result<Option<ObjectRecord>> {
         let record = self.objects.get(object_key(bucket, key).as_slice()).map_err(internal("reading an object"))?;
         match record {
@@ -135,7 +135,7 @@ impl WriteTables<'_> {
         if holds_any(&self.objects, bucket)? || holds_any(&self.uploads, bucket)? {
             return Err(s3_error!(
                 BucketNotEmpty,
-                "bucket {bucket:?} holds objects or unfinished uploads: delete or abort them first"
+                "bucket {bucket:?} has objects or unfinished uploads: delete or abort them first"
             ));
         }
         self.buckets.remove(bucket).map_err(internal("removing a bucket"))?;
@@ -173,7 +173,7 @@ impl WriteTables<'_> {
         Ok(())
     }
 
-    /// Writes a part; the part it replaces comes back.
+    /// Writes a part. Returns the part it replaces.
     pub(crate) fn put_part(
         &mut self,
         upload_id: &str,
@@ -186,7 +186,7 @@ impl WriteTables<'_> {
         replaced.map(|record| decode(record.value())).transpose()
     }
 
-    /// Removes an upload with all its parts; the parts come back.
+    /// Removes an upload with all its parts. Returns the parts.
     pub(crate) fn remove_upload(&mut self, bucket: &str, key: &str, upload_id: &str) -> S3Result<Vec<PartRecord>> {
         let parts = self.parts_of(upload_id)?;
         for (number, _) in &parts {
@@ -198,7 +198,7 @@ impl WriteTables<'_> {
     }
 }
 
-/// Whether a table keyed by [`object_key`] holds anything of `bucket`.
+/// Whether a table keyed by [`object_key`] has any entry of `bucket`.
 fn holds_any(table: &impl ReadableTable<Bytes, Bytes>, bucket: &str) -> S3Result<bool> {
     let first = object_key(bucket, "");
     let end = after_prefix(&first);

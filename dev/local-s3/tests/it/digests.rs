@@ -60,7 +60,7 @@ async fn a_streamed_body_with_a_trailing_checksum_round_trips() {
 async fn a_wrong_checksum_is_refused_and_nothing_is_stored() {
     let s3 = Fixture::start().await;
     let wrong = (400, "BadDigest".to_owned());
-    // The digests of "hello", sent with another body.
+    // The digests of "hello", sent with a different body.
     assert_eq!(refusal(s3.put("a", b"hellO").content_md5("XUFAKrxLKna5cZ2REBfFkg==").send().await), wrong);
     assert_eq!(refusal(s3.put("a", b"hellO").checksum_crc32("NhCmhg==").send().await), wrong);
     assert_eq!(refusal(s3.put("a", b"hellO").checksum_sha1("qvTGHdzF6KLavt4PO0gs2a6pQ00=").send().await), wrong);

@@ -1,4 +1,4 @@
-//! Faults of time, answers and connections: what the client sees, and what the store holds afterwards.
+//! Faults of time, responses and connections: what the client sees, and what is stored afterwards.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ async fn a_stall_ends_with_the_server() {
     let put = tokio::spawn(s3.put("a", b"x").send());
     let start = Instant::now();
     while s3.server.faults_injected().total() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(10), "nothing stalls");
+        assert!(start.elapsed() < Duration::from_secs(10), "the PUT never stalled");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let start = Instant::now();
@@ -108,14 +108,14 @@ async fn an_error_after_the_effect_lies() {
         let create = || s3.put("a", b"x").if_none_match("*").send();
         assert_eq!(refusal(create().await), (status, code.to_owned()));
         assert_eq!(s3.body("a").await, b"x", "{code}");
-        // What had no effect has nothing to lie about.
+        // A request without an effect gets its true response.
         assert_eq!(refusal(create().await).0, 412);
         assert_eq!(s3.server.faults_injected().total(), 1);
     }
 }
 
 #[tokio::test]
-async fn an_error_is_heard_however_large_the_body() {
+async fn an_error_reaches_the_client_however_large_the_body() {
     let s3 = Fixture::with_faults([error(Answer::SlowDown, Moment::Before).on("PutObject")]).await;
     for length in [1 << 10, 1 << 16, 5_000_000] {
         assert_eq!(refusal(s3.put("a", &noise(length)).send().await).0, 503, "{length} bytes");
@@ -146,7 +146,7 @@ async fn a_reset_after_the_effect_loses_the_answer() {
 }
 
 #[tokio::test]
-async fn a_conflict_befalls_a_conditional_create_and_leaves_the_key_absent() {
+async fn a_conflict_hits_a_conditional_create_and_leaves_the_key_absent() {
     let s3 = Fixture::with_faults([Fault::new(FaultKind::Conflict).limit(1)]).await;
     s3.put("other", b"x").send().await.unwrap();
     let create = || s3.put("a", b"x").if_none_match("*").send();

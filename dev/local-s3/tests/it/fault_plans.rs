@@ -1,4 +1,4 @@
-//! Plans as files: what is read, and what is refused.
+//! Plans as files: what is accepted, and what is refused.
 
 use local_s3::FaultPlan;
 use tempfile::TempDir;
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use crate::process::{Program, command, fails};
 use crate::support::{BUCKET, SECRET_KEY, client, refusal};
 
-/// One of each kind, every field used somewhere.
+/// Every kind and every field at least once.
 const EVERY_KIND: &str = r#"{
   "seed": 7,
   "faults": [
@@ -56,7 +56,7 @@ async fn the_program_injects_the_faults_of_its_file() {
 }
 
 #[test]
-fn a_plan_with_mistakes_is_refused_with_exit_code_2_and_each_is_told() {
+fn a_plan_with_mistakes_is_refused_with_exit_code_2_and_each_is_reported() {
     const MISTAKES: &str = r#"{
       "seed": -1,
       "sead": 1,
@@ -75,9 +75,9 @@ fn a_plan_with_mistakes_is_refused_with_exit_code_2_and_each_is_told() {
     const EACH: [&str; 17] = [
         "plan.seed: ",
         "plan.sead is not known",
-        "faults[0].operation \"PutObjekt\" is none this server has",
+        "faults[0].operation \"PutObjekt\" is not known",
         "faults[0].probability is 1.5",
-        "faults[1]: cut_body cannot befall PutObject, only GetObject",
+        "faults[1]: cut_body does not apply to PutObject, only to GetObject",
         "faults[1].limit is 0",
         "faults[2].kind is missing",
         "faults[2].operation \"nope\"",
@@ -85,7 +85,7 @@ fn a_plan_with_mistakes_is_refused_with_exit_code_2_and_each_is_told() {
         "faults[2].chance is not known",
         "faults[3].kind: unknown variant `explosion`",
         "faults[3].skip: ",
-        "faults[4].kind: \"soon\" is no duration",
+        "faults[4].kind: \"soon\" is not a duration",
         "faults[5].kind.latency.at_most is shorter than at_least",
         "faults[6].kind.stall is longer than 1h",
         "faults[7].kind: unknown field `when`",

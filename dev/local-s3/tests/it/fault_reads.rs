@@ -1,4 +1,4 @@
-//! Faults of what is read: bodies that end early, listings that are wrong, objects that change.
+//! Faults of reads: bodies that end early, listings that are wrong, objects that change.
 
 use aws_sdk_s3::config::ResponseChecksumValidation;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -10,7 +10,7 @@ fn cut(keep: Option<u64>, length: ContentLength) -> Fault {
     Fault::new(FaultKind::CutBody { keep, length })
 }
 
-/// GETs `key` without asking for the checksum, as a client does that does not verify bodies.
+/// GETs `key` without asking for the checksum, like a client that does not verify bodies.
 async fn get_unverified(s3: &Fixture, key: &str) -> GetObjectOutput {
     let trusting = aws_sdk_s3::Config::builder().response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     s3.client.get_object().bucket(BUCKET).key(key).customize().config_override(trusting).send().await.unwrap()
@@ -45,7 +45,7 @@ async fn a_cut_body_with_a_lying_length_looks_complete() {
     let got = get_unverified(&s3, "a").await;
     assert_eq!((got.content_length(), got.e_tag()), (Some(400_000), put.e_tag()));
     assert!(got.body.collect().await.unwrap().to_vec() == body[..400_000]);
-    // The checksum is still that of the whole, and gives the lie away.
+    // The checksum is still that of the whole body, and reveals the cut.
     let got = s3.client.get_object().bucket(BUCKET).key("a").send().await.unwrap();
     assert!(got.body.collect().await.is_err());
     s3.set_faults([]);
@@ -86,7 +86,7 @@ fn doubled(listed: Option<&str>, on: DoubledOn) -> Fault {
 }
 
 #[tokio::test]
-async fn a_listing_tells_a_key_twice_on_one_page() {
+async fn a_listing_returns_a_key_twice_on_one_page() {
     let s3 = Fixture::start().await;
     s3.put_all(["a", "b", "c", "d"]).await;
     s3.set_faults([doubled(Some("c"), DoubledOn::SamePage).limit(1)]);
@@ -98,11 +98,11 @@ async fn a_listing_tells_a_key_twice_on_one_page() {
     drawn.dedup();
     assert_eq!(drawn, ["a", "b", "c", "d"]);
     let first = s3.client.list_objects().bucket(BUCKET).send().await.unwrap();
-    assert_eq!(first.contents().len(), 4, "the other operation is another one");
+    assert_eq!(first.contents().len(), 4, "the fault does not apply to the other operation");
 }
 
 #[tokio::test]
-async fn a_listing_tells_a_key_again_on_the_next_page() {
+async fn a_listing_returns_a_key_again_on_the_next_page() {
     let s3 = Fixture::start().await;
     s3.put_all(["a", "b", "c", "d"]).await;
     s3.set_faults([doubled(None, DoubledOn::NextPage).limit(1)]);
@@ -110,7 +110,7 @@ async fn a_listing_tells_a_key_again_on_the_next_page() {
     assert_eq!(pages(&s3, 2).await, [["a", "b"], ["c", "d"]]);
     s3.set_faults([doubled(Some("c"), DoubledOn::NextPage)]);
     assert_eq!(pages(&s3, 3).await, [vec!["a", "b", "c"], vec!["c", "d"]]);
-    // A page of one entry cannot end with an old key: the listing would never end.
+    // A page of one entry cannot repeat its key: the listing would never end.
     assert_eq!(pages(&s3, 1).await.len(), 4);
 }
 
@@ -177,5 +177,5 @@ async fn an_object_is_deleted_between_listing_and_reading() {
     assert_eq!(refusal(gone), (404, "NoSuchKey".to_owned()));
     assert_eq!(pages(&s3, 10).await, [["b"]]);
     assert_eq!(s3.body("b").await, b"");
-    assert_eq!(crate::objects::blobs(s3.root.path()), 1, "the bytes go as well");
+    assert_eq!(crate::objects::blobs(s3.root.path()), 1, "the bytes are deleted too");
 }

@@ -1,4 +1,4 @@
-//! When faults happen: seeds, probabilities, limits, and who is spared.
+//! When faults happen: seeds, probabilities, limits, and which requests are spared.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn slow_down() -> Fault {
     Fault::new(FaultKind::Error { answer: Answer::SlowDown, moment: Moment::Before })
 }
 
-/// Which of `count` PUTs, one after the other, got through.
+/// Which of `count` PUTs, one after the other, succeeded.
 async fn puts(s3: &Fixture, count: usize) -> Vec<bool> {
     let mut admitted = Vec::new();
     for _ in 0..count {
@@ -20,7 +20,7 @@ async fn puts(s3: &Fixture, count: usize) -> Vec<bool> {
     admitted
 }
 
-/// A bit of everything, none of it certain.
+/// Several kinds of faults, none of them certain.
 fn mixed(seed: u64) -> FaultPlan {
     let delay = (Duration::ZERO, Some(Duration::from_millis(2)));
     let kinds = [
@@ -51,7 +51,7 @@ fn told<T: std::fmt::Debug, E: ProvideErrorMetadata>(
     }
 }
 
-/// What a client is told that creates, reads and lists under `plan`, and what was injected.
+/// What a client that creates, reads and lists under `plan` sees, and what was injected.
 async fn outcomes(plan: FaultPlan) -> (Vec<String>, String) {
     let s3 = Fixture::start().await;
     s3.server.set_faults(plan).unwrap();
@@ -79,7 +79,7 @@ async fn outcomes(plan: FaultPlan) -> (Vec<String>, String) {
 async fn the_same_seed_gives_the_same_outcomes() {
     let plan = mixed(42);
     let (first, second) = (outcomes(plan.clone()).await, outcomes(plan.clone()).await);
-    assert_eq!(first, second, "replay with local-s3 --faults FILE, where FILE holds {}", plan.to_json());
+    assert_eq!(first, second, "replay with local-s3 --faults FILE, where FILE contains {}", plan.to_json());
     for kind in plan.faults.iter().map(|fault| fault.kind.name()) {
         assert!(first.1.contains(kind), "{kind} never happened: {}", first.1);
     }
@@ -109,7 +109,7 @@ async fn as_many_faults_happen_to_concurrent_requests() {
 }
 
 #[tokio::test]
-async fn a_fault_is_not_moved_by_the_faults_before_it() {
+async fn a_fault_does_not_depend_on_the_faults_before_it() {
     let fault = || slow_down().on("PutObject").probability(0.5);
     let seldom = Fault::new(FaultKind::Reset { moment: Moment::Before }).on("PutObject").probability(0.2);
     let s3 = Fixture::with_faults([Fault { probability: 0.0, ..seldom.clone() }, fault()]).await;
@@ -119,7 +119,7 @@ async fn a_fault_is_not_moved_by_the_faults_before_it() {
     for _ in 0..40 {
         behind.push(s3.put("a", b"x").send().await);
     }
-    // Where the first let the request through, the second does as it does alone.
+    // If the first fault lets a request pass, the second does the same as alone.
     assert!(behind.iter().any(|put| matches!(put, Err(SdkError::DispatchFailure(_)))));
     let pairs = alone.iter().zip(&behind).filter(|(_, put)| !matches!(put, Err(SdkError::DispatchFailure(_))));
     assert!(pairs.into_iter().all(|(alone, behind)| *alone == behind.is_ok()));
@@ -175,7 +175,7 @@ async fn a_fault_spares_other_keys_and_operations() {
         }
         assert_eq!(admitted, expected);
     }
-    // A listing's key is its prefix; a request about a bucket has no key.
+    // The key of a listing is its prefix; a request for a bucket has no key.
     s3.set_faults([slow_down().prefix("raw/a+b ")]);
     let list = |prefix: &str| s3.client.list_objects_v2().bucket(BUCKET).prefix(prefix).send();
     assert_eq!(refusal(list("raw/a+b c").await).0, 503);
@@ -194,7 +194,7 @@ async fn a_plan_can_be_replaced_and_ended() {
     s3.set_faults([slow_down()]);
     let refused = s3.server.set_faults(FaultPlan::new(1).fault(slow_down().probability(2.0)));
     assert!(refused.unwrap_err().to_string().contains("faults[0].probability"));
-    assert_eq!(puts(&s3, 1).await, [false], "the plan before stays in force");
+    assert_eq!(puts(&s3, 1).await, [false], "the old plan stays in use");
     s3.server.set_faults(FaultPlan::default()).unwrap();
     assert_eq!(puts(&s3, 1).await, [true]);
     let counts = s3.server.faults_injected();

@@ -1,4 +1,4 @@
-//! Keys: whatever S3 permits, byte for byte.
+//! Keys: everything that S3 permits, byte for byte.
 
 use aws_sdk_s3::types::EncodingType;
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ fn keys_round_trip() {
     let key = prop::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat());
     let key = key
         .prop_filter("the SDK refuses a blank key, S3 a long one", |key| !key.trim().is_empty() && key.len() <= 1024);
-    // No file of past failures: a failure prints the key it shrank to, which belongs into ODD.
+    // No file of past failures: a failure prints the key it shrank to; add that to ODD.
     let config = Config { cases: 128, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&key, |key| {
         runtime.block_on(round_trips(&s3, &key));

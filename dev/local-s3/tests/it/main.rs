@@ -1,6 +1,6 @@
-//! What a client of local-s3 may rely on, asked over HTTP with the AWS SDK.
+//! What a client of local-s3 may rely on, tested over HTTP with the AWS SDK.
 //!
-//! One binary, so that the SDK is linked once. Needs no network but 127.0.0.1 and no Docker.
+//! One binary, so that the SDK is linked once. Needs no Docker and no network but 127.0.0.1.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, in a helper as in the test itself")]
 

@@ -154,7 +154,7 @@ async fn a_batch_delete_removes_what_it_names() {
 }
 
 #[tokio::test]
-async fn deleting_what_is_not_there_succeeds() {
+async fn deleting_an_absent_key_succeeds() {
     let s3 = Fixture::start().await;
     s3.client.delete_object().bucket(BUCKET).key("never-was").send().await.unwrap();
 }
@@ -198,7 +198,7 @@ async fn replaced_and_deleted_bytes_leave_the_disk() {
     }
     s3.put("b", b"gone").send().await.unwrap();
     s3.client.delete_object().bucket(BUCKET).key("b").send().await.unwrap();
-    // A refused write leaves nothing behind either.
+    // A refused write leaves no blob either.
     refusal(s3.put("a", b"refused").if_none_match("*").send().await);
     let root = s3.root;
     s3.server.shutdown().await;

@@ -1,4 +1,4 @@
-//! The program: how it starts, stops, crashes and comes back.
+//! The program: how it starts, stops, crashes and restarts.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) fn command(root: &Path) -> Command {
     command
 }
 
-/// The program, ready to answer; killed when dropped.
+/// The program, ready for requests; killed when dropped.
 pub(crate) struct Program {
     child: Child,
     pub(crate) endpoint: String,
@@ -60,7 +60,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails where a test ended the child already, which is all that is wanted.
+        // Fails if a test ended the child already, which is fine.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -83,7 +83,7 @@ async fn objects_survive_kill_and_restart() {
             let object = s3.get_object().bucket(BUCKET).key(key).send().await.unwrap();
             assert_eq!(object.body.collect().await.unwrap().to_vec(), format!("body of {key}").into_bytes());
         }
-        // Killed in the middle of writes: what was acknowledged stays, what was not may or may not.
+        // Killed in the middle of writes: acknowledged writes survive, the others may or may not.
         let (started, mut starts) = tokio::sync::mpsc::channel::<String>(1);
         let writer = tokio::spawn(async move {
             let mut written = Vec::new();
@@ -119,12 +119,12 @@ async fn objects_survive_kill_and_restart() {
 }
 
 #[tokio::test]
-async fn bytes_nobody_refers_to_are_swept_at_start() {
+async fn unreferenced_bytes_are_swept_at_startup() {
     let s3 = Fixture::start().await;
     s3.put("a", &noise(10)).send().await.unwrap();
     let root = s3.root;
     s3.server.shutdown().await;
-    // As a crash between writing a blob and committing its record leaves it.
+    // What a crash between writing a blob and committing its record leaves.
     std::fs::write(root.path().join("blobs/ab/ab00000000000000000000000000000a"), b"orphan").unwrap();
     assert_eq!(blobs(root.path()), 2);
     let server = Server::start(config(&root)).await.unwrap();
@@ -160,7 +160,7 @@ fn a_root_in_use_is_named_and_ends_with_exit_code_4() {
 }
 
 #[test]
-fn a_root_that_is_no_directory_ends_with_exit_code_4() {
+fn a_root_that_is_not_a_directory_ends_with_exit_code_4() {
     let root = TempDir::new().unwrap();
     let file = root.path().join("file");
     std::fs::write(&file, b"").unwrap();
@@ -179,7 +179,7 @@ fn a_damaged_index_ends_with_exit_code_4() {
 }
 
 #[test]
-fn everything_wrong_with_the_settings_is_told_at_once() {
+fn every_wrong_setting_is_reported_at_once() {
     let root = TempDir::new().unwrap();
     let mut command = command(root.path());
     command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_SECRET_ACCESS_KEY", "").args(["--host", "nowhere"]);

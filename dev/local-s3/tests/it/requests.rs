@@ -1,4 +1,4 @@
-//! Who is let in, and how requests are counted.
+//! Which requests are let in, and how they are counted.
 
 use std::time::Duration;
 

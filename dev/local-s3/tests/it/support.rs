@@ -1,4 +1,4 @@
-//! A server on a fresh directory, and a client for it.
+//! A server on a new directory, and a client for it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) const ACCESS_KEY: &str = "test-access";
 pub(crate) const SECRET_KEY: &str = "test-secret";
 pub(crate) const BUCKET: &str = "lake";
 
-/// A running server with one bucket; the directory lives as long as it does.
+/// A running server with one bucket; its directory is deleted with it.
 pub(crate) struct Fixture {
     pub(crate) server: Server,
     pub(crate) client: Client,
@@ -39,7 +39,7 @@ impl Fixture {
         s3
     }
 
-    /// Injects these faults from now on, in place of those before.
+    /// Replaces the faults, from now on.
     pub(crate) fn set_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         let plan = FaultPlan { seed: 1, faults: faults.into_iter().collect() };
         self.server.set_faults(plan).unwrap();
@@ -98,7 +98,7 @@ pub(crate) fn config(root: &TempDir) -> Config {
     Config::new(root.path(), credentials).bucket(BUCKET)
 }
 
-/// A client without retries, so that every answer is seen.
+/// A client without retries, so that tests see every response.
 pub(crate) fn client(endpoint: &str, secret: &str) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -118,11 +118,11 @@ where
     E: ProvideErrorMetadata + std::fmt::Debug,
 {
     let error = result.unwrap_err();
-    let status = error.raw_response().expect("an answer, not a failed connection").status().as_u16();
+    let status = error.raw_response().expect("a response, not a failed connection").status().as_u16();
     (status, error.code().unwrap_or_default().to_owned())
 }
 
-/// Asserts that no answer came: the connection was closed instead.
+/// Asserts that the connection was closed without a response.
 pub(crate) fn unanswered<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, SdkError<E>>) {
     assert!(matches!(result, Err(SdkError::DispatchFailure(_))), "{result:?}");
 }

@@ -34,7 +34,7 @@ async fn parts_become_one_object() {
     let s3 = Fixture::start().await;
     let id = begin(&s3, "big").await;
     let body = noise(2 * PART + 1000);
-    // Out of order, and one part twice: the last upload of a number counts.
+    // Out of order, and one part twice: the last upload of a part counts.
     let third = part(&s3, "big", &id, 3, &body[2 * PART..]).await;
     part(&s3, "big", &id, 1, b"replaced").await;
     let first = part(&s3, "big", &id, 1, &body[..PART]).await;
