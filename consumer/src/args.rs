@@ -1,11 +1,12 @@
-//! The command line, as it is typed. Checked in `settings`.
+//! The command line as typed. `settings` checks it.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use lake::{process::EXIT_CODES, settings::LakeArgs};
+use lake::settings::LakeArgs;
+use program::EXIT_CODES;
 
-/// Holds every record that lands to its schema; commits rows and dead letters together.
+/// Validates every record that lands against a JSON Schema; commits rows and dead letters together.
 #[derive(Debug, Parser)]
 #[command(name = "consumer", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct ConsumerArgs {
@@ -26,9 +27,12 @@ pub enum Command {
     /// Show how far a stream is
     #[command(after_help = EXIT_CODES)]
     Status(LookArgs),
-    /// Hold a stream's ledger to its store: exit 0 when they agree, 3 when not
+    /// Compare a stream's ledger with its store: exit 0 when they agree, 3 when not
     #[command(after_help = EXIT_CODES)]
     Verify(LookArgs),
+    /// Run one task for a parent process, which speaks through stdin and stdout
+    #[command(hide = true)]
+    Task,
 }
 
 /// Flags of `run`.

@@ -1,54 +1,82 @@
-//! Decoder: an object's bytes in, its records out, each with its place; or the fault of the object as a whole.
+//! Decoder: an object's bytes in; its records out, each with its place, or the fault of the object as a whole.
 //!
-//! Knows formats and nothing of schemas, stores or clocks. Invariant: every byte of a readable object that is not
-//! white space or punctuation between records belongs to exactly one record.
+//! Four feeders cut records out of an object and pass them to a [`RecordSink`]: [`json::array`], [`json::lines`],
+//! [`csv`], and [`Record`]s made by hand. Knows formats, and nothing about schemas, stores or clocks. Invariant: every
+//! byte of a readable object that is not white space or punctuation between records belongs to exactly one record.
 
 mod compression;
 mod content;
-pub mod csv;
-mod framed;
+pub(crate) mod csv;
 mod input;
-mod json_array;
-pub(crate) mod ndjson;
-pub mod parse;
+pub(crate) mod json;
+mod record;
 mod source;
 
 use lake::{
     dead_letter::{ErrorCode, Fault, Reason},
-    stream::ReadSettings,
+    stream::{Format, ReadSettings},
 };
-use serde_json::Value;
 
-pub(crate) use content::{Opened, Text, open, skip_mark};
-pub(crate) use framed::{Framed, too_long};
-pub(crate) use input::Input;
-pub(crate) use json_array::elements;
+use crate::error::Error;
+pub(crate) use content::Opened;
+use content::{Text, open as open_text, skip_mark};
+use csv::CellTypes;
+use input::Input;
+pub(crate) use record::{Content, Record, RecordSink};
 pub use source::{Progress, Source, Streamed};
 
-/// The fault of an object that is larger than its stream allows; known from its size alone.
-pub fn too_large_object(size: u64, limit: u64) -> Fault {
+/// Opens an object of `size` bytes. Returns its text, or what is wrong with the object as a whole.
+///
+/// # Errors
+/// The store's, if it fails to send the object.
+pub(crate) fn open<'a>(
+    source: &'a Source,
+    size: u64,
+    settings: &ReadSettings,
+    progress: &Progress,
+) -> Result<Opened<'a>, Error> {
+    open_text(source, size, settings, progress)
+}
+
+/// Passes each record of a text to `sink`, in order. Returns the fault of the object as a whole if no record can be
+/// read.
+///
+/// # Errors
+/// The store's, or those of `sink`.
+pub(crate) fn feed<S: RecordSink>(
+    text: Text<'_>,
+    settings: &ReadSettings,
+    cells: &CellTypes,
+    progress: &Progress,
+    sink: &mut S,
+) -> Result<Result<(), Fault>, Error> {
+    let mut input = Input::new(text, progress);
+    input.reach(4)?;
+    if input.window().is_empty() {
+        return Ok(Err(empty_object()));
+    }
+    match skip_mark(input.window()) {
+        Ok(mark) => input.consume(mark),
+        Err(fault) => return Ok(Err(fault)),
+    }
+    match settings.format {
+        Format::JsonArray => json::array::feed(&mut input, sink),
+        Format::Ndjson => json::lines::feed(&mut input, settings, sink).map(Ok),
+        Format::Csv => csv::feed(&mut input, settings, cells, sink),
+    }
+}
+
+/// The fault of an object that is larger than its stream allows. The size alone shows it.
+pub(crate) fn too_large_object(size: u64, limit: u64) -> Fault {
     let message = format!("the object has {size} bytes; limits.object_bytes allows {limit}");
     Fault::new(Reason::Oversized, ErrorCode::TooLarge, message)
 }
 
-/// The value of one record's bytes.
-///
-/// # Errors
-/// The record's fault: it is too long, no UTF-8, no JSON, or beyond another limit.
-pub(crate) fn value(raw: &[u8], settings: &ReadSettings) -> Result<Value, Fault> {
-    if raw.len() as u64 > settings.record_bytes_max {
-        return Err(too_long(raw.len() as u64, settings));
-    }
-    let text = std::str::from_utf8(raw).map_err(|error| not_utf8(Reason::CorruptedRecord, "record", error))?;
-    parse::parse(text, parse::Limits { depth: settings.depth_max, fields: settings.fields_max })
-}
-
-/// The fault of an object of no byte.
-pub(crate) fn empty_object() -> Fault {
-    Fault::new(Reason::CorruptedBatch, ErrorCode::Empty, "the object holds no byte")
+fn empty_object() -> Fault {
+    Fault::new(Reason::CorruptedBatch, ErrorCode::Empty, "the object is empty")
 }
 
 fn not_utf8(reason: Reason, what: &str, error: std::str::Utf8Error) -> Fault {
-    let message = format!("the {what} is not UTF-8 from its byte {} on", error.valid_up_to());
+    let message = format!("the {what} is not UTF-8 from byte {} on", error.valid_up_to());
     Fault::new(reason, ErrorCode::BadEncoding, message)
 }

@@ -1,158 +1,39 @@
 //! Discovery: which objects have landed that no commit accounts for.
 //!
-//! An input's identity is its key and its ETag, never a time: a late object with a smaller key is found, and an
-//! overwritten one is a new input unless it holds again what it held before, which its task finds out. Invariant: nothing listed is passed over but what is known or a marker.
+//! An input is identified by its key and its ETag, never by a time: a late object with a smaller key is found, and an
+//! overwritten one is a new input. Its task finds out whether it contains the same as before. Invariant: a listing
+//! skips only known inputs and markers.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+mod known;
+mod pending;
 
+use std::{collections::HashSet, time::Duration};
+
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use lake::{
     Error,
-    ids::{ContentId, SchemaId, StreamName},
+    ids::StreamName,
     keys::{Key, Prefix},
-    ledger::{Commit, FromCommitFile, Outcome, PlannedObject, StoredFormat},
+    ledger::PlannedObject,
     store::{Lake, Listed},
 };
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::after_commit::DoneWith;
+use known::input_id;
+pub use known::{CommittedInputs, KnownInputs};
+pub use pending::Pending;
 
-/// The most new objects that one listing keeps in memory; the rest is found by the next listing.
+/// The most new objects that one listing keeps in memory; the next listing finds the rest.
 const FOUND_MAX: usize = 100_000;
 
-/// How many earlier contents of an object a plan names: the newest ones. An object that has held more than these, and
-/// holds one of the older again under a new ETag, is read again.
-const EARLIER_MAX: usize = 64;
-
-/// The inputs that commits account for, as hashes: a stream may have millions.
-#[derive(Debug, Default)]
-pub struct KnownInputs {
-    /// Of key and ETag.
-    versions: HashSet<u128>,
-    /// By key, what the newest version that was read held.
-    newest: HashMap<u128, ContentId>,
-    /// By key, what the versions before held, the oldest first; few objects are ever overwritten.
-    before: HashMap<u128, Vec<ContentId>>,
-}
-
-/// What a commit says of its inputs, in as little memory as is needed to know them again.
-#[derive(Debug)]
-pub struct CommittedInputs {
-    inputs: Vec<CommittedInput>,
-    /// The schema that its records were held to.
-    pub schema_id: SchemaId,
-}
-
-/// One version that a commit accounts for, as hashes.
-#[derive(Debug)]
-struct CommittedInput {
-    version: u128,
-    key: u128,
-    content: Option<ContentId>,
-}
-
-impl FromCommitFile for CommittedInputs {
-    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct File<'a> {
-            version: u32,
-            schema_id: SchemaId,
-            #[serde(borrow)]
-            inputs: Vec<Input<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct Input<'a> {
-            #[serde(borrow)]
-            key: Cow<'a, str>,
-            #[serde(borrow)]
-            etag: Cow<'a, str>,
-            outcome: Outcome,
-            content: Option<ContentId>,
-        }
-        match serde_json::from_slice::<File<'_>>(bytes) {
-            Ok(file) if file.version == Commit::VERSION => {
-                let read = file.inputs.iter().filter(|input| input.outcome.is_final());
-                let inputs = read.map(|input| CommittedInput::of(&input.key, &input.etag, input.content)).collect();
-                Ok(Self { inputs, schema_id: file.schema_id })
-            }
-            // The slow way says exactly what is wrong.
-            _ => Commit::from_commit_file(key, bytes).map(|commit| Self::of(&commit)),
-        }
-    }
-}
-
-impl CommittedInputs {
-    /// What this commit says of its inputs.
-    pub fn of(commit: &Commit) -> Self {
-        let read = commit.inputs.iter().filter(|input| input.outcome.is_final());
-        let inputs = read.map(|input| CommittedInput::of(&input.key.to_string(), &input.etag, input.content)).collect();
-        Self { inputs, schema_id: commit.schema_id.clone() }
-    }
-}
-
-impl CommittedInput {
-    fn of(key: &str, etag: &str, content: Option<ContentId>) -> Self {
-        Self { version: input_id(key, etag), key: short_hash(&[key]), content }
-    }
-}
-
-impl KnownInputs {
-    /// Accounts for what a commit has read.
-    pub fn add(&mut self, inputs: &CommittedInputs) {
-        for input in &inputs.inputs {
-            self.versions.insert(input.version);
-            let Some(content) = input.content else { continue };
-            if let Some(before) = self.newest.insert(input.key, content)
-                && before != content
-            {
-                self.before.entry(input.key).or_default().push(before);
-            }
-        }
-    }
-
-    /// Whether a commit has read this version of this object.
-    pub fn contains(&self, key: &str, etag: &str) -> bool {
-        self.versions.contains(&input_id(key, etag))
-    }
-
-    /// What versions of this object held that a commit has read, the newest last.
-    fn earlier(&self, key: &str) -> Vec<ContentId> {
-        let key = short_hash(&[key]);
-        let Some(newest) = self.newest.get(&key) else { return Vec::new() };
-        let before = self.before.get(&key).map_or(&[][..], Vec::as_slice);
-        let skipped = (before.len() + 1).saturating_sub(EARLIER_MAX);
-        before.iter().skip(skipped).chain([newest]).copied().collect()
-    }
-
-    /// How many inputs are known.
-    pub fn len(&self) -> usize {
-        self.versions.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.versions.is_empty()
-    }
-}
-
-/// A version of an object in 128 bits of its SHA-256: no two inputs share one, by chance or by design.
-fn input_id(key: &str, etag: &str) -> u128 {
-    short_hash(&[key, "\0", etag])
-}
-
-fn short_hash(parts: &[&str]) -> u128 {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    let digest = hash.finalize();
-    let mut first = [0; 16];
-    first.copy_from_slice(&digest[..16]);
-    u128::from_be_bytes(first)
+/// One version of an object that a commit accounts for and that still exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownVersion {
+    /// The object.
+    pub key: Key,
+    /// The version.
+    pub etag: String,
 }
 
 /// What a listing found.
@@ -160,34 +41,36 @@ fn short_hash(parts: &[&str]) -> u128 {
 pub struct Discovered {
     /// New objects, by key.
     pub objects: Vec<PlannedObject>,
-    /// Markers and empty folders: seen, and no input.
+    /// When each of them last changed, by the store's clock.
+    pub changed: Vec<DateTime<Utc>>,
+    /// Markers and empty folders: seen, but not inputs.
     pub ignored: u64,
-    /// When the oldest of the new objects last changed, by the store's clock.
-    pub oldest: Option<chrono::DateTime<chrono::Utc>>,
-    /// Versions that a commit has accounted for and that are still there, where they were asked for.
-    pub done_with: Vec<DoneWith>,
-    /// Whether the listing came to its end; if not, there is more to be found.
+    /// Versions that a commit accounts for and that still exist, if asked for.
+    pub done_with: Vec<KnownVersion>,
+    /// Whether the listing reached its end; if not, there is more to find.
     pub complete: bool,
+    /// Whether it listed everything, or only what sorts after the keys of an earlier listing.
+    pub full: bool,
     /// How many objects were listed.
     listed: u64,
     /// The largest key that was listed.
     last: Option<String>,
 }
 
-/// What to do with known objects that a listing shows.
+/// What to do with known objects in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownOnes {
-    /// Pass over them.
+    /// Skip them.
     PassOver,
-    /// Tell them, so that they can be removed.
-    Tell,
+    /// Report them, so that they can be removed.
+    Report,
 }
 
 /// When to list all of a prefix, and when only what sorts after the keys already seen.
 ///
-/// Names that sort by time are found by the short listing, at one request a look. All others wait for a full listing,
-/// which is made as often as it costs no more than about a request a second, and at least every `reconcile`: at once
-/// on a prefix of a thousand objects, every minute on one of sixty thousand. No clock but the process's own is asked.
+/// The short listing finds names that sort by time, at one request a look. All others wait for a full listing. That
+/// runs at least every `reconcile`, and otherwise as often as it costs no more than about one request a second: at once
+/// on a prefix of a thousand objects, every minute on one of sixty thousand. Only the process's own clock is used.
 #[derive(Debug)]
 pub struct Discovery {
     reconcile: Duration,
@@ -200,7 +83,7 @@ pub struct Discovery {
 const PAGE_KEYS: u64 = 1_000;
 
 impl Discovery {
-    /// Begins with a full listing.
+    /// Starts with a full listing.
     pub fn new(reconcile: Duration, known_ones: KnownOnes) -> Self {
         Self { reconcile, known_ones, cursor: None, full_due: Instant::now() }
     }
@@ -208,14 +91,14 @@ impl Discovery {
     /// Looks for objects that are not known.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store fails; the next look is the same again.
+    /// [`Error::Store`] when the store fails; the next look does the same again.
     pub async fn look(&mut self, lake: &Lake, stream: &StreamName, known: &KnownInputs) -> Result<Discovered, Error> {
         let began = Instant::now();
         let full = self.cursor.is_none() || began >= self.full_due;
         let after = if full { None } else { self.cursor.as_ref() };
         let discovered = discover(lake, stream, known, after, self.known_ones).await?;
         if !discovered.complete {
-            // The rest of it is still to be found.
+            // The rest is still to be found.
             self.cursor = None;
         } else if full {
             let pages = discovered.listed.div_ceil(PAGE_KEYS).saturating_sub(1);
@@ -240,8 +123,8 @@ pub async fn discover(
     known_ones: KnownOnes,
 ) -> Result<Discovered, Error> {
     let mut listing = lake.list(&Prefix::Raw(stream), after);
-    let mut discovered = Discovered { complete: true, ..Discovered::default() };
-    let mut seen = HashSet::new();
+    let mut discovered = Discovered { complete: true, full: after.is_none(), ..Discovered::default() };
+    let (mut seen, mut found) = (HashSet::new(), Vec::new());
     while let Some(listed) = listing.try_next().await? {
         discovered.listed += 1;
         if discovered.last.as_ref().is_none_or(|last| *last < listed.key) {
@@ -252,8 +135,8 @@ pub async fn discover(
             continue;
         }
         if known.contains(&listed.key, &listed.etag) {
-            if known_ones == KnownOnes::Tell && discovered.done_with.len() < FOUND_MAX {
-                discovered.done_with.push(DoneWith { key: raw_key(&listed.key)?, etag: listed.etag });
+            if known_ones == KnownOnes::Report && discovered.done_with.len() < FOUND_MAX {
+                discovered.done_with.push(KnownVersion { key: raw_key(&listed.key)?, etag: listed.etag });
             }
             continue;
         }
@@ -262,15 +145,15 @@ pub async fn discover(
             continue;
         }
         let key = raw_key(&listed.key)?;
-        discovered.oldest = Some(discovered.oldest.map_or(listed.last_modified, |old| old.min(listed.last_modified)));
         let earlier = known.earlier(&listed.key);
-        discovered.objects.push(PlannedObject { key, etag: listed.etag, size: listed.size, earlier });
-        if discovered.objects.len() >= FOUND_MAX {
+        found.push((PlannedObject { key, etag: listed.etag, size: listed.size, earlier }, listed.last_modified));
+        if found.len() >= FOUND_MAX {
             discovered.complete = false;
             break;
         }
     }
-    discovered.objects.sort_by_cached_key(|object| object.key.to_string());
+    found.sort_by_cached_key(|(object, _)| object.key.to_string());
+    (discovered.objects, discovered.changed) = found.into_iter().unzip();
     Ok(discovered)
 }
 
@@ -278,8 +161,8 @@ fn raw_key(text: &str) -> Result<Key, Error> {
     Key::parse(text).map_err(|error| Error::Bug(error.to_string()))
 }
 
-/// Whether what was listed is no input: it can't be read, or says something about others, as an empty "folder" does and
-/// what Spark, Hadoop and Databricks leave.
+/// Whether a listed object is not an input: it can't be read, or only describes others, such as an empty "folder" or
+/// the markers of Spark, Hadoop and Databricks.
 fn is_marker(listed: &Listed) -> bool {
     let name = listed.key.rsplit('/').next().unwrap_or_default();
     let is_folder = name.is_empty() && listed.size == 0;

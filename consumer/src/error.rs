@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use lake::{ErrorKind, error::describe};
-use parquet::errors::ParquetError;
-
-use crate::attempts::DEATHS_MAX;
+use lake::ErrorKind;
 
 /// An error of this crate; its cause, if any, is its `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +10,10 @@ pub enum Error {
     /// The lake, its settings or its store.
     #[error(transparent)]
     Lake(#[from] lake::Error),
+
+    /// A file of a table.
+    #[error(transparent)]
+    Tables(#[from] tables::Error),
 
     /// A planned object can't be fetched at the moment.
     #[error("cannot read {key}")]
@@ -23,21 +24,21 @@ pub enum Error {
         source: object_store::Error,
     },
 
-    /// A body ended before all of the object had come.
+    /// A response ended before all of the object had arrived.
     #[error("the store sent {received} of the {expected} bytes of {key}")]
     ShortBody {
         /// The object.
         key: String,
-        /// The bytes that came.
+        /// The bytes received.
         received: u64,
-        /// The bytes that should have.
+        /// The bytes expected.
         expected: u64,
     },
 
-    /// An object was worked on for so long that it is held to hang.
+    /// An object took so long that it counts as hung.
     #[error(
-        "{key} was worked on for more than {}, the limit of limits.object_time; the next start tries it again, and after \
-         {DEATHS_MAX} such ends it becomes a dead letter",
+        "{key} took longer than {}, the limit of limits.object_time, and counts as hung; start again: an object \
+         that hangs each time becomes a dead letter",
         humantime::format_duration(*limit)
     )]
     Hung {
@@ -47,11 +48,20 @@ pub enum Error {
         limit: Duration,
     },
 
+    /// The error of another process.
+    #[error("{words}")]
+    Elsewhere {
+        /// Its kind.
+        kind: ErrorKind,
+        /// Its message, causes included.
+        words: String,
+    },
+
     /// The ledger or a file contradicts what was verified or planned.
     #[error("{0}")]
     Corrupt(String),
 
-    /// Something that the code holds to be impossible.
+    /// Something that the code assumes is impossible.
     #[error("this is a bug: {0}")]
     Bug(String),
 }
@@ -61,16 +71,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Lake(error) => error.kind(),
+            Self::Tables(error) => error.kind(),
             Self::Fetch { source, .. } => lake::store::kind_of(source),
             Self::ShortBody { .. } => ErrorKind::Retry,
+            Self::Elsewhere { kind, .. } => *kind,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::Hung { .. } | Self::Bug(_) => ErrorKind::Bug,
         }
-    }
-}
-
-impl From<ParquetError> for Error {
-    fn from(error: ParquetError) -> Self {
-        Self::Bug(format!("cannot write Parquet: {}", describe(&error)))
     }
 }

@@ -1,10 +1,10 @@
-//! Failpoints: named places at which a test makes this process die, as `kill -9` would at that very moment.
+//! Failpoints: named places at which a test makes this process die, as `kill -9` would at that moment.
 //!
-//! Compiled in for tests alone (feature `failpoints`). `SLUICE_FAILPOINTS` names those that are armed, separated by
-//! spaces, as `stage:moment`: with `@text`, only where the object in hand has `text` in its key; with `#n`, the n-th time
-//! only. A name that ends with `!hang` hangs instead.
+//! Compiled in for tests only (feature `failpoints`). `SLUICE_FAILPOINTS` names the armed ones, separated by spaces, as
+//! `stage:moment`. With `@text`, only if the current object has `text` in its key; with `#n`, only the n-th time. A
+//! name that ends with `!hang` hangs instead.
 
-/// Every failpoint, in the order that a batch passes them; the tests hold the list to the code.
+/// Every failpoint, in the order that a batch passes them; the tests compare the list with the code.
 pub const ALL: [&str; 18] = [
     "discover:listed",
     "plan:taken",
@@ -26,19 +26,19 @@ pub const ALL: [&str; 18] = [
     "after_commit:removed",
 ];
 
-/// Nothing, unless a test has armed this failpoint: then the process aborts here.
+/// Does nothing, unless a test has armed this failpoint: then the process aborts here.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub(crate) fn reach(_name: &'static str, _object: &dyn std::fmt::Display) {}
 
-/// Whether a test has this process act as another version of the program would.
+/// Whether a test makes this process act as another version of the program.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub(crate) fn is_other_version() -> bool {
     false
 }
 
-/// What another version of the program would hold against a record besides.
+/// A fault that only another version of the program would find in a record.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub(crate) fn judge_as_other_version(_record: &serde_json::Value) -> Result<(), lake::dead_letter::Fault> {

@@ -1,42 +1,35 @@
-//! The consumer: discover → plan → decode → enforce → write → commit. The files of this crate read like that sentence.
+//! The consumer: discover → plan → decode → enforce → write → commit. The folders of this crate read like that sentence.
 //!
-//! | stage | file |
+//! | stage | folder |
 //! |---|---|
-//! | where the stream stands | `recover` |
-//! | discover | `discover` |
+//! | where the stream is | `recover` |
+//! | discover | [`discover`] |
 //! | plan | `plan` |
+//! | run the tasks of a plan, here or elsewhere | [`execute`] |
 //! | decode | `decode` |
-//! | enforce | `enforce`; for most records `compiled`, which decodes, enforces and fills the columns in one pass |
-//! | write | `rows`, `dead_letters`, `parquet_file`, `store_output` |
-//! | commit | `batch`, which puts the stages together for one plan |
-//! | what becomes of the objects then | `after_commit` |
-//! | what kills the process | `attempts` |
-//! | all control flow | `pipeline` |
+//! | enforce | [`enforce`]: most records by compiled rules, straight into columns, the rest by the judge |
+//! | write | `write`, on top of the crate `tables` |
+//! | commit, and what becomes of the raw objects then | `commit` |
+//! | what kills the process | `quarantine` |
+//! | all control flow | [`pipeline`] |
+//! | `status` and `verify` | [`inspect`] |
 //!
 //! Invariant: `records read = rows + dead letters`, for every object and every batch, before it is committed.
 
-pub mod after_commit;
 pub mod args;
-pub mod attempts;
-pub mod batch;
-pub mod compiled;
-pub mod dead_letters;
-pub mod decode;
+mod commit;
+mod decode;
 pub mod discover;
 pub mod enforce;
-pub mod error;
+mod error;
+pub mod execute;
 pub mod failpoint;
-pub mod fetch;
-pub mod parquet_file;
+pub mod inspect;
 pub mod pipeline;
-pub mod plan;
-pub mod recover;
-mod retry;
-pub mod rows;
+mod plan;
+mod quarantine;
+mod recover;
 pub mod settings;
-pub mod status;
-pub mod store_output;
-pub mod task;
-pub mod verify;
+mod write;
 
 pub use error::Error;

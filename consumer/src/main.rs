@@ -6,62 +6,61 @@ use clap::Parser;
 use consumer::{
     Error,
     args::ConsumerArgs,
+    execute::answer_parent,
+    inspect::{status, verify},
     pipeline::{Pipeline, RunSettings},
-    settings::{self, Action, Settings},
-    status, verify,
+    settings::{self, Action},
 };
-use lake::{ErrorKind, clock::SystemClock, ledger::Ledger, process, store::Lake};
+use lake::{ErrorKind, clock::SystemClock, error::describe, ledger::Ledger, store::Lake};
+use program::{exit, logs, output, signals};
 
 fn main() -> ExitCode {
-    process::read_dotenv();
+    program::read_dotenv();
     let args = match ConsumerArgs::try_parse() {
         Ok(args) => args,
-        Err(error) => return process::exit_on_usage(&error),
+        Err(error) => return exit::on_usage(&error),
     };
-    process::init("info");
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return process::fail(&error, ErrorKind::Bug),
-    };
-    let ended = runtime.block_on(run(&args));
-    // Work that was abandoned must not hold the exit up: the next start does it again.
-    runtime.shutdown_background();
-    match ended {
-        Ok(code) => code,
-        Err(error) => process::fail(&error, error.kind()),
-    }
+    logs::init("info");
+    let ended = settings::check(&args).map_err(Error::from).and_then(|settings| match settings.action {
+        Action::Task => answer_parent(async || Ok(Lake::open(&settings.urls).await?)).map(|()| ExitCode::SUCCESS),
+        action => run(settings.urls, action),
+    });
+    ended.unwrap_or_else(|error| exit::fail(&describe(&error), error.kind()))
 }
 
-async fn run(args: &ConsumerArgs) -> Result<ExitCode, Error> {
-    let Settings { urls, action } = settings::check(args)?;
-    let lake = match action {
-        Action::Run { .. } => Lake::open(&urls).await?,
-        Action::Status { .. } | Action::Verify { .. } => Lake::open_to_look(&urls).await?,
-    };
+fn run(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Bug(format!("cannot start the runtime: {error}")))?;
+    let ended = runtime.block_on(act(urls, action));
+    // Abandoned work must not delay the exit: the next start does it again.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error> {
     match action {
         Action::Run { definition, once } => {
-            let workers = available_parallelism().map_or(1, usize::from);
-            let settings = RunSettings { once, workers };
+            let lake = Lake::open(&urls).await?;
+            let settings = RunSettings { once, workers: available_parallelism().map_or(1, usize::from) };
+            let stop = signals::stop_token();
             let pipeline = Pipeline::open(lake, *definition, Arc::new(SystemClock), settings);
-            let stop = process::stop_signal();
-            tokio::pin!(stop);
             let pipeline = tokio::select! {
                 opened = pipeline => opened?,
-                () = &mut stop => return Ok(ExitCode::SUCCESS),
+                () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
             };
-            pipeline.run(stop).await?;
+            pipeline.run(stop.cancelled()).await?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Status { stream, json } => {
-            let status = status::status(&Ledger::new(lake, stream), &SystemClock).await?;
+            let status = status(&Ledger::new(Lake::open_to_look(&urls).await?, stream), &SystemClock).await?;
             print(json, &status, status.text())
         }
         Action::Verify { stream, json } => {
-            let found = verify::verify(&Ledger::new(lake, stream)).await?;
+            let found = verify(&Ledger::new(Lake::open_to_look(&urls).await?, stream)).await?;
             print(json, &found, found.text())?;
-            let kind = if found.ok { 0 } else { ErrorKind::Corrupt.exit_code() };
-            Ok(ExitCode::from(kind))
+            Ok(if found.ok { ExitCode::SUCCESS } else { ErrorKind::Corrupt.into() })
         }
+        Action::Task => Err(Error::Bug("a task runs without this runtime".to_owned())),
     }
 }
 
@@ -69,8 +68,8 @@ fn print(json: bool, value: &impl serde::Serialize, text: String) -> Result<Exit
     let text = if json {
         serde_json::to_string_pretty(value).map_err(|error| Error::Bug(error.to_string()))?
     } else {
-        lake::error::escape_control(&text)
+        output::escape_control(&text)
     };
-    process::print_result(&text)?;
+    output::print_result(&text).map_err(|source| lake::Error::Stdout { source })?;
     Ok(ExitCode::SUCCESS)
 }

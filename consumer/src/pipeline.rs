@@ -1,53 +1,56 @@
 //! The control flow: discover → plan → decode → enforce → write → commit, again and again.
 //!
-//! Takes every decision that needs a clock or another consumer's doings; the stages know neither.
-//! Invariant: whatever ends this process at whatever moment, the next one goes on from the ledger.
+//! Makes every decision that needs a clock or depends on another consumer; the stages know neither. Invariant: whatever
+//! ends this process at any moment, the next one continues from the ledger.
 
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
-use futures::TryStreamExt;
 use lake::{
     ErrorKind,
     clock::Clock,
+    error::describe,
     ids::BatchId,
-    keys::{Key, Prefix},
-    ledger::{Claimed, Commit, InputOutcome, Ledger, Outcome, Plan, PlannedObject, SchemaRecord, Snapshot},
+    ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
     store::Lake,
     stream::{AfterCommit, StreamDefinition},
 };
+use program::backoff::Backoff;
 use tokio::time::Instant;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use crate::{
-    after_commit::{self, DoneWith, done_with},
-    attempts::Attempt,
-    batch,
-    discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes},
-    enforce::Enforcer,
+    commit::{self, done_with},
+    discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, KnownVersion},
+    enforce::Judge,
     error::Error,
+    execute::{Executor, LocalExecutor},
     failpoint,
-    plan::take_tasks,
+    plan::plan,
+    quarantine::{Attempt, Notes},
     recover::recover,
-    retry::Patience,
 };
 
-/// How long a batch in hand may take to finish once the process was asked to stop.
+/// How long the consumer retries while the store fails, before it exits with code 4, and the pauses in between.
+const OUTAGE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long the current batch may take to finish after a request to stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// How long nothing is removed from the raw zone after some of it could not be.
+/// How long nothing is removed from the raw zone after a removal failed.
 const REMOVAL_PAUSE: Duration = Duration::from_secs(60);
 
-/// How one run goes about its stream.
+/// How to run a stream.
 #[derive(Debug)]
 pub struct RunSettings {
     /// Drain what is there, then return.
     pub once: bool,
-    /// How many tasks are worked on at a time.
+    /// How many tasks run at a time.
     pub workers: usize,
 }
 
-/// What one look at the raw zone came to.
+/// The result of one look at the raw zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// A batch was committed, by this consumer or another.
@@ -61,9 +64,9 @@ enum Step {
 enum Claim {
     /// Made just now, by this process.
     Ours,
-    /// Made by another consumer, which may be at work on it.
+    /// Made by another consumer, which may be working on it.
     Theirs,
-    /// Found without a commit at the start, or left behind by a failure of this process.
+    /// Found without a commit at the start, or left by a failure of this process.
     LeftOver,
 }
 
@@ -75,9 +78,10 @@ pub struct Pipeline {
     schema: SchemaRecord,
     clock: Arc<dyn Clock>,
     settings: RunSettings,
+    executor: Arc<dyn Executor>,
     next: BatchId,
     uncommitted: Option<Plan>,
-    /// How this process executes the plan in hand, once it has begun to.
+    /// How this process executes the current plan, once it has started to.
     attempt: Option<Attempt>,
     known: KnownInputs,
     pending: VecDeque<PlannedObject>,
@@ -88,7 +92,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Tests the stores, registers the stream's schema, and finds out where the stream stands.
+    /// Tests the stores, registers the stream's schema, and finds out where the stream is.
     ///
     /// # Errors
     /// Kind `Invalid`: the schema does not compile, or the store is not fit for a ledger. Kind `Corrupt`: the ledger is
@@ -105,11 +109,12 @@ impl Pipeline {
             problems.add(file.clone(), what);
             Error::Lake(lake::Error::Settings(problems))
         };
-        Enforcer::compile(&definition.schema).map_err(in_schema)?;
+        Judge::compile(&definition.schema).map_err(in_schema)?;
         lake.check_stores().await?;
         if definition.after_commit != AfterCommit::Keep {
             lake.probe_conditional_delete().await?;
         }
+        let executor = Arc::new(LocalExecutor::new(lake.clone(), settings.workers));
         let ledger = Ledger::new(lake, definition.name.clone());
         let position = recover(&ledger).await?;
         let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
@@ -124,7 +129,7 @@ impl Pipeline {
             "ready"
         );
         let known_ones =
-            if definition.after_commit == AfterCommit::Keep { KnownOnes::PassOver } else { KnownOnes::Tell };
+            if definition.after_commit == AfterCommit::Keep { KnownOnes::PassOver } else { KnownOnes::Report };
         let discovery = Discovery::new(definition.reconcile, known_ones);
         Ok(Self {
             ledger,
@@ -132,6 +137,7 @@ impl Pipeline {
             schema,
             clock,
             settings,
+            executor,
             next: position.next,
             uncommitted: position.uncommitted,
             attempt: None,
@@ -146,14 +152,14 @@ impl Pipeline {
 
     /// Commits batch after batch until `stop` is done, or with `once` until nothing new is found.
     ///
-    /// When asked to stop, the batch in hand is finished if that takes a few seconds, and else left to the next start,
-    /// which executes it as planned.
+    /// When asked to stop, it finishes the current batch if that takes a few seconds. Otherwise the next start executes
+    /// it as planned.
     ///
     /// # Errors
     /// Kind `Retry`: a store could not be reached for a minute. Others as for [`Pipeline::open`].
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         tokio::pin!(stop);
-        let mut patience = Patience::new();
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, OUTAGE_MAX);
         loop {
             let began = Instant::now();
             let stepped = {
@@ -168,28 +174,30 @@ impl Pipeline {
                 Ok(Step::Idle) if self.settings.once => return Ok(()),
                 Ok(Step::Committed) if self.settings.once && self.is_drained() => return Ok(()),
                 Ok(_) => {
-                    patience.restore();
+                    if let Some(failed) = backoff.reset() {
+                        info!(after_ms = failed.as_millis() as u64, "the store works again");
+                    }
                     let at_once = self.settings.once || !self.pending.is_empty();
                     if at_once { Duration::ZERO } else { self.definition.interval.saturating_sub(began.elapsed()) }
                 }
-                Err(error) => patience.pause(error)?,
+                Err(error) => pause(&mut backoff, error)?,
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = &mut stop => {
-                    info!("asked to stop, with no batch in hand");
+                    info!("asked to stop, with no batch to finish");
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Whether all that the last listing found is committed, and the listing was a whole one.
+    /// Whether everything that the last listing found is committed, and the listing was complete.
     fn is_drained(&self) -> bool {
         self.all_found && self.pending.is_empty() && self.uncommitted.is_none()
     }
 
-    /// Brings the stream one batch forward, if there is anything to do.
+    /// Moves the stream forward by one batch, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Error> {
         let (plan, claim) = match self.uncommitted.take() {
             Some(plan) => {
@@ -218,7 +226,7 @@ impl Pipeline {
         Ok(Step::Committed)
     }
 
-    /// How to execute a plan: as before where this process has begun to, and else with the caution that it needs.
+    /// How to execute a plan: as before if this process has started it, and otherwise with the caution that it needs.
     async fn attempt_at(&mut self, plan: &Plan, claim: Claim) -> Result<Attempt, Error> {
         if let Some(begun) = self.attempt.as_ref().filter(|attempt| attempt.batch() == plan.batch) {
             return Ok(begun.clone());
@@ -233,7 +241,7 @@ impl Pipeline {
         Ok(self.attempt.insert(attempt).clone())
     }
 
-    /// Discovers and plans the next batch: the plan that stands there in the end, and whose it is.
+    /// Discovers and plans the next batch. Returns the plan that won, and whose it is.
     async fn plan_next(&mut self) -> Result<Option<(Plan, Claim)>, Error> {
         if self.pending.is_empty() {
             let discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
@@ -243,20 +251,11 @@ impl Pipeline {
             failpoint::reach("discover:listed", &"");
         }
         if self.pending.is_empty() {
-            // Another consumer may have taken all there was.
+            // Another consumer may have planned all there was.
             return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, Claim::Theirs)));
         }
-        let tasks = take_tasks(&mut self.pending, &self.definition.batch);
+        let plan = plan(&self.definition, self.schema.id(), self.next, &mut self.pending, self.clock.now());
         failpoint::reach("plan:taken", &"");
-        let plan = Plan {
-            stream: self.definition.name.clone(),
-            batch: self.next,
-            plan_id: Uuid::new_v4(),
-            planned_at: self.clock.now(),
-            schema_id: self.schema.id(),
-            read: self.definition.read.clone(),
-            tasks,
-        };
         match self.ledger.create_plan(&plan).await {
             Ok(Claimed::Ours) => {
                 failpoint::reach("plan:created", &"");
@@ -269,7 +268,7 @@ impl Pipeline {
                 Ok(Some((theirs, Claim::Theirs)))
             }
             Err(error) => {
-                // Whether the plan stands is unknown: what was taken for it must be found again.
+                // It is unknown whether the plan was stored: its objects must be found again.
                 self.pending.clear();
                 self.uncommitted = self.ledger.plan(self.next).await?;
                 Err(error.into())
@@ -277,7 +276,7 @@ impl Pipeline {
         }
     }
 
-    /// Waits for another consumer's commit; `None` when it is overdue and the batch is to be executed here.
+    /// Waits for another consumer's commit; `None` when it is overdue and this process must execute the batch.
     async fn stand_by(&self, plan: &Plan) -> Result<Option<Commit>, Error> {
         let began = Instant::now();
         loop {
@@ -292,67 +291,22 @@ impl Pipeline {
         }
     }
 
-    /// Executes a plan and commits it: the commit that stands there in the end.
+    /// Executes a plan and commits it. Returns the commit that counts in the end.
     async fn execute(&self, plan: &Plan, attempt: &Attempt) -> Result<Commit, Error> {
-        let began = Instant::now();
-        let commit = batch::execute(&self.ledger, plan, self.clock.as_ref(), self.settings.workers, attempt).await?;
+        let notes = Notes { ledger: &self.ledger, attempt, clock: self.clock.as_ref() };
+        let tasks = attempt.tasks(plan)?;
+        let inputs = tasks.iter().map(|task| task.objects.len()).sum();
+        let reports = self.executor.run(tasks, &notes).await?;
+        attempt.all_read(&self.ledger, inputs).await?;
+        failpoint::reach("write:done", &"");
+        let commit = commit::assemble(plan, reports, self.clock.as_ref())?;
         if attempt.is_again() {
-            self.warn_of_other_files(&commit).await?;
+            commit::warn_of_other_files(&self.ledger, &commit).await?;
         }
-        failpoint::reach("commit:assembled", &"");
-        let claimed = self.ledger.create_commit(&commit).await?;
-        failpoint::reach("commit:created", &"");
-        match claimed {
-            Claimed::Ours => {
-                info!(
-                    batch = commit.batch.number(),
-                    objects = commit.inputs.len(),
-                    rows = commit.totals.rows,
-                    dead_letters = commit.totals.dead_letters,
-                    reasons = batch::reasons_line(&commit.totals.dead_letters_by_reason),
-                    ms = began.elapsed().as_millis() as u64,
-                    "committed"
-                );
-                Ok(commit)
-            }
-            Claimed::Theirs(theirs) => {
-                info!(batch = plan.batch.number(), "another consumer committed the batch first");
-                Ok(theirs)
-            }
-        }
+        commit::publish(&self.ledger, commit).await
     }
 
-    /// Tells of files that an earlier execution of the batch has left, where this one found less to read: if the batch
-    /// was committed once and the commit was lost, its rows are in these files and nowhere else.
-    async fn warn_of_other_files(&self, commit: &Commit) -> Result<(), Error> {
-        let is_lost = |input: &InputOutcome| matches!(input.outcome, Outcome::Missing | Outcome::Changed);
-        if !commit.inputs.iter().any(is_lost) {
-            return Ok(());
-        }
-        let stream = &self.definition.name;
-        for prefix in [Prefix::Bronze(stream), Prefix::DeadLetters(stream)] {
-            let mut listing = self.ledger.lake().list(&prefix, None);
-            while let Some(listed) = listing.try_next().await? {
-                let is_other = match Key::parse(&listed.key) {
-                    Ok(key @ (Key::Bronze(_) | Key::DeadLetters(_))) => {
-                        key.batch() == Some(commit.batch) && !commit.files.iter().any(|file| file.key == key)
-                    }
-                    _ => false,
-                };
-                if is_other {
-                    warn!(
-                        batch = commit.batch.number(),
-                        file = listed.key,
-                        "an earlier execution of this batch read objects that are gone now; if its commit was lost, stop, \
-                         and restore the commit from a backup"
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes on behind a committed batch, from whatever schema it was read under.
+    /// Continues after a committed batch, whatever schema it was read with.
     async fn advance(&mut self, plan: &Plan, commit: &Commit) -> Result<(), Error> {
         if commit.schema_id != self.schema.id() {
             let previous = self.ledger.schema(&commit.schema_id).await?;
@@ -370,16 +324,17 @@ impl Pipeline {
         self.write_snapshot(plan.batch).await
     }
 
-    /// Removes committed objects from the raw zone, where the stream wants that; not so soon again after a failure.
-    async fn remove(&mut self, objects: Vec<DoneWith>) {
+    /// Removes committed objects from the raw zone if the stream wants that. After a failure, waits before it tries
+    /// again.
+    async fn remove(&mut self, objects: Vec<KnownVersion>) {
         let now = Instant::now();
         if self.remove_again_at.is_none_or(|then| now >= then) {
-            let all = after_commit::remove(self.ledger.lake(), self.definition.after_commit, objects).await;
+            let all = commit::remove(self.ledger.lake(), self.definition.after_commit, objects).await;
             self.remove_again_at = (!all).then_some(now + REMOVAL_PAUSE);
         }
     }
 
-    /// Sums the ledger up from time to time. What the store fails to take is made up for after a later batch.
+    /// Writes a snapshot of the ledger from time to time. If the store fails, a later batch tries again.
     async fn write_snapshot(&mut self, last: BatchId) -> Result<(), Error> {
         failpoint::reach("snapshot:due", &"");
         let keep_after = self.definition.ledger_keep.map(|keep| self.clock.now().earlier_by(keep));
@@ -389,7 +344,7 @@ impl Pipeline {
                 failpoint::reach("snapshot:done", &"");
             }
             Err(error) if error.kind() == ErrorKind::Retry => {
-                warn!(error = %lake::error::describe(&error), "no snapshot could be written; the next batch tries again");
+                warn!(error = %describe(&error), "no snapshot could be written; the next batch tries again");
             }
             Err(error) => return Err(error.into()),
         }
@@ -397,15 +352,25 @@ impl Pipeline {
     }
 }
 
-/// Gives the batch in hand a little time to finish.
+/// How long to wait before trying again.
+///
+/// # Errors
+/// The same error, when a retry can't help or was tried for too long.
+fn pause(backoff: &mut Backoff, error: Error) -> Result<Duration, Error> {
+    let Some(pause) = backoff.pause().filter(|_| error.kind() == ErrorKind::Retry) else { return Err(error) };
+    warn!(error = %describe(&error), retry_in_ms = pause.as_millis() as u64, "the store failed; trying again");
+    Ok(pause)
+}
+
+/// Gives the current batch some time to finish.
 async fn finish(step: impl Future<Output = Result<Step, Error>>) -> Result<(), Error> {
-    info!("asked to stop; finishing the batch in hand");
+    info!("asked to stop; finishing the current batch");
     match tokio::time::timeout(STOP_GRACE, step).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            warn!(error = %lake::error::describe(&error), "the batch in hand failed; the next start executes it")
+            warn!(error = %describe(&error), "the current batch failed; the next start executes it")
         }
-        Err(_) => info!("the batch in hand is left to the next start, which executes it as planned"),
+        Err(_) => info!("the current batch is left to the next start, which executes it as planned"),
     }
     Ok(())
 }

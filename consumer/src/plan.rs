@@ -1,49 +1,28 @@
-//! Planner: new objects in, one batch's tasks out. Pure.
+//! Planner: new objects in, one batch's plan out. Pure.
+
+mod tasks;
+
+use std::collections::VecDeque;
 
 use lake::{
-    ledger::{PlannedObject, PlannedTask},
-    stream::BatchSettings,
+    clock::Timestamp,
+    ids::{BatchId, SchemaId},
+    ledger::{Ingest, Plan, PlannedObject, Work},
+    stream::StreamDefinition,
 };
+use uuid::Uuid;
 
-/// Takes a batch's worth of objects off the front of `pending` and splits them into tasks.
-///
-/// No task or batch exceeds its bytes but for a single object that does so alone. Empty where nothing is pending.
-pub fn take_tasks(pending: &mut std::collections::VecDeque<PlannedObject>, limits: &BatchSettings) -> Vec<PlannedTask> {
-    let (count, bytes) = batch_of(pending, limits);
-    // As few tasks as may be, and of about one size, so that they end at about one time.
-    let least_tasks = bytes.div_ceil(limits.task_bytes.max(1)).max(1);
-    let even_bytes = bytes.div_ceil(least_tasks);
-    let mut tasks: Vec<PlannedTask> = Vec::new();
-    let (mut task_bytes, mut due_bytes) = (0_u64, 0_u64);
-    for object in pending.drain(..count) {
-        // An object belongs where its middle lies.
-        let middle = due_bytes.saturating_add(object.size / 2);
-        let is_even = middle <= even_bytes.saturating_mul(tasks.len() as u64);
-        let fits = is_even && task_bytes.saturating_add(object.size) <= limits.task_bytes;
-        due_bytes = due_bytes.saturating_add(object.size);
-        match tasks.last_mut() {
-            Some(task) if fits => {
-                task_bytes += object.size;
-                task.objects.push(object);
-            }
-            _ => {
-                task_bytes = object.size;
-                tasks.push(PlannedTask { objects: vec![object] });
-            }
-        }
-    }
-    tasks
-}
+pub(crate) use tasks::take_tasks;
 
-/// How many pending objects one batch takes on, and how many bytes they have.
-fn batch_of(pending: &std::collections::VecDeque<PlannedObject>, limits: &BatchSettings) -> (usize, u64) {
-    let (mut count, mut bytes) = (0, 0_u64);
-    for object in pending.iter().take(limits.objects_max) {
-        let with_it = bytes.saturating_add(object.size);
-        if count > 0 && with_it > limits.bytes_max {
-            break;
-        }
-        (count, bytes) = (count + 1, with_it);
-    }
-    (count, bytes)
+/// Takes a batch's worth of objects off the front of `pending` and plans to ingest them.
+pub(crate) fn plan(
+    definition: &StreamDefinition,
+    schema_id: SchemaId,
+    batch: BatchId,
+    pending: &mut VecDeque<PlannedObject>,
+    planned_at: Timestamp,
+) -> Plan {
+    let tasks = take_tasks(pending, &definition.batch);
+    let work = Work::Ingest(Ingest { schema_id, read: definition.read.clone(), tasks });
+    Plan { stream: definition.name.clone(), batch, plan_id: Uuid::new_v4(), planned_at, work }
 }

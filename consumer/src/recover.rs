@@ -1,6 +1,6 @@
-//! Recovery: where a stream stands, read from its ledger and nothing else.
+//! Recovery: where a stream is, read from its ledger and nothing else.
 //!
-//! Invariant: a ledger that contradicts itself is refused; nothing ever starts from zero by itself.
+//! Invariant: it refuses a ledger that contradicts itself, and never starts from zero on its own.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use lake::{
 
 use crate::discover::{CommittedInputs, KnownInputs};
 
-/// Where a stream stands.
+/// Where a stream is.
 #[derive(Debug)]
-pub struct Position {
-    /// The batch that is next to be planned, or planned and not committed.
+pub(crate) struct Position {
+    /// The next batch to plan, or one that is planned and not committed.
     pub next: BatchId,
-    /// The plan of that batch, if somebody has claimed it.
+    /// The plan of that batch, if a consumer has claimed it.
     pub uncommitted: Option<Plan>,
     /// What all commits before it account for.
     pub known: KnownInputs,
@@ -29,12 +29,12 @@ pub struct Position {
     pub snapshot: Option<Arc<Snapshot>>,
 }
 
-/// Reads where the stream stands.
+/// Reads where the stream is.
 ///
 /// # Errors
 /// - [`Error::Damaged`]: a file of the ledger is missing, unreadable or of an unknown version. A person must look.
 /// - [`Error::Store`]: the store failed.
-pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
+pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     let mut history = ledger.history::<CommittedInputs>().await?;
     let last = history.last;
     let mut known = KnownInputs::default();
@@ -45,7 +45,7 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     }
     let snapshot = history.snapshot.map(Arc::new);
     let mut next = last.map_or(BatchId::FIRST, BatchId::next);
-    // Another consumer may have gone on since the commits were listed, or a listing may have left out what is there.
+    // Another consumer may have continued since the commits were listed, or the listing may have missed some.
     for beyond in ledger.plans_after(last).await? {
         while next < beyond {
             let commit = ledger.commit(next).await?.ok_or_else(|| uncommitted_before(ledger, next, beyond))?;
@@ -59,7 +59,7 @@ pub async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         uncommitted = refuse_orphaned_rows(ledger).await?;
     }
     if let Some(plan) = &uncommitted {
-        schema_id = Some(plan.schema_id.clone());
+        schema_id = plan.schema_id().cloned().or(schema_id);
     }
     if let Some(last) = last.filter(|_| ledger.lake().versions_show_their_store(ZoneName::Raw)) {
         refuse_other_versions(ledger, last).await?;
@@ -79,7 +79,7 @@ fn uncommitted_before(ledger: &Ledger, missing: BatchId, planned: BatchId) -> Er
 
 /// Refuses a stream that has rows or dead letters though its ledger shows no batch: the ledger was lost.
 ///
-/// Gives the plan of the first batch if another consumer has made it since the caller looked.
+/// Returns the plan of the first batch if another consumer has made it since the caller looked.
 ///
 /// # Errors
 /// [`Error::Damaged`] naming what was found; [`Error::Store`] when the store failed.
@@ -93,7 +93,7 @@ pub(crate) async fn refuse_orphaned_rows(ledger: &Ledger) -> Result<Option<Plan>
     Ok(None)
 }
 
-/// Refuses a ledger whose inputs are named as this raw zone's store does not name them: each would be read again.
+/// Refuses a ledger whose inputs have names that the raw zone's store does not use: each would be read again.
 async fn refuse_other_versions(ledger: &Ledger, last: BatchId) -> Result<(), Error> {
     let Some(commit) = ledger.commit(last).await? else { return Ok(()) };
     let is_other = |input: &&InputOutcome| !ledger.lake().names_version(ZoneName::Raw, &input.etag);
@@ -101,9 +101,9 @@ async fn refuse_other_versions(ledger: &Ledger, last: BatchId) -> Result<(), Err
         None => Ok(()),
         Some(input) => {
             let what = format!(
-                "names {} by the version {:?}, as no file of {} is named now, so that all objects would be read again; the \
-                 lake was moved from another kind of store, or an earlier program wrote it: consume it with that one, or \
-                 into a new lake",
+                "names {} by the version {:?}, but {} names versions in another way now, so all objects would be read \
+                 again; the lake was moved from another kind of store, or an earlier program wrote it: use that \
+                 program, or a new lake",
                 input.key,
                 input.etag,
                 ledger.lake().zone(ZoneName::Raw)
@@ -118,7 +118,7 @@ fn lost_ledger(ledger: &Ledger, orphan: &str) -> Error {
     let stream = ledger.stream();
     let what = format!(
         "has no plan and no commit, though {orphan} exists; restore checkpoints/{stream} from a backup, or move the \
-         stream's files away to begin anew"
+         stream's files away to start from the beginning"
     );
     Error::damaged(format!("checkpoints/{stream}"), what)
 }

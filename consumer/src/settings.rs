@@ -1,4 +1,4 @@
-//! What the command line and the stream's definition come to, checked together.
+//! The command line and the stream's definition, checked together.
 
 use lake::{
     Error,
@@ -18,7 +18,7 @@ pub struct Settings {
     pub action: Action,
 }
 
-/// What to do, with all that it takes.
+/// What to do, with everything it needs.
 #[derive(Debug)]
 pub enum Action {
     /// Consume the stream.
@@ -35,7 +35,9 @@ pub enum Action {
         /// Whether to print JSON.
         json: bool,
     },
-    /// Hold the ledger to the store.
+    /// Run one task for a parent process.
+    Task,
+    /// Compare the ledger with the store.
     Verify {
         /// The stream.
         stream: StreamName,
@@ -44,7 +46,7 @@ pub enum Action {
     },
 }
 
-/// Checks everything the user said.
+/// Checks everything the user typed.
 ///
 /// # Errors
 /// [`Error::Settings`] with every mistake.
@@ -52,11 +54,14 @@ pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
     let mut problems = Problems::default();
     let urls = problems.absorb(args.lake.check())?;
     let name = match &args.command {
-        Command::Run(run) => &run.stream,
-        Command::Status(look) | Command::Verify(look) => &look.stream,
+        Command::Run(run) => Some(&run.stream),
+        Command::Status(look) | Command::Verify(look) => Some(&look.stream),
+        Command::Task => None,
     };
-    let stream = problems.keep("--stream", name.parse::<StreamName>().map_err(|error| error.to_string()));
+    let parsed = name.map(|name| name.parse::<StreamName>().map_err(|error| error.to_string()));
+    let stream = parsed.and_then(|parsed| problems.keep("--stream", parsed));
     let action = match (&args.command, stream) {
+        (Command::Task, _) => Some(Action::Task),
         (Command::Run(run), Some(stream)) => {
             let definition = problems.absorb(StreamDefinition::load(&run.streams_dir, &stream))?;
             definition.map(|definition| Action::Run { definition: Box::new(definition), once: run.once })

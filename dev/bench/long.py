@@ -44,11 +44,11 @@ def main() -> None:
     consumer = [str(TARGET / "release" / "consumer"), "run", "--stream", "events", "--once"]
     run = timed([*consumer, "--streams-dir", str(streams), "--lake-url", f"file://{lake}"])
     status = [consumer[0], "status", "--stream", "events", "--json", "--lake-url", f"file://{lake}"]
-    told = json.loads(subprocess.run(status, check=True, stdout=subprocess.PIPE, cwd=HOME).stdout)
+    reported = json.loads(subprocess.run(status, check=True, stdout=subprocess.PIPE, cwd=HOME).stdout)
     files = len(list((lake / "bronze").rglob("*.parquet"))) + len(list((lake / "dead_letters").rglob("*.parquet")))
     text, stored = blocks * len(block), blocks * len(member)
     print(
-        f"{text / 1e9:.1f} GB of text in one object of {stored / 1e9:.1f} GB, {told['records_read']:,} records into {files} files: "
+        f"{text / 1e9:.1f} GB of text in one object of {stored / 1e9:.1f} GB, {reported['records_read']:,} records into {files} files: "
         f"{run['wall']:.0f} s, {text / 1e6 / run['wall']:.0f} MB/s, {run['cpu']:.0f} CPU s, peak {run['rss']:.0f} MB"
     )
     shutil.rmtree(lake)

@@ -108,9 +108,9 @@ def timed(command: list[str]) -> dict:
     # The programs print little, so their output fits in the pipes, which are read only after they end.
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.monotonic() - began
-    said, told = child.stdout.read(), child.stderr.read()
+    said, reported = child.stdout.read(), child.stderr.read()
     if status != 0:
-        sys.exit(f"{command[0]} failed: {told[-2000:]}")
+        sys.exit(f"{command[0]} failed: {reported[-2000:]}")
     counts = json.loads(said.splitlines()[-1]) if said.strip() else {}
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss / 1024, **counts}
 

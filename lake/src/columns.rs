@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub use assign::ColumnIds;
 pub use from_schema::{columns_of, nullable_properties};
-pub use system::{BRONZE_COLUMNS, DEAD_LETTER_COLUMNS, EXTRA_COLUMN, FIRST_STREAM_COLUMN_ID, SystemColumn};
+pub use system::{
+    BRONZE_COLUMNS, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID, EXTRA_COLUMN, FIRST_STREAM_COLUMN_ID, SystemColumn,
+};
 
 /// One column, or one field of a struct, or the element of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

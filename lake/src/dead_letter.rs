@@ -3,9 +3,12 @@
 //! Reasons and codes are stored in Parquet and scripted against: add, never rename, never reuse. Messages are ours,
 //! never a library's, and contain no control characters.
 
+mod id;
+
 use serde::{Deserialize, Serialize};
 
-use crate::error::escape_control;
+pub use id::{DeadLetterId, DeadLetterIds};
+use program::output::escape_control;
 
 /// Why something is a dead letter, in few and stable words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Every object key of a lake, built and parsed here and nowhere else.
 //!
-//! Keys are *logical*: they open with their zone's name, wherever that zone is stored. They are stored in manifests
-//! and shown as `_source_key`, so that a lake may move without changing what it says about itself.
+//! Keys are *logical*: they start with their zone's name, wherever that zone is stored. They are stored in manifests
+//! and shown as `_source_key`, so a lake can move without changing what its files say.
 //! Invariant: `Key::parse(&key.to_string()) == Ok(key)`.
 
 use std::{fmt, str::FromStr};
@@ -9,43 +9,9 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BatchId, Fingerprint, IdError, Ordinal, SchemaId, StreamName, VersionId};
+pub use crate::zone::ZoneName;
 
-/// A part of the lake that can be stored at a place of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ZoneName {
-    /// What lands: batch objects, written by others.
-    Raw,
-    /// Rows: records that passed.
-    Bronze,
-    /// Records and objects that did not.
-    DeadLetters,
-    /// The ledger.
-    Checkpoints,
-}
-
-impl ZoneName {
-    /// All zones.
-    pub const ALL: [Self; 4] = [Self::Raw, Self::Bronze, Self::DeadLetters, Self::Checkpoints];
-
-    /// The zone's folder under the lake, and the first segment of its keys.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Bronze => "bronze",
-            Self::DeadLetters => "dead_letters",
-            Self::Checkpoints => "checkpoints",
-        }
-    }
-}
-
-impl fmt::Display for ZoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Where a task's output file stands; bronze and dead letters are laid out alike.
+/// Where a task's output file is stored; bronze and dead letters have the same layout.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DataFile {
     /// The stream the rows belong to.
@@ -67,16 +33,16 @@ pub enum Key {
     Raw {
         /// The stream whose prefix it landed under.
         stream: StreamName,
-        /// The rest of the key, just as it is.
+        /// The rest of the key, unchanged.
         rest: String,
     },
-    /// A batch object that was moved aside once a commit had named it: `raw/_archive/<stream>/…/<version>-<name>`.
+    /// A batch object that was archived once a commit had named it: `raw/_archive/<stream>/…/<version>-<name>`.
     Archived {
         /// The stream that it landed in.
         stream: StreamName,
         /// Which version of the object it is.
         version: VersionId,
-        /// The rest of the key that it landed under.
+        /// The rest of the key under which it landed.
         rest: String,
     },
     /// Rows of one task.
@@ -99,7 +65,7 @@ pub enum Key {
         /// Its id.
         id: SchemaId,
     },
-    /// What a batch is to read.
+    /// What a batch does.
     Plan {
         /// The planned stream.
         stream: StreamName,
@@ -122,8 +88,8 @@ pub enum Key {
         /// Its place among the batch's attempts.
         attempt: Ordinal,
     },
-    /// The object that an attempt had in hand.
-    InHand {
+    /// The object that an attempt began to read.
+    Reading {
         /// The planned stream.
         stream: StreamName,
         /// The batch that is executed.
@@ -133,7 +99,7 @@ pub enum Key {
         /// The object's place among the batch's inputs.
         input: Ordinal,
     },
-    /// Which segments hold all commits up to a batch.
+    /// Which segments contain all commits up to a batch.
     Snapshot {
         /// The stream.
         stream: StreamName,
@@ -153,17 +119,17 @@ pub enum Key {
         first: BatchId,
         /// The last batch in it.
         last: BatchId,
-        /// What tells it from another one of the same batches.
+        /// Distinguishes it from another segment of the same batches.
         fingerprint: Fingerprint,
     },
-    /// The object by which a store is tested for conditional creates.
+    /// The object used to test a store for conditional creates.
     Probe,
-    /// The object by which a store is tested for conditional deletes.
+    /// The object used to test a store for conditional deletes.
     DeleteProbe,
 }
 
 impl Key {
-    /// The zone that the key lies in.
+    /// The zone of the key.
     pub fn zone(&self) -> ZoneName {
         match self {
             Self::Raw { .. } | Self::Archived { .. } | Self::DeleteProbe => ZoneName::Raw,
@@ -173,7 +139,7 @@ impl Key {
             | Self::Plan { .. }
             | Self::Commit { .. }
             | Self::Attempt { .. }
-            | Self::InHand { .. }
+            | Self::Reading { .. }
             | Self::Snapshot { .. }
             | Self::LatestSnapshot { .. }
             | Self::Segment { .. }
@@ -181,7 +147,7 @@ impl Key {
         }
     }
 
-    /// The batch that the key is of, where it is of one.
+    /// The batch of the key, if it has one.
     pub fn batch(&self) -> Option<BatchId> {
         match self {
             Self::Bronze(DataFile { batch, .. })
@@ -190,25 +156,25 @@ impl Key {
             | Self::Plan { batch, .. }
             | Self::Commit { batch, .. }
             | Self::Attempt { batch, .. }
-            | Self::InHand { batch, .. }
+            | Self::Reading { batch, .. }
             | Self::Snapshot { batch, .. } => Some(*batch),
             _ => None,
         }
     }
 
-    /// Reads a key back from its text.
+    /// Parses a key.
     ///
     /// # Errors
-    /// [`IdError`] when the text is no key of this layout; nothing that Sluice wrote is ever refused.
+    /// [`IdError`] when the text is not a key of this layout; nothing that Sluice wrote is ever refused.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         text.parse()
     }
 }
 
-/// The prefix below which all of a stream's objects of one kind lie; ends with `/`.
+/// The prefix of all of a stream's objects of one kind; ends with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prefix<'a> {
-    /// All that lands for a stream.
+    /// Everything that lands for a stream.
     Raw(&'a StreamName),
     /// A stream's bronze files.
     Bronze(&'a StreamName),
@@ -218,7 +184,7 @@ pub enum Prefix<'a> {
     Plans(&'a StreamName),
     /// A stream's commits.
     Commits(&'a StreamName),
-    /// A batch's attempts, and what they had in hand.
+    /// A batch's attempts, and the objects that they read.
     Attempts(&'a StreamName, BatchId),
     /// Those of all batches.
     AllAttempts(&'a StreamName),
@@ -233,7 +199,7 @@ pub enum Prefix<'a> {
 }
 
 impl Prefix<'_> {
-    /// The zone that the prefix lies in.
+    /// The zone of the prefix.
     pub fn zone(&self) -> ZoneName {
         match self {
             Self::Raw(_) => ZoneName::Raw,
@@ -286,7 +252,7 @@ impl fmt::Display for Key {
             Self::Plan { stream, batch } => write!(f, "{zone}/{stream}/plans/{batch}.json"),
             Self::Commit { stream, batch } => write!(f, "{zone}/{stream}/commits/{batch}.json"),
             Self::Attempt { stream, batch, attempt } => write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}.json"),
-            Self::InHand { stream, batch, attempt, input } => {
+            Self::Reading { stream, batch, attempt, input } => {
                 write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}-{input}.json")
             }
             Self::Snapshot { stream, batch } => write!(f, "{zone}/{stream}/snapshots/{batch}.json"),
@@ -321,23 +287,27 @@ impl FromStr for Key {
         }
         let (folder, name) = rest.split_once('/').ok_or_else(not_a_key)?;
         let json = |name: &str| name.strip_suffix(".json").map(str::to_owned).ok_or_else(not_a_key);
-        match (zone, folder) {
-            ("bronze", _) => Ok(Self::Bronze(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?)),
-            ("dead_letters", "objects") => {
+        match (ZoneName::of_folder(zone), folder) {
+            (Some(ZoneName::Bronze), _) => {
+                Ok(Self::Bronze(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?))
+            }
+            (Some(ZoneName::DeadLetters), "objects") => {
                 let (batch, input) = name.split_once('-').ok_or_else(not_a_key)?;
                 Ok(Self::ObjectCopy { stream, batch: batch.parse()?, input: input.parse()? })
             }
-            ("dead_letters", _) => Ok(Self::DeadLetters(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?)),
-            ("checkpoints", "schemas") => Ok(Self::Schema { stream, id: json(name)?.parse()? }),
-            ("checkpoints", "plans") => Ok(Self::Plan { stream, batch: json(name)?.parse()? }),
-            ("checkpoints", "commits") => Ok(Self::Commit { stream, batch: json(name)?.parse()? }),
-            ("checkpoints", "snapshots") if name == "latest.json" => Ok(Self::LatestSnapshot { stream }),
-            ("checkpoints", "snapshots") => Ok(Self::Snapshot { stream, batch: json(name)?.parse()? }),
-            ("checkpoints", "attempts") => {
+            (Some(ZoneName::DeadLetters), _) => {
+                Ok(Self::DeadLetters(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?))
+            }
+            (Some(ZoneName::Checkpoints), "schemas") => Ok(Self::Schema { stream, id: json(name)?.parse()? }),
+            (Some(ZoneName::Checkpoints), "plans") => Ok(Self::Plan { stream, batch: json(name)?.parse()? }),
+            (Some(ZoneName::Checkpoints), "commits") => Ok(Self::Commit { stream, batch: json(name)?.parse()? }),
+            (Some(ZoneName::Checkpoints), "snapshots") if name == "latest.json" => Ok(Self::LatestSnapshot { stream }),
+            (Some(ZoneName::Checkpoints), "snapshots") => Ok(Self::Snapshot { stream, batch: json(name)?.parse()? }),
+            (Some(ZoneName::Checkpoints), "attempts") => {
                 let (batch, name) = name.split_once('/').ok_or_else(not_a_key)?;
                 parse_attempt(stream, batch.parse()?, &json(name)?)
             }
-            ("checkpoints", "segments") => parse_segment(stream, name).ok_or_else(not_a_key),
+            (Some(ZoneName::Checkpoints), "segments") => parse_segment(stream, name).ok_or_else(not_a_key),
             _ => Err(not_a_key()),
         }
     }
@@ -362,7 +332,7 @@ fn parse_archived(text: &str) -> Option<Key> {
 fn parse_attempt(stream: StreamName, batch: BatchId, name: &str) -> Result<Key, IdError> {
     match name.split_once('-') {
         None => Ok(Key::Attempt { stream, batch, attempt: name.parse()? }),
-        Some((attempt, input)) => Ok(Key::InHand { stream, batch, attempt: attempt.parse()?, input: input.parse()? }),
+        Some((attempt, input)) => Ok(Key::Reading { stream, batch, attempt: attempt.parse()?, input: input.parse()? }),
     }
 }
 

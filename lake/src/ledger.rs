@@ -1,29 +1,33 @@
 //! The ledger of one stream: plans, commits and schemas, each created once and never changed.
 //!
-//! Knows storage and the stored formats. Knows nothing of records, and takes no decision: what to plan and when to
-//! take over is the consumer's. Invariant: a row exists if and only if a commit names its file.
+//! Knows storage and the stored formats. Knows nothing about records, and decides nothing: the consumer decides what to
+//! plan and when to take over. Invariant: a row exists if and only if a commit adds its file and none removes it.
 
 mod attempt;
 mod commit;
 mod history;
+mod live;
 mod plan;
 mod retention;
 mod schema;
 mod snapshot;
+mod tail;
 mod versioned;
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures::{TryStreamExt, stream::BoxStream};
+use futures::TryStreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use attempt::{Attempt, AttemptMade};
-pub use commit::{Commit, InputOutcome, Outcome, OutputFile, Totals};
+pub use commit::{Commit, InputOutcome, Outcome, OutputFile, RemovedFile, ResolvedDeadLetters, Totals};
 pub use history::{FromCommitFile, History};
-pub use plan::{Plan, PlannedObject, PlannedTask};
+pub use live::{LiveFile, LiveFiles, OpenDeadLetters};
+pub use plan::{ChosenDeadLetters, Discard, Ingest, Plan, PlannedObject, PlannedTask, Replay, Rewrite, Work};
 pub use schema::SchemaRecord;
 pub use snapshot::{COMMITS_PER_SNAPSHOT, SEGMENT_BYTES_MAX, Segment, Snapshot};
+pub use tail::{Fold, Tail};
 pub use versioned::{StoredFormat, decode, encode};
 
 use crate::{
@@ -33,15 +37,15 @@ use crate::{
     store::{Created, Lake},
 };
 
-/// How many ledger files are read at once: enough to hide a store's latency.
+/// How many ledger files are read at a time: enough to hide a store's latency.
 const READS_AT_ONCE: usize = 16;
 
-/// What came of creating a plan or a commit.
+/// The outcome of creating a plan or a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claimed<T> {
-    /// It stands there as given.
+    /// It is stored as given.
     Ours,
-    /// Another consumer's stands there.
+    /// Another consumer's is stored.
     Theirs(T),
 }
 
@@ -53,17 +57,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger of `stream`; whether it has any file is not asked.
+    /// The ledger of `stream`; does not check whether it has any file.
     pub fn new(lake: Lake, stream: StreamName) -> Self {
         Self { lake, stream }
     }
 
-    /// The lake that the ledger lies in.
+    /// The lake of the ledger.
     pub fn lake(&self) -> &Lake {
         &self.lake
     }
 
-    /// The stream it is of.
+    /// Its stream.
     pub fn stream(&self) -> &StreamName {
         &self.stream
     }
@@ -71,27 +75,40 @@ impl Ledger {
     /// The numbers of all commits after `after`, in order, without a gap.
     ///
     /// # Errors
-    /// - [`Error::Damaged`]: a number is missing, or a file there is no commit.
+    /// - [`Error::Damaged`]: a number is missing, or a file there is not a commit.
     /// - [`Error::Store`]: the store failed.
     pub async fn commits_after(&self, after: Option<BatchId>) -> Result<Vec<BatchId>, Error> {
+        let listed = self.commit_numbers(after).await?;
+        self.without_gap(after, &listed).await
+    }
+
+    /// The numbers of the commits after `after` that a listing shows, in order.
+    async fn commit_numbers(&self, after: Option<BatchId>) -> Result<Vec<BatchId>, Error> {
         let after_key = after.map(|batch| self.commit_key(batch));
-        let numbers = self.numbers(&Prefix::Commits(&self.stream), after_key.as_ref()).await?;
-        let numbers = numbers.into_iter().filter(|batch| Some(*batch) > after).collect::<BTreeSet<_>>();
+        let mut numbers = self.numbers(&Prefix::Commits(&self.stream), after_key.as_ref()).await?;
+        numbers.retain(|batch| Some(*batch) > after);
+        Ok(numbers)
+    }
+
+    /// All numbers from `after` to the last of `listed`; one that was not listed must still exist.
+    async fn without_gap(&self, after: Option<BatchId>, listed: &[BatchId]) -> Result<Vec<BatchId>, Error> {
         let first = after.map_or(BatchId::FIRST, BatchId::next);
-        let last = numbers.last().map_or(0, |last| last.number());
-        let all = (first.number()..=last).filter_map(BatchId::new).collect::<Vec<_>>();
-        for missing in all.iter().filter(|batch| !numbers.contains(batch)) {
-            let key = self.commit_key(*missing);
-            // A listing may have left out what is there.
-            if self.lake.head(&key).await?.is_none() {
+        let last = listed.last().map_or(0, |last| last.number());
+        // A damaged name could claim any number: missing ones are looked up one by one, up to the first that does not
+        // exist.
+        let mut all = Vec::with_capacity(listed.len());
+        let mut listed = listed.iter().peekable();
+        for batch in (first.number()..=last).filter_map(BatchId::new) {
+            if listed.next_if_eq(&&batch).is_none() && self.lake.head(&self.commit_key(batch)).await?.is_none() {
                 let what = format!("is missing, though batch {last} is committed; restore it from a backup");
-                return Err(Error::damaged(key, what));
+                return Err(Error::damaged(self.commit_key(batch), what));
             }
+            all.push(batch);
         }
         Ok(all)
     }
 
-    /// The numbers of all plans after `after`, in order; gaps are the caller's to judge.
+    /// The numbers of all plans after `after`, in order; the caller decides about gaps.
     ///
     /// # Errors
     /// As [`Ledger::commits_after`].
@@ -106,18 +123,10 @@ impl Ledger {
         while let Some(listed) = listing.try_next().await? {
             match Key::parse(&listed.key) {
                 Ok(Key::Plan { batch, .. } | Key::Commit { batch, .. }) => numbers.insert(batch),
-                _ => return Err(Error::damaged(listed.key, "is no file of a ledger; move it elsewhere")),
+                _ => return Err(Error::damaged(listed.key, "is not a file of a ledger; move it elsewhere")),
             };
         }
         Ok(numbers.into_iter().collect())
-    }
-
-    /// Reads these commits, several at a time, in the order given.
-    ///
-    /// # Errors
-    /// As [`Ledger::commit`]; a commit that is not there is [`Error::Damaged`].
-    pub fn read_commits(&self, batches: Vec<BatchId>) -> BoxStream<'_, Result<Commit, Error>> {
-        self.commit_files(batches)
     }
 
     /// Reads a plan; `None` when the batch was never planned.
@@ -147,7 +156,7 @@ impl Ledger {
     /// Reads a schema that a plan or commit names.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when it is not there or unreadable; [`Error::Store`] when the store failed.
+    /// [`Error::Damaged`] when it is missing or unreadable; [`Error::Store`] when the store failed.
     pub async fn schema(&self, id: &SchemaId) -> Result<SchemaRecord, Error> {
         let key = self.schema_key(id);
         let record = self.read::<SchemaRecord>(&key).await?;
@@ -175,7 +184,7 @@ impl Ledger {
     /// Claims a batch by creating its plan.
     ///
     /// # Errors
-    /// [`Error::Store`]: it is unknown whether the plan stands; call again with the same plan.
+    /// [`Error::Store`]: it is unknown whether the plan was stored; call again with the same plan.
     pub async fn create_plan(&self, plan: &Plan) -> Result<Claimed<Plan>, Error> {
         self.claim(&self.plan_key(plan.batch), plan).await
     }
@@ -184,7 +193,7 @@ impl Ledger {
     ///
     /// # Errors
     /// - [`Error::Bug`]: the commit does not balance; nothing was written.
-    /// - [`Error::Store`]: it is unknown whether the commit stands; call again with the same commit.
+    /// - [`Error::Store`]: it is unknown whether the commit was stored; call again with the same commit.
     pub async fn create_commit(&self, commit: &Commit) -> Result<Claimed<Commit>, Error> {
         commit
             .check_balance()
@@ -195,7 +204,7 @@ impl Ledger {
     /// Stores a schema, so that a plan may name it.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when other bytes stand under its id; [`Error::Store`] when the store failed.
+    /// [`Error::Damaged`] when other bytes are stored under its id; [`Error::Store`] when the store failed.
     pub async fn create_schema(&self, record: &SchemaRecord) -> Result<(), Error> {
         let key = self.schema_key(&record.id());
         match self.lake.create(&key, encode(record)?).await? {
@@ -225,7 +234,7 @@ impl Ledger {
         if *stream == self.stream && found == wanted {
             return Ok(());
         }
-        let what = format!("holds batch {} of stream {:?}; restore it from a backup", found.number(), stream.as_str());
+        let what = format!("is batch {} of stream {:?}; restore it from a backup", found.number(), stream.as_str());
         Err(Error::damaged(key, what))
     }
 

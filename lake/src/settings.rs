@@ -1,48 +1,65 @@
-//! Where a lake is, said by flags, the environment and `.env`, in this order of precedence.
+//! Where a lake is: from flags, the environment and `.env`, in this order of precedence.
 //!
-//! Raw text in, checked values out; every mistake is found before any is reported.
+//! Raw text in, checked values out; reports every mistake at once.
 
 use std::{fmt, path::PathBuf};
 
 use crate::{error::Error, keys::ZoneName};
 
-/// The flags that say where the lake is; every program has them.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Lake")]
+/// The flags that set where the lake is; every program has them: `--lake-url`, and one for each zone.
+#[derive(Clone, Debug, Default)]
 pub struct LakeArgs {
-    /// The lake, as s3://bucket/prefix, file:///folder or memory://
-    #[arg(long, env = "LAKE_URL", value_name = "URL", global = true)]
+    /// The lake, as `s3://bucket/prefix`, `file:///folder` or `memory://`.
     pub lake_url: Option<String>,
-    /// Where raw objects land, if not under the lake's raw/
-    #[arg(long, env = "RAW_URL", value_name = "URL", global = true)]
-    pub raw_url: Option<String>,
-    /// Where rows go, if not under the lake's bronze/
-    #[arg(long, env = "BRONZE_URL", value_name = "URL", global = true)]
-    pub bronze_url: Option<String>,
-    /// Where dead letters go, if not under the lake's dead_letters/
-    #[arg(long, env = "DEAD_LETTERS_URL", value_name = "URL", global = true)]
-    pub dead_letters_url: Option<String>,
-    /// Where the ledger is, if not under the lake's checkpoints/
-    #[arg(long, env = "CHECKPOINTS_URL", value_name = "URL", global = true)]
-    pub checkpoints_url: Option<String>,
+    /// Each zone's own place, if it has one.
+    pub zone_urls: [Option<String>; ZoneName::COUNT],
+}
+
+const LAKE_URL: &str = "LAKE_URL";
+
+impl clap::Args for LakeArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let flag = |id: &'static str, flag: &'static str, variable: &'static str, help: &'static str| {
+            clap::Arg::new(id).long(flag).env(variable).value_name("URL").global(true).help(help).help_heading("Lake")
+        };
+        let lake = flag(LAKE_URL, "lake-url", LAKE_URL, "The lake, as s3://bucket/prefix, file:///folder or memory://");
+        let zones = ZoneName::ALL.map(|zone| flag(zone.variable(), zone.flag(), zone.variable(), zone.help()));
+        command.arg(lake).args(zones)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for LakeArgs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let url = |id: &str| matches.get_one::<String>(id).cloned();
+        Ok(Self { lake_url: url(LAKE_URL), zone_urls: ZoneName::ALL.map(|zone| url(zone.variable())) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The place of each zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeUrls {
-    zones: [(&'static str, StoreUrl); 4],
+    zones: [(&'static str, StoreUrl); ZoneName::COUNT],
 }
 
 impl LakeUrls {
-    /// A lake with all zones below one URL.
+    /// A lake with all zones under one URL.
     ///
     /// # Errors
-    /// [`Error::Settings`] when the text is no URL of a supported kind.
+    /// [`Error::Settings`] when the text is not a URL of a supported kind.
     pub fn below(lake_url: &str) -> Result<Self, Error> {
         LakeArgs { lake_url: Some(lake_url.to_owned()), ..LakeArgs::default() }.check()
     }
 
-    /// Where a zone is, and the variable that said so.
+    /// Where a zone is, and the variable that set it.
     pub fn zone(&self, name: ZoneName) -> (&'static str, StoreUrl) {
         self.zones[name as usize].clone()
     }
@@ -52,32 +69,25 @@ impl LakeArgs {
     /// Checks all URLs together.
     ///
     /// # Errors
-    /// [`Error::Settings`] with every mistake, each with the variable it stands in.
+    /// [`Error::Settings`] with every mistake, each with its variable.
     pub fn check(&self) -> Result<LakeUrls, Error> {
         let mut problems = Problems::default();
         let lake = self.lake_url.as_deref().filter(|text| !text.is_empty());
-        let lake = lake.and_then(|text| problems.keep("LAKE_URL", StoreUrl::parse(text)));
-        let mut zone = |variable, own: &Option<String>, name: ZoneName| {
-            let url = match own.as_deref().filter(|text| !text.is_empty()) {
-                Some(text) => problems.keep(variable, StoreUrl::parse(text)),
-                None => lake.as_ref().map(|lake| lake.join(name.as_str())),
+        let lake = lake.and_then(|text| problems.keep(LAKE_URL, StoreUrl::parse(text)));
+        let mut zones = Vec::with_capacity(ZoneName::COUNT);
+        for (name, own) in ZoneName::ALL.into_iter().zip(&self.zone_urls) {
+            let own = own.as_deref().filter(|text| !text.is_empty());
+            let (variable, url) = match own {
+                Some(text) => (name.variable(), problems.keep(name.variable(), StoreUrl::parse(text))),
+                None => (LAKE_URL, lake.as_ref().map(|lake| lake.join(name.as_str()))),
             };
-            let said_by = if own.as_deref().is_some_and(|text| !text.is_empty()) { variable } else { "LAKE_URL" };
-            url.map(|url| (said_by, url))
-        };
-        let zones = [
-            zone("RAW_URL", &self.raw_url, ZoneName::Raw),
-            zone("BRONZE_URL", &self.bronze_url, ZoneName::Bronze),
-            zone("DEAD_LETTERS_URL", &self.dead_letters_url, ZoneName::DeadLetters),
-            zone("CHECKPOINTS_URL", &self.checkpoints_url, ZoneName::Checkpoints),
-        ];
-        match zones {
-            [Some(raw), Some(bronze), Some(dead_letters), Some(checkpoints)] if problems.is_empty() => {
-                Ok(LakeUrls { zones: [raw, bronze, dead_letters, checkpoints] })
-            }
+            zones.extend(url.map(|url| (variable, url)));
+        }
+        match zones.try_into() {
+            Ok(zones) if problems.is_empty() => Ok(LakeUrls { zones }),
             _ => {
                 if problems.is_empty() {
-                    problems.add("LAKE_URL", "is not set; say where the lake is, for example LAKE_URL=s3://lake");
+                    problems.add(LAKE_URL, "is not set: set it to where the lake is, for example LAKE_URL=s3://lake");
                 }
                 Err(Error::Settings(problems))
             }
@@ -100,7 +110,7 @@ pub enum StoreUrl {
         /// The folder, absolute.
         path: PathBuf,
     },
-    /// `memory://prefix`: this process alone.
+    /// `memory://prefix`: this process only.
     Memory {
         /// The prefix without slashes at its ends.
         prefix: String,
@@ -113,7 +123,7 @@ impl StoreUrl {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // Whatever stands before an @ in the host's place may be a password, and is not repeated.
+        // Whatever comes before an @ in place of the host may be a password, and is not repeated.
         let after_scheme = text.split_once(':').map_or(text, |(_, rest)| rest).trim_start_matches('/');
         let host = after_scheme.split('/').next().unwrap_or_default();
         if !text.starts_with("file:///") && (host.contains('@') || host.contains(':') && text.contains('@')) {
@@ -124,14 +134,14 @@ impl StoreUrl {
             return Err(format!("{text:?} is not a URL; write s3://bucket/prefix, file:///folder or memory://"));
         };
         if text.chars().any(char::is_control) {
-            return Err(format!("{text:?} holds control characters"));
+            return Err(format!("{text:?} has control characters"));
         }
         match scheme {
             "s3" | "s3a" => {
                 let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
                 if !is_bucket_name(bucket) {
                     return Err(format!(
-                        "{bucket:?} is not a bucket's name (3 to 63 characters: lower-case letters, digits, \"-\", \".\")"
+                        "{bucket:?} is not a bucket name (3 to 63 characters: lower-case letters, digits, \"-\", \".\")"
                     ));
                 }
                 Ok(Self::S3 { bucket: bucket.to_owned(), prefix: clean_prefix(prefix)? })
@@ -183,12 +193,12 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-/// All that is wrong with the settings: what, and under which name.
+/// All mistakes in the settings: what is wrong, and under which name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<(String, String)>);
 
 impl Problems {
-    /// Notes one mistake under the name of the flag, variable or key it stands in; the same one only once.
+    /// Notes a mistake under the name of its flag, variable or key; the same mistake only once.
     pub fn add(&mut self, name: impl Into<String>, what: impl Into<String>) {
         let problem = (name.into(), what.into());
         if !self.0.contains(&problem) {
@@ -201,10 +211,10 @@ impl Problems {
         checked.map_err(|what| self.add(name, what)).ok()
     }
 
-    /// Takes over the mistakes in `result`, if these are settings' mistakes; other errors pass through.
+    /// Takes over the mistakes in `result`, if it is a settings error; returns any other error.
     ///
     /// # Errors
-    /// What `result` holds, when it is no [`Error::Settings`].
+    /// The error in `result`, if it is not an [`Error::Settings`].
     pub fn absorb<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -216,15 +226,15 @@ impl Problems {
         }
     }
 
-    /// Whether nothing was noted.
+    /// Whether no mistake was noted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// `Ok` when nothing was noted.
+    /// `Ok` if no mistake was noted.
     ///
     /// # Errors
-    /// [`Error::Settings`] with all that was.
+    /// [`Error::Settings`] with all mistakes.
     pub fn into_result(self) -> Result<(), Error> {
         if self.is_empty() { Ok(()) } else { Err(Error::Settings(self)) }
     }

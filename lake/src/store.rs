@@ -46,7 +46,7 @@ pub struct Zone {
 /// The four zones of a lake. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Lake {
-    zones: Arc<[Zone; 4]>,
+    zones: Arc<[Zone; ZoneName::COUNT]>,
 }
 
 /// An object as a listing shows it.

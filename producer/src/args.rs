@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use lake::{process::EXIT_CODES, settings::LakeArgs};
+use lake::settings::LakeArgs;
 use producer::settings::Raw;
+use program::EXIT_CODES;
 
 const AFTER_HELP: &str = "\
 The truth: --truth FILE records the expected result of every object and record, as NDJSON. An object has two lines: \

@@ -5,28 +5,29 @@ mod args;
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use lake::{clock::SystemClock, process};
+use lake::{clock::SystemClock, error::describe};
 use producer::{
     Error, run,
     settings::{Raw, Settings},
 };
+use program::{exit, logs, signals};
 
 fn main() -> ExitCode {
-    process::read_dotenv();
+    program::read_dotenv();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return process::exit_on_usage(&error),
+        Err(error) => return exit::on_usage(&error),
     };
-    process::init("info");
+    logs::init("info");
     // A version 4 UUID takes its randomness from the system.
     let (chance, _) = uuid::Uuid::new_v4().as_u64_pair();
     let settings = match Raw::from(args).check(chance) {
         Ok(settings) => settings,
-        Err(error) => return process::fail(&error, error.kind()),
+        Err(error) => return exit::fail(&describe(&error), error.kind()),
     };
     match produce(settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => process::fail(&error, error.kind()),
+        Err(error) => exit::fail(&describe(&error), error.kind()),
     }
 }
 
@@ -35,7 +36,11 @@ fn produce(settings: Settings) -> Result<(), Error> {
         Ok(runtime) => runtime,
         Err(error) => return Err(lake::Error::Bug(format!("cannot start the runtime: {error}")).into()),
     };
-    let outcome = runtime.block_on(run::run(settings, Arc::new(SystemClock), process::stop_signal()));
+    let stop = {
+        let _in_runtime = runtime.enter();
+        signals::stop_token()
+    };
+    let outcome = runtime.block_on(run::run(settings, Arc::new(SystemClock), stop.cancelled_owned()));
     // Unfinished work, such as a write to a pipe that is not being read, must not keep the process alive.
     runtime.shutdown_background();
     outcome

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use lake::ErrorKind;
-use tokio::time::{Instant, sleep};
+use program::backoff::Backoff;
+use tokio::time::sleep;
 
 /// How long to retry when the store fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,19 +21,15 @@ pub(crate) async fn patiently<T, F>(doing: &str, mut attempt: impl FnMut() -> F)
 where
     F: Future<Output = Result<T, lake::Error>>,
 {
-    let started = Instant::now();
-    let mut pause = PAUSE_FIRST;
+    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, PATIENCE);
     loop {
         let error = match attempt().await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        if error.kind() != ErrorKind::Retry || started.elapsed() + pause > PATIENCE {
-            return Err(error);
-        }
+        let Some(pause) = backoff.pause().filter(|_| error.kind() == ErrorKind::Retry) else { return Err(error) };
         tracing::warn!("{doing} failed, trying again in {pause:?}: {}", lake::error::describe(&error));
         sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 

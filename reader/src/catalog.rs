@@ -1,8 +1,8 @@
-//! What the ledgers say, asked again before each statement: which streams there are, what was committed since, and
+//! The state of the ledgers, checked before each statement: which streams there are, what was committed since, and
 //! which columns each stream has.
 //!
-//! Knows the lake and nothing of SQL. Invariant: a commit is read once; what was told is not asked for again. Of an old
-//! history only files are kept: what became of each object is read when somebody asks for it.
+//! Knows the lake, and nothing about SQL. Invariant: a commit is read once, and reported until it was accepted. Only
+//! files are kept of a history: what became of each object is read when a statement asks for it.
 
 mod published;
 
@@ -14,162 +14,191 @@ use std::{
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use lake::{
     Error, ErrorKind,
+    error::describe,
     ids::{BatchId, SchemaId, StreamName},
-    ledger::{Commit, Ledger, SchemaRecord},
+    ledger::{Commit, Fold, Ledger, SchemaRecord, Tail},
     store::Lake,
     stream::StreamDefinition,
 };
 
 pub use published::Published;
 
-/// How many streams are asked for at once: enough to hide a store's latency.
+/// How many streams are read at a time: enough to hide a store's latency.
 const STREAMS_AT_ONCE: usize = 16;
 
-/// What is known of all streams.
+/// What is known about all streams.
 #[derive(Debug)]
 pub struct Catalog {
     lake: Lake,
     streams_dir: PathBuf,
-    known: BTreeMap<StreamName, Known>,
+    streams: BTreeMap<StreamName, Followed>,
 }
 
-/// What was told of one stream.
-#[derive(Clone, Debug, Default)]
-struct Known {
+/// A followed stream, and what was accepted of it.
+#[derive(Debug)]
+struct Followed {
+    tail: Tail<Unreported>,
+    is_accepted: bool,
     last_batch: Option<BatchId>,
     record: Option<SchemaRecord>,
     damage: Option<String>,
 }
 
+/// Commits that were read and not accepted yet.
+#[derive(Debug, Default)]
+struct Unreported(Vec<Published>);
+
+impl Fold for Unreported {
+    type Commit = Published;
+
+    fn add(&mut self, commit: Published) {
+        self.0.push(commit);
+    }
+}
+
 /// What is new about one stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct News {
     /// The stream.
     pub stream: StreamName,
-    /// The commits since the last news, in order.
+    /// The commits since the last accepted news, in order.
     pub commits: Vec<Published>,
-    /// The schema whose columns the stream has now; `None` when nothing says them yet.
+    /// The schema whose columns the stream has now; `None` if nothing defines them yet.
     pub record: Option<SchemaRecord>,
-    /// Whether the stream or its columns are new, so that its views must be made.
+    /// Whether the stream or its columns are new, so that its views must be made again.
     pub columns_changed: bool,
-    /// What is wrong with the stream's ledger, which hides all of the stream until it is repaired.
+    /// What is wrong with the stream's ledger; hides the whole stream until it is repaired.
     pub damage: Option<String>,
     /// Whether that has changed.
     pub damage_changed: bool,
 }
 
 impl Catalog {
-    /// Knows nothing yet.
+    /// A catalog that knows nothing yet.
     pub fn new(lake: Lake, streams_dir: PathBuf) -> Self {
-        Self { lake, streams_dir, known: BTreeMap::new() }
+        Self { lake, streams_dir, streams: BTreeMap::new() }
     }
 
-    /// The lake that it is about.
+    /// Its lake.
     pub fn lake(&self) -> &Lake {
         &self.lake
     }
 
-    /// What is new, stream by stream, those without news left out. All streams are asked at the same time.
+    /// What is new, stream by stream, without the streams that have no news. Reads all streams at the same time.
     ///
-    /// A ledger that contradicts itself is news of its stream, and hinders no other.
+    /// A ledger that contradicts itself is news of its stream, and does not affect any other.
     ///
     /// # Errors
     /// [`Error::Store`]: the store failed. Ask again later.
-    pub async fn news(&self) -> Result<Vec<News>, Error> {
-        let known: Vec<StreamName> = self.known.keys().cloned().collect();
-        // One wait for all of them: known streams are asked while the lake is asked for new ones.
-        let (told, listed) = futures::join!(self.news_of(known), self.lake.streams());
-        let mut names: BTreeSet<StreamName> = listed?.into_iter().collect();
-        names.extend(StreamDefinition::names_in(&self.streams_dir));
+    pub async fn news(&mut self) -> Result<Vec<News>, Error> {
+        let (lake, streams_dir) = (self.lake.clone(), self.streams_dir.clone());
+        let known: BTreeSet<StreamName> = self.streams.keys().cloned().collect();
+        // One wait for both: known streams are read while the lake is listed for new ones.
+        let (asked, listed) = futures::join!(self.follow(|name| known.contains(name)), lake.streams());
+        let mut found = listed?;
+        found.extend(StreamDefinition::names_in(&streams_dir));
         // A stream that is gone from the folder before its first batch keeps its view: it is empty.
-        let new = names.into_iter().filter(|name| !self.known.contains_key(name)).collect();
-        let mut news = told?;
-        news.extend(self.news_of(new).await?);
+        for name in found {
+            let tail = || Tail::new(Ledger::new(lake.clone(), name.clone()), Unreported::default());
+            self.streams.entry(name.clone()).or_insert_with(|| Followed::new(tail()));
+        }
+        let mut news = asked?;
+        news.extend(self.follow(|name| !known.contains(name)).await?);
         let is_news = |news: &News| news.columns_changed || news.damage_changed || !news.commits.is_empty();
-        Ok(news.into_iter().filter(is_news).collect())
+        let (news, old): (Vec<_>, Vec<_>) = news.into_iter().partition(is_news);
+        old.into_iter().for_each(|old| self.give_back(old));
+        Ok(news)
     }
 
-    /// Takes note that `news` was acted on.
+    async fn follow(&mut self, is_wanted: impl Fn(&StreamName) -> bool) -> Result<Vec<News>, Error> {
+        let streams_dir = &self.streams_dir;
+        let wanted = self.streams.iter_mut().filter(|(name, _)| is_wanted(name));
+        let asked: Vec<_> = wanted.map(|(name, followed)| followed.news(name, streams_dir)).collect();
+        futures::stream::iter(asked).buffered(STREAMS_AT_ONCE).try_collect().await
+    }
+
+    /// Notes that `news` was applied.
     pub fn accept(&mut self, news: &News) {
-        let known = self.known.entry(news.stream.clone()).or_default();
-        known.last_batch = news.commits.last().map(|published| published.commit.batch).or(known.last_batch);
-        known.record.clone_from(&news.record);
-        known.damage.clone_from(&news.damage);
+        if let Some(followed) = self.streams.get_mut(&news.stream) {
+            followed.is_accepted = true;
+            followed.last_batch = news.commits.last().map(|published| published.commit.batch).or(followed.last_batch);
+            followed.record.clone_from(&news.record);
+            followed.damage.clone_from(&news.damage);
+        }
     }
 
-    /// Every commit of a stream that was told of so far, with what became of each object.
+    /// Takes back news that could not be applied: they are reported again.
+    pub fn give_back(&mut self, news: News) {
+        if let Some(followed) = self.streams.get_mut(&news.stream) {
+            followed.tail.state_mut().0.splice(0..0, news.commits);
+        }
+    }
+
+    /// Every accepted commit of a stream, with the outcome of each object.
     ///
     /// # Errors
     /// As [`Ledger::history`].
-    pub async fn told_commits<'a>(&self, ledger: &'a Ledger) -> Result<BoxStream<'a, Result<Commit, Error>>, Error> {
-        let last = self.known.get(ledger.stream()).and_then(|known| known.last_batch);
+    pub async fn accepted_commits<'a>(
+        &self,
+        ledger: &'a Ledger,
+    ) -> Result<BoxStream<'a, Result<Commit, Error>>, Error> {
+        let last = self.streams.get(ledger.stream()).and_then(|followed| followed.last_batch);
         let commits = ledger.history::<Commit>().await?.commits;
-        let is_told = move |commit: &Commit| futures::future::ready(Some(commit.batch) <= last);
-        Ok(commits.try_filter(is_told).boxed())
+        let is_accepted = move |commit: &Commit| futures::future::ready(Some(commit.batch) <= last);
+        Ok(commits.try_filter(is_accepted).boxed())
+    }
+}
+
+impl Followed {
+    fn new(tail: Tail<Unreported>) -> Self {
+        Self { tail, is_accepted: false, last_batch: None, record: None, damage: None }
     }
 
-    async fn news_of(&self, streams: Vec<StreamName>) -> Result<Vec<News>, Error> {
-        let asked = futures::stream::iter(streams).map(|stream| self.news_or_damage(stream));
-        asked.buffered(STREAMS_AT_ONCE).try_collect().await
-    }
-
-    async fn news_or_damage(&self, stream: StreamName) -> Result<News, Error> {
-        let known = self.known.get(&stream);
-        let record = known.and_then(|known| known.record.clone());
-        let (commits, record, damage) = match self.commits_and_record(&stream).await {
-            Ok((commits, record)) => (commits, record, None),
+    async fn news(&mut self, stream: &StreamName, streams_dir: &std::path::Path) -> Result<News, Error> {
+        let (commits, record, damage) = match self.read(streams_dir).await {
+            Ok(record) => (std::mem::take(&mut self.tail.state_mut().0), record, None),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                (Vec::new(), record, Some(lake::error::describe(&error)))
+                (Vec::new(), self.record.clone(), Some(describe(&error)))
             }
             Err(error) => return Err(error),
         };
-        let columns_changed = known.is_none_or(|known| known.record != record);
-        let damage_changed = damage != known.and_then(|known| known.damage.clone());
-        Ok(News { stream, commits, record, columns_changed, damage, damage_changed })
+        let columns_changed = !self.is_accepted || self.record != record;
+        let damage_changed = damage != self.damage;
+        Ok(News { stream: stream.clone(), commits, record, columns_changed, damage, damage_changed })
     }
 
-    async fn commits_and_record(&self, stream: &StreamName) -> Result<(Vec<Published>, Option<SchemaRecord>), Error> {
-        let ledger = Ledger::new(self.lake.clone(), stream.clone());
-        let known = self.known.get(stream);
-        let commits: Vec<Published> = match known.and_then(|known| known.last_batch) {
-            Some(last) => {
-                let commits = ledger.read_commits(ledger.commits_after(Some(last)).await?);
-                commits.map_ok(Published::with_inputs).try_collect().await?
+    /// Reads what is new in the ledger. Returns the schema whose columns the stream then has.
+    async fn read(&mut self, streams_dir: &std::path::Path) -> Result<Option<SchemaRecord>, Error> {
+        self.tail.follow().await?;
+        match self.tail.state().0.last() {
+            Some(published) => {
+                let id = published.commit.schema_id.clone();
+                schema(self.tail.ledger(), &id, self.record.as_ref()).await.map(Some)
             }
-            // Most of a long history lies in snapshots.
-            None => ledger.history().await?.commits.try_collect().await?,
-        };
-        let known_record = known.and_then(|known| known.record.as_ref());
-        let record = match commits.last() {
-            Some(published) => Some(schema(&ledger, &published.commit.schema_id, known_record).await?),
-            None if known.is_some_and(|known| known.last_batch.is_some()) => known_record.cloned(),
-            None => self.record_before_commits(&ledger, known).await?,
-        };
-        Ok((commits, record))
+            None if self.tail.last().is_some() => Ok(self.record.clone()),
+            None => self.record_before_commits(streams_dir).await,
+        }
     }
 
-    /// The schema of a stream without a commit: of its newest plan, else the newest stored, else as it is defined.
-    async fn record_before_commits(
-        &self,
-        ledger: &Ledger,
-        known: Option<&Known>,
-    ) -> Result<Option<SchemaRecord>, Error> {
-        let known_record = known.and_then(|known| known.record.as_ref());
+    /// The schema of a stream without a commit: of its newest plan, else the newest stored, else from its definition.
+    async fn record_before_commits(&self, streams_dir: &std::path::Path) -> Result<Option<SchemaRecord>, Error> {
+        let (ledger, known_record) = (self.tail.ledger(), self.record.as_ref());
         if let Some(batch) = ledger.plans_after(None).await?.last().copied()
             && let Some(plan) = ledger.plan(batch).await?
+            && let Some(id) = plan.schema_id()
         {
-            return schema(ledger, &plan.schema_id, known_record).await.map(Some);
+            return schema(ledger, id, known_record).await.map(Some);
         }
         if let Some(id) = ledger.schema_ids().await?.last() {
             return schema(ledger, id, known_record).await.map(Some);
         }
         let stream = ledger.stream();
-        let definition = StreamDefinition::load(&self.streams_dir, stream).map_err(|error| error.to_string());
+        let definition = StreamDefinition::load(streams_dir, stream).map_err(|error| error.to_string());
         match definition.and_then(|definition| SchemaRecord::derive(stream, &definition.schema, None)) {
             Ok(record) => Ok(Some(record)),
             Err(what) => {
-                if known.is_none() {
-                    tracing::warn!("the columns of stream {:?} are not known: {what}", stream.as_str());
+                if !self.is_accepted {
+                    tracing::warn!("the columns of stream {:?} are unknown: {what}", stream.as_str());
                 }
                 Ok(None)
             }

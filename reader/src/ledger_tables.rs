@@ -1,11 +1,12 @@
 //! The ledger as SQL: `checkpoints.batches`, `checkpoints.objects` and `checkpoints.files`, filled from commits.
 //!
-//! The rows lie in tables of a schema of their own; what users see are views over them, which nothing can be written
-//! to. Times are kept as texts with their offset, so that no session's time zone changes them on the way in.
+//! The rows are in tables of their own schema; users see views over them, which can't be written to. Times are kept as
+//! text with their offset, so that no session's time zone changes them when they are inserted.
 
 use duckdb::{Appender, Connection, appender_params_from_iter, types::Value};
 use lake::{
     ids::StreamName,
+    keys::Key,
     ledger::{Commit, InputOutcome, OutputFile},
 };
 
@@ -19,16 +20,18 @@ CREATE SCHEMA memory.checkpoints;
 CREATE SCHEMA memory.internal;
 CREATE TABLE memory.internal.batches (stream VARCHAR, batch BIGINT, plan_id UUID, committed_at VARCHAR,
     schema_id VARCHAR, fingerprint VARCHAR, objects BIGINT, files BIGINT, records_read BIGINT, \"rows\" BIGINT,
-    dead_letters BIGINT, dead_letters_by_reason VARCHAR);
+    dead_letters BIGINT, dead_letters_by_reason VARCHAR, files_removed BIGINT, dead_letters_resolved BIGINT,
+    records_discarded BIGINT);
 CREATE TABLE memory.internal.objects (stream VARCHAR, batch BIGINT, key VARCHAR, etag VARCHAR, size BIGINT,
     outcome VARCHAR, records_read BIGINT, \"rows\" BIGINT, dead_letters BIGINT, copy VARCHAR);
 CREATE TABLE memory.internal.files (stream VARCHAR, batch BIGINT, key VARCHAR, zone VARCHAR, location VARCHAR,
-    size BIGINT, sha256 VARCHAR, \"rows\" BIGINT, event_time_min VARCHAR, event_time_max VARCHAR, path VARCHAR);
+    size BIGINT, sha256 VARCHAR, \"rows\" BIGINT, event_time_min VARCHAR, event_time_max VARCHAR, path VARCHAR, is_closed BOOLEAN);
+CREATE TABLE memory.internal.resolved (stream VARCHAR, batch BIGINT, dead_letter_id VARCHAR);
 CREATE VIEW memory.checkpoints.batches AS SELECT * REPLACE (CAST(committed_at AS TIMESTAMPTZ) AS committed_at,
     CAST(CAST(dead_letters_by_reason AS JSON) AS MAP(VARCHAR, BIGINT)) AS dead_letters_by_reason)
     FROM memory.internal.batches;
 CREATE VIEW memory.checkpoints.objects AS FROM memory.internal.objects;
-CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path) REPLACE (
+CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path, is_closed) REPLACE (
     CAST(event_time_min AS TIMESTAMPTZ) AS event_time_min, CAST(event_time_max AS TIMESTAMPTZ) AS event_time_max)
     FROM memory.internal.files;
 ";
@@ -44,12 +47,12 @@ pub struct PlacedCommit<'a> {
     pub files: Vec<PlacedFile<'a>>,
 }
 
-/// A file of a commit, and where it is to be read from.
+/// A file of a commit, and where to read it.
 #[derive(Clone, Debug)]
 pub struct PlacedFile<'a> {
-    /// What the commit says of it.
+    /// Its entry in the commit.
     pub file: &'a OutputFile,
-    /// Where it is, as a user would name it.
+    /// Where it is, in the user's terms.
     pub location: String,
     /// Where DuckDB reads it.
     pub path: String,
@@ -57,17 +60,41 @@ pub struct PlacedFile<'a> {
     pub fault: Option<String>,
 }
 
-/// Adds what these commits say, but for their objects.
+/// Adds these commits, without their objects, and takes out the files that they remove.
 ///
 /// # Errors
 /// [`Error::Bug`]: DuckDB refused the rows.
 pub fn append(connection: &Connection, commits: &[PlacedCommit<'_>]) -> Result<(), Error> {
     rows(connection, "batches", commits.iter().map(|placed| batch_row(placed.published)))?;
     let files = commits.iter().flat_map(|placed| placed.files.iter().map(|file| (&placed.published.commit, file)));
-    rows(connection, "files", files.map(|(commit, file)| file_row(commit, file)))
+    rows(connection, "files", files.map(|(commit, file)| file_row(commit, file)))?;
+    let commits = || commits.iter().map(|placed| &placed.published.commit);
+    rows(connection, "resolved", commits().flat_map(resolved_rows))?;
+    for commit in commits() {
+        let wholly = commit.resolved.iter().filter(|resolved| resolved.ids.is_none()).map(|resolved| &resolved.file);
+        change_files(connection, CLOSE_FILE, commit, wholly)?;
+        change_files(connection, REMOVE_FILE, commit, commit.removed.iter().map(|removed| &removed.key))?;
+    }
+    Ok(())
 }
 
-/// Adds objects, commit by commit, in one go: a history may hold millions.
+const CLOSE_FILE: &str = "UPDATE memory.internal.files SET is_closed = true WHERE stream = ? AND key = ?";
+const REMOVE_FILE: &str = "DELETE FROM memory.internal.files WHERE stream = ? AND key = ?";
+
+fn change_files<'a>(
+    connection: &Connection,
+    change: &str,
+    commit: &Commit,
+    keys: impl Iterator<Item = &'a Key>,
+) -> Result<(), Error> {
+    for key in keys {
+        let changed = connection.execute(change, [commit.stream.to_string(), key.to_string()]);
+        changed.map_err(Error::bug(NOTING))?;
+    }
+    Ok(())
+}
+
+/// Adds objects, commit by commit, in one go: a history may have millions.
 pub struct ObjectRows<'a>(Appender<'a>);
 
 impl<'a> ObjectRows<'a> {
@@ -83,16 +110,16 @@ impl<'a> ObjectRows<'a> {
     ///
     /// # Errors
     /// As [`append`].
-    pub fn add(&mut self, commit: &Commit, inputs: &[InputOutcome]) -> Result<(), Error> {
+    pub fn add(&mut self, commit: &Commit) -> Result<(), Error> {
         let stream = text(&commit.stream);
-        for input in inputs {
+        for input in &commit.inputs {
             let row = object_row(stream.clone(), commit, input);
             self.0.append_row(appender_params_from_iter(row)).map_err(Error::bug(NOTING))?;
         }
         Ok(())
     }
 
-    /// Closes the table; without it, nothing may be there.
+    /// Closes the table; without this call, rows may be missing.
     ///
     /// # Errors
     /// As [`append`].
@@ -101,14 +128,22 @@ impl<'a> ObjectRows<'a> {
     }
 }
 
-/// The statement that makes the variable `variable` name a stream's files of one zone, in the order of their commits.
-pub fn set_files(variable: &str, stream: &StreamName, zone: &str) -> String {
+/// Sets the variable `variable` to a stream's files of one zone, in the order of their commits, without files whose
+/// dead letters are all resolved. Returns their number.
+///
+/// # Errors
+/// As [`append`].
+pub fn set_files(connection: &Connection, variable: &str, stream: &StreamName, zone: &str) -> Result<usize, Error> {
     use crate::quote::{identifier, literal};
-    let (variable, stream, zone) = (identifier(variable), literal(stream.as_str()), literal(zone));
-    format!(
-        "SET VARIABLE {variable} = (SELECT list(path ORDER BY rowid) FROM memory.internal.files \
-         WHERE stream = {stream} AND zone = {zone})"
-    )
+    let (name, stream, zone) = (identifier(variable), literal(stream.as_str()), literal(zone));
+    let set = format!(
+        "SET VARIABLE {name} = (SELECT list(path ORDER BY rowid) FROM memory.internal.files \
+         WHERE stream = {stream} AND zone = {zone} AND NOT is_closed)"
+    );
+    let failed = || Error::bug("name a stream's files");
+    connection.execute_batch(&set).map_err(failed())?;
+    let count = format!("SELECT coalesce(len(getvariable({})), 0)", literal(variable));
+    connection.query_row(&count, [], |row| row.get(0)).map_err(failed())
 }
 
 fn rows<const N: usize>(
@@ -124,7 +159,7 @@ fn rows<const N: usize>(
     appender.flush().map_err(failed())
 }
 
-fn batch_row(published: &Published) -> [Value; 12] {
+fn batch_row(published: &Published) -> [Value; 15] {
     let commit = &published.commit;
     let totals = &commit.totals;
     let reasons =
@@ -142,6 +177,9 @@ fn batch_row(published: &Published) -> [Value; 12] {
         count(totals.rows),
         count(totals.dead_letters),
         Value::Text(format!("{{{}}}", reasons.collect::<Vec<_>>().join(","))),
+        count(commit.removed.len() as u64),
+        count(totals.resolved),
+        count(totals.discarded),
     ]
 }
 
@@ -160,7 +198,7 @@ fn object_row(stream: Value, commit: &Commit, input: &InputOutcome) -> [Value; 1
     ]
 }
 
-fn file_row(commit: &Commit, placed: &PlacedFile<'_>) -> [Value; 11] {
+fn file_row(commit: &Commit, placed: &PlacedFile<'_>) -> [Value; 12] {
     let file = placed.file;
     [
         text(&commit.stream),
@@ -174,7 +212,17 @@ fn file_row(commit: &Commit, placed: &PlacedFile<'_>) -> [Value; 11] {
         file.event_time_min.map_or(Value::Null, text),
         file.event_time_max.map_or(Value::Null, text),
         text(&placed.path),
+        Value::Boolean(false),
     ]
+}
+
+/// The dead letters that a commit resolves one by one, each with the batch that set it aside.
+fn resolved_rows(commit: &Commit) -> impl Iterator<Item = [Value; 3]> {
+    commit.resolved.iter().flat_map(move |resolved| {
+        let batch = resolved.file.batch().map_or(Value::Null, |batch| count(batch.number()));
+        let ids = resolved.ids.iter().flatten();
+        ids.map(move |id| [text(&commit.stream), batch.clone(), text(id)])
+    })
 }
 
 fn text(value: impl ToString) -> Value {
@@ -182,6 +230,6 @@ fn text(value: impl ToString) -> Value {
 }
 
 fn count(value: u64) -> Value {
-    // No count of a lake comes near the half of what 64 bits hold.
+    // No count in a lake comes near half of the 64-bit range.
     Value::BigInt(i64::try_from(value).unwrap_or(i64::MAX))
 }

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lake::{ErrorKind, process};
+use lake::{ErrorKind, error::describe};
+use program::{exit, logs};
 use reader::{
     Error,
     args::ReaderArgs,
@@ -14,20 +15,20 @@ use reader::{
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    process::read_dotenv();
+    program::read_dotenv();
     let args = match ReaderArgs::try_parse() {
         Ok(args) => args,
-        Err(error) => return process::exit_on_usage(&error),
+        Err(error) => return exit::on_usage(&error),
     };
-    process::init("warn");
+    logs::init("warn");
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return process::fail(&error, ErrorKind::Bug),
+        Err(error) => return exit::fail(&describe(&error), ErrorKind::Bug),
     };
     match run(args, &runtime) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(error) => process::fail(&error, error.kind()),
+        Err(error) => exit::fail(&describe(&error), error.kind()),
     }
 }
 

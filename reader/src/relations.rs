@@ -1,7 +1,7 @@
-//! Keeps the two views of each stream true to what is known of it: its name, its columns, its files, its faults.
+//! Keeps the two views of each stream up to date: its name, its columns, its files, its faults.
 //!
-//! Knows DuckDB's session and nothing of the store. Invariant: whatever is wrong with one stream or one of its files, all
-//! other relations stay readable, and the one at fault says what is wrong when it is read.
+//! Knows DuckDB's session, and nothing about the store. Invariant: whatever is wrong with one stream or one of its
+//! files, all other relations stay readable, and the faulty one reports what is wrong when it is read.
 
 use std::collections::BTreeMap;
 
@@ -40,16 +40,19 @@ struct Stream {
 #[derive(Debug)]
 struct Side {
     view: View,
+    /// How many files it reads.
     files: usize,
-    /// Committed files that are not there as committed, to be looked at again.
+    /// Whether single dead letters in them are resolved.
+    has_resolved: bool,
+    /// Committed files that do not match their commit, to be checked again.
     faulty: Vec<OutputFile>,
     fault: Option<String>,
-    /// What the view in DuckDB is made over; `None` when it is to be made anew.
+    /// What the DuckDB view reads; `None` if it must be made again.
     made: Option<Body>,
 }
 
 impl Relations {
-    /// Takes in what is new of the streams.
+    /// Takes in the news of the streams.
     pub fn take_in(&mut self, news: &[News], placed: &[PlacedCommit<'_>]) {
         for news in news {
             let stream = self.streams.entry(news.stream.clone()).or_insert_with(|| Stream::new(&news.stream));
@@ -59,22 +62,35 @@ impl Relations {
                 stream.sides[0].made = None;
             }
         }
-        for file in placed.iter().flat_map(|commit| commit.files.iter().map(move |file| (commit, file))) {
-            let (commit, file) = file;
-            let Some(stream) = self.streams.get_mut(&commit.published.commit.stream) else { continue };
-            let Some(side) = stream.sides.iter_mut().find(|side| side.view.schema == file.file.key.zone().as_str())
-            else {
-                continue;
-            };
-            side.files += 1;
-            if file.fault.is_some() {
-                side.faulty.push(file.file.clone());
-                side.fault = side.fault.take().or_else(|| file.fault.clone());
+        for placed in placed {
+            let commit = &placed.published.commit;
+            let Some(stream) = self.streams.get_mut(&commit.stream) else { continue };
+            for file in &placed.files {
+                let Some(side) = stream.side(file.file.key.zone()) else { continue };
+                if file.fault.is_some() {
+                    side.faulty.push(file.file.clone());
+                    side.fault = side.fault.take().or_else(|| file.fault.clone());
+                }
             }
+        }
+        for commit in placed.iter().map(|placed| &placed.published.commit) {
+            let Some(stream) = self.streams.get_mut(&commit.stream) else { continue };
+            for resolved in &commit.resolved {
+                let Some(side) = stream.side(resolved.file.zone()) else { continue };
+                side.has_resolved |= resolved.ids.is_some();
+                side.faulty.retain(|file| resolved.ids.is_some() || file.key != resolved.file);
+            }
+            for removed in &commit.removed {
+                let Some(side) = stream.side(removed.key.zone()) else { continue };
+                side.faulty.retain(|file| file.key != removed.key);
+            }
+        }
+        for side in self.streams.values_mut().flat_map(|stream| &mut stream.sides) {
+            side.fault = side.fault.take().filter(|_| !side.faulty.is_empty());
         }
     }
 
-    /// Looks again at the files that were not there as committed.
+    /// Checks the files again that did not match their commit.
     ///
     /// # Errors
     /// [`Error::Lake`]: the store failed.
@@ -93,7 +109,7 @@ impl Relations {
         Ok(())
     }
 
-    /// Makes the views that are not as they should be. `with_files` are the streams that got files.
+    /// Makes the views that are out of date. `with_files` are the streams whose files may have changed.
     ///
     /// # Errors
     /// [`Error::Bug`]: DuckDB refused.
@@ -104,17 +120,16 @@ impl Relations {
         }
         for (name, stream) in &mut self.streams {
             for side in &mut stream.sides {
-                if with_files.contains(name) && side.files > 0 {
-                    let set = ledger_tables::set_files(&side.view.variable, name, side.view.schema);
-                    connection.execute_batch(&set).map_err(Error::bug("name a stream's files"))?;
+                if with_files.contains(name) {
+                    side.files = ledger_tables::set_files(connection, &side.view.variable, name, side.view.schema)?;
                 }
-                side.make(connection, stream.damage.as_ref())?;
+                side.make(connection, name, stream.damage.as_ref())?;
             }
         }
         Ok(())
     }
 
-    /// What is wrong now, and with what.
+    /// The current faults, each with the name of its stream or view.
     pub fn faults(&self) -> impl Iterator<Item = (String, &str)> {
         self.streams.iter().flat_map(|(name, stream)| {
             let damage = stream.damage.as_deref().map(|damage| (format!("stream {:?}", name.as_str()), damage));
@@ -126,7 +141,7 @@ impl Relations {
         })
     }
 
-    /// Takes note that a committed file is not as its commit says, and why.
+    /// Notes that a committed file does not match its commit, and why.
     pub fn suspect(&mut self, stream: &StreamName, file: OutputFile, fault: String) {
         let sides = self.streams.get_mut(stream).into_iter().flat_map(|stream| &mut stream.sides);
         for side in sides.filter(|side| side.view.schema == file.key.zone().as_str()) {
@@ -135,7 +150,7 @@ impl Relations {
         }
     }
 
-    /// The name that SQL knows a stream by.
+    /// The SQL name of a stream.
     pub fn sql_name(&self, stream: &StreamName) -> Option<&str> {
         self.streams.get(stream).map(|stream| stream.sides[0].view.name.as_str())
     }
@@ -153,12 +168,16 @@ impl Stream {
                 ZoneName::DeadLetters => dead_letter_columns(),
                 _ => bronze_columns(None),
             };
-            // Variables are told apart as SQL's names are, without case.
+            // Variables, like all SQL names, are compared without case.
             let variable = format!("files {zone}/{}", sha256_hex(name.as_str().as_bytes()));
             let view = View { schema: zone.as_str(), name: name.to_string(), variable, columns };
-            Side { view, files: 0, faulty: Vec::new(), fault: None, made: None }
+            Side { view, files: 0, has_resolved: false, faulty: Vec::new(), fault: None, made: None }
         };
         Self { damage: None, sides: SIDES.map(side) }
+    }
+
+    fn side(&mut self, zone: ZoneName) -> Option<&mut Side> {
+        self.sides.iter_mut().find(|side| side.view.schema == zone.as_str())
     }
 }
 
@@ -173,9 +192,10 @@ impl Side {
         Ok(())
     }
 
-    fn make(&mut self, connection: &Connection, damage: Option<&String>) -> Result<(), Error> {
+    fn make(&mut self, connection: &Connection, stream: &StreamName, damage: Option<&String>) -> Result<(), Error> {
         let wanted = match damage.or(self.fault.as_ref()) {
             Some(words) => Body::Unreadable(words.clone()),
+            None if self.files > 0 && self.has_resolved => Body::OpenDeadLetters(stream.clone()),
             None if self.files > 0 => Body::Files,
             None => Body::Nothing,
         };
@@ -185,8 +205,8 @@ impl Side {
         let created = connection.execute_batch(&self.view.create(&wanted));
         self.made = match created {
             Ok(()) => Some(wanted),
-            // A file that was there before is gone.
-            Err(error) if wanted == Body::Files => {
+            // A file that existed before is gone.
+            Err(error) if matches!(wanted, Body::Files | Body::OpenDeadLetters(_)) => {
                 let fault = words(&error).lines().next().unwrap_or_default().to_owned();
                 let body = Body::Unreadable(fault);
                 connection.execute_batch(&self.view.create(&body)).map_err(Error::bug("make a view"))?;

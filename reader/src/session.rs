@@ -7,11 +7,16 @@ mod blame;
 mod objects;
 mod streams;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use duckdb::{Connection, InterruptHandle};
 use futures::{StreamExt, TryStreamExt};
-use lake::{ids::StreamName, keys::ZoneName, store::Lake};
+use lake::{
+    ids::StreamName,
+    keys::{Key, ZoneName},
+    ledger::Commit,
+    store::Lake,
+};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -128,12 +133,14 @@ impl Session {
         runtime.block_on(self.storage.renew(&self.connection))?;
         runtime.block_on(self.relations.look_again(&self.storage))?;
         let news = runtime.block_on(self.catalog.news())?;
-        let placed = runtime.block_on(self.place_files(&news))?;
-        if !placed.is_empty() {
-            self.append(&placed)?;
+        let loaded = self.load(&news);
+        match loaded {
+            Ok(()) => news.iter().for_each(|news| self.catalog.accept(news)),
+            Err(error) => {
+                news.into_iter().for_each(|news| self.catalog.give_back(news));
+                return Err(error);
+            }
         }
-        news.iter().for_each(|news| self.catalog.accept(news));
-        self.relations.take_in(&news, &placed);
         let with_files: Vec<StreamName> =
             news.iter().filter(|news| !news.commits.is_empty()).map(|news| news.stream.clone()).collect();
         self.relations.make(&self.connection, &with_files)?;
@@ -145,21 +152,37 @@ impl Session {
         Ok(())
     }
 
-    /// All new commits of all streams, with their files placed.
+    /// Adds what is new to the ledger tables and to what is known of the relations, all or nothing.
+    fn load(&mut self, news: &[News]) -> Result<(), Error> {
+        let runtime = self.runtime.clone();
+        let placed = runtime.block_on(self.place_files(news))?;
+        let with_objects = runtime.block_on(self.objects.commits_of(self.catalog.lake(), news))?;
+        if !placed.is_empty() {
+            self.append(&placed, &with_objects)?;
+        }
+        self.relations.take_in(news, &placed);
+        Ok(())
+    }
+
+    /// All new commits of all streams, with their files placed, but for files that are already removed again.
     async fn place_files<'a>(&self, news: &'a [News]) -> Result<Vec<PlacedCommit<'a>>, Error> {
+        let commits = || news.iter().flat_map(|news| &news.commits);
+        let removed = commits().flat_map(|published| &published.commit.removed).map(|removed| &removed.key);
+        let removed: HashSet<&Key> = removed.collect();
         let mut placed = Vec::new();
-        for published in news.iter().flat_map(|news| &news.commits) {
-            let files = futures::stream::iter(&published.commit.files).map(|file| self.storage.place(file));
+        for published in commits() {
+            let files = published.commit.files.iter().filter(|file| !removed.contains(&file.key));
+            let files = futures::stream::iter(files).map(|file| self.storage.place(file));
             placed.push(PlacedCommit { published, files: files.buffered(PLACED_AT_ONCE).try_collect().await? });
         }
         Ok(placed)
     }
 
     /// Adds to the ledger tables, all or nothing.
-    fn append(&mut self, placed: &[PlacedCommit<'_>]) -> Result<(), Error> {
+    fn append(&mut self, placed: &[PlacedCommit<'_>], with_objects: &[Commit]) -> Result<(), Error> {
         self.execute("BEGIN")?;
         let appended = ledger_tables::append(&self.connection, placed)
-            .and_then(|()| self.objects.append(&self.connection, placed.iter().map(|placed| placed.published)));
+            .and_then(|()| Objects::append(&self.connection, with_objects));
         self.execute(if appended.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         appended
     }

@@ -1,12 +1,14 @@
 //! The SQL of a stream's two views: which columns they have, and how they read any number of files as one table.
 //!
-//! Pure: from columns to SQL text. Columns are found in files by Parquet field id, so that files of every generation
-//! read as one table without a look at their footers. Nested fields are found by name: see `docs/decisions/0004`.
+//! Pure: from columns to SQL text. Columns are found in files by Parquet field id, so that files of every schema
+//! version read as one table without opening their footers first. Nested fields are found by name: see
+//! `docs/decisions/0004`.
 
 use std::collections::BTreeSet;
 
 use lake::{
-    columns::{BRONZE_COLUMNS, Column, DEAD_LETTER_COLUMNS},
+    columns::{BRONZE_COLUMNS, Column, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID},
+    ids::StreamName,
     ledger::SchemaRecord,
 };
 
@@ -19,26 +21,32 @@ use crate::{
 /// A view over the files that a session variable names.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// The schema it stands in: `bronze` or `dead_letters`.
+    /// The schema it is in: `bronze` or `dead_letters`.
     pub schema: &'static str,
     /// Its name.
     pub name: String,
-    /// The session variable that holds the paths of its files.
+    /// The session variable with the paths of its files.
     pub variable: String,
     /// Its columns, in order.
     pub columns: Vec<Column>,
 }
 
-/// What a view is made over.
+/// What a view reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// The files that its variable names.
     Files,
-    /// No file yet: DuckDB reads no empty list.
+    /// The same, except the resolved dead letters of this stream.
+    OpenDeadLetters(StreamName),
+    /// No file yet: DuckDB can't read an empty list.
     Nothing,
     /// Something that can't be read, and why.
     Unreadable(String),
 }
+
+/// The id of a dead letter from its origin, by the rule of [`lake::dead_letter::DeadLetterIds`].
+const DEAD_LETTER_ID_SQL: &str =
+    "left(sha256(concat(_source_etag, ' ', _source_key, ' ', coalesce(_record_index::VARCHAR, '-'))), 16)";
 
 impl View {
     /// The view's name as SQL writes it.
@@ -55,8 +63,15 @@ impl View {
     pub fn create(&self, body: &Body) -> String {
         let body = match body {
             Body::Files => self.over_files(),
+            Body::OpenDeadLetters(stream) => {
+                let resolved =
+                    "SELECT batch AS _batch_id, dead_letter_id AS _dead_letter_id FROM memory.internal.resolved";
+                let stream = literal(stream.as_str());
+                let of_stream = format!("{resolved} WHERE stream = {stream}");
+                format!("FROM ({}) ANTI JOIN ({of_stream}) USING (_batch_id, _dead_letter_id)", self.over_files())
+            }
             Body::Nothing => self.over_nothing("false"),
-            // What is read of it fails with these words, and its columns are there to be described.
+            // Reading the view fails with this message; its columns can still be described.
             Body::Unreadable(words) => self.over_nothing(&format!("error({}) IS NULL", literal(words))),
         };
         format!("CREATE OR REPLACE VIEW {} AS {body}", self.full_name())
@@ -69,7 +84,14 @@ impl View {
         };
         let columns = self.columns.iter().map(column).collect::<Vec<_>>().join(", ");
         let files = literal(&self.variable);
-        format!("FROM read_parquet(getvariable({files}), schema = MAP {{{columns}}}, hive_partitioning = false)")
+        let shown = match self.columns.iter().find(|column| column.id == DEAD_LETTER_ID) {
+            // Files from before there was an id get the same one.
+            Some(_) => {
+                format!("SELECT * REPLACE (coalesce(_dead_letter_id, {DEAD_LETTER_ID_SQL}) AS _dead_letter_id) ")
+            }
+            None => String::new(),
+        };
+        format!("{shown}FROM read_parquet(getvariable({files}), schema = MAP {{{columns}}}, hive_partitioning = false)")
     }
 
     fn over_nothing(&self, condition: &str) -> String {
@@ -80,7 +102,7 @@ impl View {
     }
 }
 
-/// What `bronze.<stream>` shows: the stream's columns, those of earlier versions, then Sluice's own.
+/// The columns of `bronze.<stream>`: the stream's columns, those of earlier versions, then Sluice's own.
 pub fn bronze_columns(record: Option<&SchemaRecord>) -> Vec<Column> {
     let own = BRONZE_COLUMNS.iter().map(|column| column.column());
     let Some(record) = record else { return own.collect() };
@@ -91,12 +113,12 @@ pub fn bronze_columns(record: Option<&SchemaRecord>) -> Vec<Column> {
     record.columns.iter().cloned().chain(former).chain(own).collect()
 }
 
-/// What `dead_letters.<stream>` shows, the same for all streams.
+/// The columns of `dead_letters.<stream>`, the same for all streams.
 pub fn dead_letter_columns() -> Vec<Column> {
     DEAD_LETTER_COLUMNS.iter().map(|column| column.column()).collect()
 }
 
-/// A former column's name; with its id behind it where another column has the name, as SQL compares names.
+/// A former column's name, followed by its id if another column has that name, as SQL compares names.
 fn free_name(column: &Column, taken: &mut BTreeSet<String>) -> String {
     let mut name = column.name.clone();
     while !taken.insert(folded(&name)) {

@@ -1,6 +1,6 @@
-//! Recognises gzip and zstd by content, and undoes them within bounds.
+//! Recognises gzip and zstd by content, and decompresses them within limits.
 //!
-//! Knows nothing of records. Invariant: no more comes out than the limits allow, however little went in.
+//! Knows nothing about records. Invariant: the output never exceeds the limits, however small the input is.
 
 use std::io::{self, BufReader, Read};
 
@@ -20,19 +20,19 @@ pub(super) enum Compression {
     Zstd,
 }
 
-/// A small object may become this long, whatever its ratio: a run of spaces is no attack.
+/// A small object may decompress to this length at any ratio: a run of spaces is not an attack.
 const RATIO_FREE_BYTES: u64 = 1 << 20;
 
-/// How much is asked of a compressed source at a time.
+/// How much to read from a compressed source at a time.
 const BUFFER_BYTES: usize = 128 << 10;
 
 impl Compression {
-    /// How an object that begins like this is compressed.
+    /// The compression of an object that begins with these bytes.
     pub(super) fn of(first: &[u8]) -> Self {
         match first {
             [0x1f, 0x8b, 0x08, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
-            // A frame of no content, which zstd's tools put before others.
+            // A skippable frame, which zstd's tools put before others.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             _ => Self::None,
         }
@@ -46,10 +46,10 @@ impl Compression {
         }
     }
 
-    /// Undoes the compression of what `reader` gives.
+    /// Decompresses what `reader` gives.
     ///
     /// # Errors
-    /// Where a decoder can't be made: out of memory.
+    /// When no decoder can be created: out of memory.
     pub(super) fn undo<'a>(self, reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
         let buffered = BufReader::with_capacity(BUFFER_BYTES, reader);
         Ok(match self {
@@ -59,7 +59,7 @@ impl Compression {
         })
     }
 
-    /// What a decoder's error says of the object.
+    /// The fault of the object for a decoder's error.
     pub(super) fn fault(self, at: u64, error: &io::Error) -> Fault {
         let (name, text) = (self.name(), error.to_string());
         let ends = error.kind() == io::ErrorKind::UnexpectedEof || text.contains("incomplete frame");
@@ -69,7 +69,7 @@ impl Compression {
     }
 }
 
-/// How long the text of an object of `size` bytes may become, and which limit says so.
+/// How long the text of an object of `size` bytes may become, and which limit sets that.
 pub(super) struct TextLimit {
     bytes: u64,
     size: u64,
@@ -95,11 +95,11 @@ impl TextLimit {
         self.bytes
     }
 
-    /// What is wrong with an object that becomes longer.
+    /// The fault of an object that becomes longer.
     pub(super) fn fault(&self) -> Fault {
         let message = if self.by_ratio {
             format!(
-                "the {} bytes of the object become more than {} when decompressed; limits.ratio allows {} times as many",
+                "the object has {} bytes and more than {} when decompressed; limits.ratio allows {} times as many",
                 self.size, self.bytes, self.ratio
             )
         } else {

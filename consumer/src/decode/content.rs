@@ -1,7 +1,7 @@
-//! An object's text: decompressed, in memory where it is short, and else as a stream that is known to be whole.
+//! An object's text: decompressed, in memory if it is short, and otherwise as a stream that is known to be complete.
 //!
-//! Knows compression and encodings. Knows nothing of records. Invariant: a text that was handed on has been read to its
-//! end before, or can't break on the way, so that no record of a broken object ever becomes a row.
+//! Knows compression and encodings, and nothing about records. Invariant: a text is passed on only after it was read to
+//! its end once, or if it can't break on the way. So no record of a broken object ever becomes a row.
 
 use std::{
     borrow::Cow,
@@ -23,30 +23,30 @@ use crate::error::Error;
 /// Decompressed texts up to this length are kept in memory; longer ones are decompressed twice.
 const KEPT_BYTES_MAX: u64 = 32 << 20;
 
-/// How many bytes tell how an object is compressed.
+/// How many bytes show an object's compression.
 const MAGIC_BYTES: usize = 4;
 
 /// An object's text.
 pub(crate) enum Text<'a> {
     /// All of it.
     Whole(Cow<'a, [u8]>),
-    /// It, from its first byte.
+    /// The text, from its first byte.
     Stream(Box<dyn Read + 'a>),
 }
 
-/// What looking at an object came to.
+/// The result of opening an object.
 pub(crate) struct Opened<'a> {
     /// Its text, or what is wrong with the object as a whole.
     pub(crate) text: Result<Text<'a>, Fault>,
-    /// What it holds, once its text is read: for an object that a store sends.
+    /// What it contains, once its text is read: for an object that a store sends.
     pub(crate) content: Option<ReadContent>,
 }
 
 /// Opens an object of `size` bytes.
 ///
 /// # Errors
-/// The store's, where it fails to send the object.
-pub(crate) fn open<'a>(
+/// The store's, if it fails to send the object.
+pub(super) fn open<'a>(
     source: &'a Source,
     size: u64,
     settings: &ReadSettings,
@@ -69,7 +69,7 @@ pub(crate) fn open<'a>(
     Ok(Opened { text, content })
 }
 
-/// Decompresses an object to its end, and again where the text is too long to be kept.
+/// Decompresses an object to its end, and a second time if the text is too long to keep.
 fn decompressed<'a>(
     source: &'a Source,
     mut reader: impl Read,
@@ -93,22 +93,22 @@ fn decompressed<'a>(
         Err((_, error)) if is_store_failure(&error) => return Err(store_failure(error)),
         Err((at, error)) => Err(compression.fault(at, &error)),
     };
-    // What was not looked at belongs to what the object holds all the same.
+    // The content id covers the bytes that the decoder did not read, too.
     io::copy(&mut reader, &mut io::sink()).map_err(store_failure)?;
     Ok(text)
 }
 
-/// What became of decompressing an object once.
+/// The result of decompressing an object once.
 enum Looked {
     /// Its text, all of it.
     Kept(Vec<u8>),
-    /// Its text is whole, and too long to be kept.
+    /// Its text is complete, and too long to keep.
     Sound,
     /// Its text is longer than is allowed.
     TooLong,
 }
 
-/// The error of a broken object comes with how much of its text was there before.
+/// The error of a broken object comes with the length of the text before it.
 fn look_through(
     reader: &mut impl Read,
     compression: Compression,
@@ -130,7 +130,7 @@ fn look_through(
     Ok(if rest.read > limit.bytes() { Looked::TooLong } else { Looked::Sound })
 }
 
-/// Counts what is written to it, and drops it.
+/// Counts the bytes written to it, and drops them.
 struct Counted {
     read: u64,
 }
@@ -146,11 +146,11 @@ impl io::Write for Counted {
     }
 }
 
-/// How many bytes a mark of UTF-8 takes at a text's begin.
+/// The length of the UTF-8 byte order mark at the start of a text; 0 if it has none.
 ///
 /// # Errors
-/// The object's fault where it begins as no UTF-8 text does.
-pub(crate) fn skip_mark(first: &[u8]) -> Result<usize, Fault> {
+/// The object's fault if it is in another encoding.
+pub(super) fn skip_mark(first: &[u8]) -> Result<usize, Fault> {
     let encoding = match first {
         [0xef, 0xbb, 0xbf, ..] => return Ok(3),
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => "UTF-32",

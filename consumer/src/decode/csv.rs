@@ -1,8 +1,8 @@
-//! Cuts a text into CSV rows (RFC 4180), and a row into cells.
+//! Feeds the rows of a CSV text (RFC 4180), each cut into cells.
 //!
-//! Lenient where files in the wild are: a quote within a cell that does not begin with one is only a character, and a row may
-//! end with `\n` or `\r\n`. Strict where leniency would guess. Knows no schema. Invariant: a quote that is never closed
-//! costs its line and no other.
+//! Lenient where real files are: a quote within a cell that does not begin with one is an ordinary character, and a row
+//! may end with `\n` or `\r\n`. Strict where leniency would guess. Knows no schema. Invariant: a quote that is never
+//! closed costs its own line and no other.
 
 mod fields;
 
@@ -14,35 +14,91 @@ use lake::{
 };
 
 use super::{
-    framed::{Framed, reach_of, skip_long, too_long},
+    Content, Record, RecordSink, empty_object,
     input::Input,
     not_utf8,
+    record::{reach_of, skip_long, too_long},
 };
 use crate::error::Error;
 
-pub use fields::CellTypes;
-pub(crate) use fields::Header;
+pub(crate) use fields::{CellTypes, Header};
+
+/// The fault of a cell whose quote is never closed.
+const NEVER_CLOSED: &str = "a quote is opened and never closed";
 
 /// `\r\n`
 const LINE_END_BYTES: usize = 2;
 
 /// A cell of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell<'a> {
-    /// What it says, without the quotes around it.
-    pub text: Cow<'a, str>,
-    /// Whether it stands in quotes, and so is a text even where it looks like no value.
-    pub is_quoted: bool,
+pub(crate) struct Cell<'a> {
+    /// Its text, without the quotes around it.
+    pub(crate) text: Cow<'a, str>,
+    /// Whether it is in quotes, and so is text even if it looks like null.
+    pub(crate) is_quoted: bool,
 }
 
-/// Hands each row that is not blank to `each`, in order, the first one included, with the line that it begins in, from 1.
+/// Passes each row that is not blank, except the header, to `sink`. Returns the fault of the object if its first row
+/// names no fields.
+///
+/// # Errors
+/// The store's, or those of `sink`.
+pub(crate) fn feed<S: RecordSink>(
+    input: &mut Input<'_>,
+    settings: &ReadSettings,
+    types: &CellTypes,
+    sink: &mut S,
+) -> Result<Result<(), Fault>, Error> {
+    let mut header: Option<Result<Header, Fault>> = None;
+    rows(input, settings, &mut |row| match &header {
+        Some(Ok(header)) => row.feed(header, settings, sink),
+        // The header can't be read. That is not a store error.
+        Some(Err(_)) => Ok(()),
+        None => {
+            let read = Header::read(&row, types, settings);
+            if let Ok(header) = &read {
+                sink.header(&header.names);
+            }
+            header = Some(read);
+            Ok(())
+        }
+    })?;
+    Ok(header.unwrap_or_else(|| Err(empty_object())).map(drop))
+}
+
+/// A row's bytes and place, the header included.
+pub(super) struct Row<'w> {
+    index: u64,
+    line: u64,
+    offset: u64,
+    length: u64,
+    raw: &'w [u8],
+    /// Why it can't be read, if its bounds alone show that.
+    fault: Option<Fault>,
+}
+
+impl Row<'_> {
+    fn feed<S: RecordSink>(self, header: &Header, settings: &ReadSettings, sink: &mut S) -> Result<(), Error> {
+        let Self { index, line, offset, length, raw, fault } = self;
+        let mut cells = Vec::with_capacity(header.names.len());
+        let fault = fault.or_else(|| read_row(raw, header, settings, &mut cells).err());
+        let content = match fault {
+            Some(fault) => Content::Fault(fault),
+            None => Content::Cells(header, &cells),
+        };
+        // The header is not a record.
+        sink.record(&Record { index: index - 1, offset, length, raw, line: Some(line), content })
+    }
+}
+
+/// Passes each row that is not blank to `each`, in order.
 ///
 /// # Errors
 /// The store's, or those of `each`.
-pub(crate) fn rows(
+fn rows(
     input: &mut Input<'_>,
     settings: &ReadSettings,
-    each: &mut dyn FnMut(u64, Framed<'_>) -> Result<(), Error>,
+    each: &mut dyn FnMut(Row<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (mut index, mut line) = (0, 1);
     loop {
@@ -52,29 +108,28 @@ pub(crate) fn rows(
         }
         let offset = input.offset();
         match row_end(input, settings)? {
-            RowEnd::At(length) => {
-                let row = &input.window()[..length];
+            RowEnd::At(end) => {
+                let row = &input.window()[..end];
                 let raw = row.strip_suffix(b"\r").unwrap_or(row);
-                let bytes = raw.len() as u64;
-                let fault = (bytes > settings.record_bytes_max).then(|| too_long(bytes, settings));
-                each(line, Framed { index, offset, raw, length: bytes, fault })?;
+                let length = raw.len() as u64;
+                let fault = (length > settings.record_bytes_max).then(|| too_long(length, settings));
+                each(Row { index, line, offset, length, raw, fault })?;
                 line += memchr::memchr_iter(b'\n', row).count() as u64;
-                input.consume(length);
+                input.consume(end);
             }
-            RowEnd::Unclosed(length) => {
-                let line_read = &input.window()[..length];
+            RowEnd::Unclosed(end) => {
+                let line_read = &input.window()[..end];
                 let raw = line_read.strip_suffix(b"\r").unwrap_or(line_read);
-                let what = "a quote that is opened there is never closed";
-                let fault = Some(Fault::new(Reason::CorruptedRecord, ErrorCode::Truncated, what));
-                each(line, Framed { index, offset, raw, length: raw.len() as u64, fault })?;
-                input.consume(length);
+                let fault = Some(Fault::new(Reason::CorruptedRecord, ErrorCode::Truncated, NEVER_CLOSED));
+                each(Row { index, line, offset, length: raw.len() as u64, raw, fault })?;
+                input.consume(end);
             }
             RowEnd::TooFar => {
                 let known = reach_of(settings, LINE_END_BYTES);
                 let lines = memchr::memchr_iter(b'\n', &input.window()[..known]).count() as u64;
                 let (raw, length) = skip_long(input, known, settings)?;
                 let fault = Some(too_long(length, settings));
-                each(line, Framed { index, offset, raw: &raw, length, fault })?;
+                each(Row { index, line, offset, length, raw: &raw, fault })?;
                 line += lines;
             }
         }
@@ -86,32 +141,26 @@ pub(crate) fn rows(
 ///
 /// # Errors
 /// The record's fault.
-pub(crate) fn read_row<'w>(
-    row: &Framed<'w>,
+fn read_row<'w>(
+    raw: &'w [u8],
     header: &Header,
     settings: &ReadSettings,
     into: &mut Vec<Cell<'w>>,
 ) -> Result<(), Fault> {
-    let text = std::str::from_utf8(row.raw).map_err(|error| not_utf8(Reason::CorruptedRecord, "row", error))?;
+    let text = std::str::from_utf8(raw).map_err(|error| not_utf8(Reason::CorruptedRecord, "row", error))?;
     cells(text, &settings.csv, into).map_err(|what| Fault::new(Reason::CorruptedRecord, ErrorCode::NotCsv, what))?;
     if into.len() == header.names.len() {
         return Ok(());
     }
-    let what = format!("the row has {} cells; the first row names {} fields", into.len(), header.names.len());
+    let what = format!("the row has {} cells; the header has {} names", into.len(), header.names.len());
     Err(Fault::new(Reason::CorruptedRecord, ErrorCode::RaggedRow, what))
 }
 
-/// A row's fault, with the line that the row begins in.
-pub(crate) fn in_line(line: u64, fault: Fault) -> Fault {
-    let message = format!("line {line}: {}", fault.message);
-    Fault { message, ..fault }
-}
-
-/// Moves on to the next byte that ends no line, and counts the line ends before it.
+/// Moves to the next byte that is not a line end, and counts the line ends before it.
 fn skip_line_ends(input: &mut Input<'_>) -> Result<u64, Error> {
     let mut lines = 0;
     loop {
-        // A carriage return that ends the window may belong to a line end that is not there yet.
+        // A carriage return at the end of the window may belong to a line end that is not read yet.
         input.reach(2)?;
         let ends = match input.window() {
             [b'\n', ..] => 1,
@@ -127,9 +176,9 @@ fn skip_line_ends(input: &mut Input<'_>) -> Result<u64, Error> {
 enum RowEnd {
     /// After this many bytes, before its line end.
     At(usize),
-    /// Nowhere: a quote is not closed within reach. Its first line ends after this many bytes.
+    /// Nowhere: a quote is not closed within reach. The first line ends after this many bytes.
     Unclosed(usize),
-    /// Beyond the longest record.
+    /// After the longest record that is allowed.
     TooFar,
 }
 
@@ -154,11 +203,11 @@ fn row_end(input: &mut Input<'_>, settings: &ReadSettings) -> Result<RowEnd, Err
     }
 }
 
-/// Looks for a row's end in a window that grows.
+/// Searches for a row's end in a window that grows.
 struct Scan {
     delimiter: u8,
     quote: u8,
-    /// How far it has looked.
+    /// How far it has searched.
     at: usize,
     state: State,
 }
@@ -168,7 +217,7 @@ enum State {
     CellBegins,
     Plain,
     Quoted,
-    /// Behind a quote within quotes: a second one belongs to the text, anything else is behind the cell.
+    /// After a quote within quotes: a second quote belongs to the text, anything else follows the cell.
     QuoteInQuotes,
 }
 
@@ -181,7 +230,7 @@ impl Scan {
         self.state == State::Quoted
     }
 
-    /// The line end that ends the row, where it is within the window.
+    /// The line end that ends the row, if it is within the window.
     fn line_end(&mut self, window: &[u8]) -> Option<usize> {
         while let Some(byte) = window.get(self.at).copied() {
             match self.state {
@@ -220,12 +269,12 @@ impl Scan {
 /// Cuts a row into its cells.
 ///
 /// # Errors
-/// What is wrong, where something other than a delimiter follows a cell in quotes.
+/// What is wrong, if something other than a delimiter follows a quoted cell.
 pub(crate) fn cells<'a>(row: &'a str, csv: &CsvSettings, cells: &mut Vec<Cell<'a>>) -> Result<(), &'static str> {
     let (delimiter, quote) = (csv.delimiter as u8, csv.quote as u8);
     let mut rest = row;
     loop {
-        let (cell, behind) = match rest.as_bytes().first() {
+        let (cell, after) = match rest.as_bytes().first() {
             Some(first) if *first == quote => quoted(rest, quote)?,
             _ => {
                 let end = memchr::memchr(delimiter, rest.as_bytes()).unwrap_or(rest.len());
@@ -233,22 +282,22 @@ pub(crate) fn cells<'a>(row: &'a str, csv: &CsvSettings, cells: &mut Vec<Cell<'a
             }
         };
         cells.push(cell);
-        match behind.as_bytes().first() {
+        match after.as_bytes().first() {
             None => return Ok(()),
-            Some(next) if *next == delimiter => rest = &behind[1..],
+            Some(next) if *next == delimiter => rest = &after[1..],
             Some(_) => return Err("something other than a delimiter follows the quote that closes a cell"),
         }
     }
 }
 
-/// The cell in quotes that `text` begins with, and what is behind it.
+/// The quoted cell that `text` begins with, and what follows it.
 fn quoted(text: &str, quote: u8) -> Result<(Cell<'_>, &str), &'static str> {
     let inner = &text[1..];
     let mut at = 0;
     let mut doubled = false;
     loop {
         let Some(found) = memchr::memchr(quote, &inner.as_bytes()[at..]) else {
-            return Err("a quote that is opened there is never closed");
+            return Err(NEVER_CLOSED);
         };
         at += found + 1;
         if inner.as_bytes().get(at) != Some(&quote) {

@@ -1,6 +1,6 @@
-//! A text as a window that moves over it: all of what is in memory, or a part of what streams.
+//! A text as a window that moves over it: all of a text in memory, or a part of a stream.
 //!
-//! Knows no format. Invariant: a window is only as long as what was asked for and one piece more.
+//! Knows no format. Invariant: a window is at most one piece longer than what was asked for.
 
 use std::{borrow::Cow, io::Read};
 
@@ -10,17 +10,17 @@ use super::{
 };
 use crate::error::Error;
 
-/// How much is read of a stream at a time.
+/// How much to read from a stream at a time.
 const PIECE_BYTES: u64 = 1 << 20;
 
-/// A text, and how far it was read.
+/// A text, and how far it has been read.
 pub(crate) struct Input<'a> {
     held: Cow<'a, [u8]>,
-    /// Where the window begins in what is held.
+    /// Where the window begins in the buffer.
     at: usize,
     /// Where the window begins in the text.
     offset: u64,
-    /// What follows what is held.
+    /// What follows the buffer.
     stream: Option<Box<dyn Read + 'a>>,
     progress: Progress,
 }
@@ -34,7 +34,7 @@ impl<'a> Input<'a> {
         Self { held, at: 0, offset: 0, stream, progress: progress.clone() }
     }
 
-    /// What is held of the text, from where it was read to.
+    /// The buffered text from the current position.
     pub(crate) fn window(&self) -> &[u8] {
         &self.held[self.at..]
     }
@@ -49,13 +49,13 @@ impl<'a> Input<'a> {
         self.offset
     }
 
-    /// Moves the window on by this many of its bytes.
+    /// Moves the window forward by this many bytes.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.at += bytes;
         self.offset += bytes as u64;
     }
 
-    /// Makes the window longer; after that it is longer, or the last.
+    /// Makes the window longer. After that it is longer, or the last one.
     ///
     /// # Errors
     /// The store's.
@@ -72,7 +72,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// Makes the window at least this long, where the text is.
+    /// Makes the window at least this long, if the text is.
     ///
     /// # Errors
     /// The store's.

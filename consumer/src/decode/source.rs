@@ -1,8 +1,9 @@
-//! Where an object's bytes come from: memory, or a store that sends them piece by piece.
+//! Where an object's bytes come from: memory, or a store that sends them in pieces.
 //!
-//! Knows no format. Invariant: whoever reads to the end without an error has read all of the planned version.
+//! Knows no format. Invariant: a reader that reaches the end without an error has read all of the planned version.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     fmt,
     io::{self, Read},
@@ -18,11 +19,11 @@ use lake::ids::{ContentHasher, ContentId};
 
 use crate::error::Error;
 
-/// An object that is too large to be held in memory.
+/// An object that is too large for memory.
 pub trait Streamed: Send + Sync + fmt::Debug {
-    /// Begins to read it at its first byte; may be called more than once.
+    /// Starts to read it at its first byte; may be called more than once.
     ///
-    /// An error of the store is an [`io::Error`] that wraps an [`Error`], which ends the task and is no fault of the object.
+    /// A store error is an [`io::Error`] that wraps an [`Error`]; it ends the task and is not a fault of the object.
     fn open(&self) -> Box<dyn Read + Send>;
 }
 
@@ -31,28 +32,29 @@ pub trait Streamed: Send + Sync + fmt::Debug {
 pub enum Source {
     /// All of them, in memory.
     Whole(Bytes),
-    /// A store, each time anew.
+    /// A store, from the start each time.
     Streamed(Arc<dyn Streamed>),
 }
 
-/// Counts what is done, so that one who looks now and then can tell work from a hang.
+/// Counts the work that was done, so that a watcher can distinguish work from a hang.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    /// Something was done.
+    /// Counts one step of work.
     pub fn tick(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How much was done so far.
+    /// The steps counted so far.
     pub fn ticks(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Source {
-    /// Begins to read at the first byte. What a store sends is hashed on the way; what is in memory can be without.
+    /// Starts to read at the first byte. What a store sends is hashed while it is read; for bytes in memory no hash is
+    /// needed.
     pub(crate) fn open<'a>(&'a self, progress: &Progress) -> SourceReader<'a> {
         let (inner, hash): (Box<dyn Read + 'a>, _) = match self {
             Self::Whole(bytes) => (Box::new(bytes.as_ref()), None),
@@ -61,7 +63,26 @@ impl Source {
         SourceReader { inner, hash, progress: progress.clone() }
     }
 
-    /// What the object holds, read for that alone; `None` for one that a store sends and that need not be known.
+    /// The first bytes of the object as stored, at most `bytes_max`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn first_bytes(&self, bytes_max: u64) -> Result<Cow<'_, [u8]>, Error> {
+        match self {
+            Self::Whole(bytes) => {
+                let length = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(Cow::Borrowed(&bytes[..length]))
+            }
+            Self::Streamed(streamed) => {
+                let mut first = Vec::new();
+                streamed.open().take(bytes_max).read_to_end(&mut first).map_err(store_failure)?;
+                Ok(Cow::Owned(first))
+            }
+        }
+    }
+
+    /// The object's content id, computed in a read of its own; `None` for one that a store sends and that need not be
+    /// known.
     ///
     /// # Errors
     /// The store's.
@@ -89,7 +110,7 @@ impl From<Bytes> for Source {
 pub(crate) struct ReadContent(Rc<RefCell<ContentHasher>>);
 
 impl ReadContent {
-    /// What the object holds, once it was read to its end.
+    /// The content id, once the object was read to its end.
     pub(crate) fn id(&self) -> ContentId {
         self.0.borrow().finish()
     }
@@ -113,12 +134,12 @@ impl Read for SourceReader<'_> {
     }
 }
 
-/// Whether it was the store that failed, rather than what the object holds.
+/// Whether the store failed, rather than the object's content.
 pub(crate) fn is_store_failure(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| cause.is::<Error>())
 }
 
-/// The store's failure within an error of reading.
+/// The store error inside a read error.
 pub(crate) fn store_failure(error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| Error::Bug(format!("reading memory failed: {error}")))
 }

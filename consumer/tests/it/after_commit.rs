@@ -1,4 +1,4 @@
-//! What becomes of objects once they are committed: moved aside or deleted, that version and no other.
+//! What happens to objects after their commit: archived or deleted, that version only.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn removing(after_commit: AfterCommit) -> StreamDefinition {
     StreamDefinition { after_commit, ..definition(Format::JsonArray) }
 }
 
-/// The keys below `raw/events/`, without that.
+/// The keys below `raw/events/`, without that prefix.
 async fn landed(lake: &Lake) -> Vec<String> {
     let mut keys: Vec<_> =
         lake.list(&Prefix::Raw(&events()), None).map_ok(|listed| listed.key).try_collect().await.unwrap();
@@ -29,7 +29,7 @@ async fn landed(lake: &Lake) -> Vec<String> {
     keys.into_iter().map(|key| key.replacen("raw/events/", "", 1)).collect()
 }
 
-/// The archived objects with what they hold.
+/// The archived objects and their contents.
 async fn archived(lake: &Lake) -> Vec<(Key, String)> {
     let store = lake.store(&Key::DeleteProbe);
     let folder = object_store::path::Path::from("raw/_archive/events");
@@ -43,13 +43,13 @@ async fn archived(lake: &Lake) -> Vec<(Key, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn archived_objects_leave_the_landing_prefix_with_name_and_bytes() {
+async fn archived_objects_leave_the_landing_prefix_and_keep_name_and_bytes() {
     let lake = S3Lake::new().await;
     for (name, body) in [("2026/a.json", "[{\"id\": 1}]"), ("b.json", "[{\"id\": 2}"), ("_SUCCESS", "")] {
         lake.land(name, body).await;
     }
     lake.consume(removing(AfterCommit::Archive)).await.unwrap();
-    assert_eq!(landed(&lake.lake).await, ["_SUCCESS"], "a marker is nobody's input");
+    assert_eq!(landed(&lake.lake).await, ["_SUCCESS"], "a marker is not an input");
     let archived = archived(&lake.lake).await;
     let names = archived.iter().map(|(key, body)| match key {
         Key::Archived { rest, .. } => (rest.as_str(), body.as_str()),
@@ -62,7 +62,7 @@ async fn archived_objects_leave_the_landing_prefix_with_name_and_bytes() {
     assert_eq!(lake.holds().await.commits.len(), 1);
 }
 
-/// Fails when the deletion is not conditional: the object that took the place of the committed one is lost.
+/// Fails when the delete is not conditional: the object that replaced the committed one is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_overwritten_before_its_removal_stays_and_is_an_input_of_its_own() {
     let lake = S3Lake::new().await;
@@ -89,9 +89,9 @@ async fn an_object_overwritten_before_its_removal_stays_and_is_an_input_of_its_o
     assert_eq!((ids(&lake.holds().await), landed(&lake.lake).await), ([1, 2].into(), vec![]));
 }
 
-/// Fails when the start does not test the store.
+/// Fails when the consumer does not probe the store at startup.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_ignores_the_condition_of_a_delete_is_not_told_to_delete() {
+async fn a_store_that_ignores_the_condition_of_a_delete_is_not_asked_to_delete() {
     let lake = S3Lake::new().await;
     lake.land("a.json", "[{\"id\": 1}]").await;
     lake.faults(1, [Fault::new(FaultKind::DeleteConditionIgnored)]);

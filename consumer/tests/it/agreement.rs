@@ -1,12 +1,12 @@
-//! The compiled enforcer against parser and judge: the same verdict on every record, and the same values in every column.
+//! The compiled enforcer against parser and judge: same verdict on every record, same value in every column.
 //!
-//! And both against what was sent: each value, read back from Parquet, is the one that the record holds.
-//! `AGREEMENT_SEEDS` says how many seeds, and `AGREEMENT_FIRST` which first.
+//! Both are also checked against the input: each value, read back from Parquet, equals the record's.
+//! `AGREEMENT_SEEDS` sets the number of seeds, `AGREEMENT_FIRST` the first one.
 
 mod cases;
 mod read_back;
 
-use consumer::enforce::Enforcer;
+use consumer::enforce::Judge;
 use fastrand::Rng;
 use lake::{ledger::SchemaRecord, stream::Format};
 use serde_json::{Map, Value};
@@ -18,20 +18,20 @@ use crate::{
 
 type Records = Vec<Map<String, Value>>;
 
-/// What an object gave, for comparing; without what only an object in memory is known to hold.
+/// An object's results, in a form to compare; without the content ID, which a streamed object may not have.
 fn said(given: Given) -> (String, Records, Records) {
     let result = given.result;
     (format!("{:?} {} {}", result.outcome, result.rows, result.dead_letters), given.rows, given.dead_letters)
 }
 
-/// How many of `seeds` schemas could be compiled, and how many rows came out.
+/// Returns how many schemas could be compiled, and how many rows came out.
 fn agree(seeds: std::ops::Range<u64>) -> (u64, u64) {
     let (mut compiled, mut rows) = (0, 0);
     for seed in seeds {
         let mut rng = Rng::with_seed(seed);
         let schema = cases::record_schema(&mut rng);
         let Ok(record) = SchemaRecord::derive(&events(), &schema, None) else { continue };
-        if Enforcer::compile(&schema).is_err() {
+        if Judge::compile(&schema).is_err() {
             continue;
         }
         let format = cases::format(&mut rng);
@@ -44,7 +44,7 @@ fn agree(seeds: std::ops::Range<u64>) -> (u64, u64) {
             assert_eq!(by_rules, by_judge, "{}", case());
             if format != Format::JsonArray {
                 let in_pieces = said(read_in_pieces(&fast, &bytes, 1 + rng.usize(0..40)));
-                // An object that is not held in memory is not kept beside its fault, but as a copy.
+                // Dead letters are not compared: an object that is not in memory is kept as a copy, not in its letter.
                 let same = (in_pieces.0.as_str(), &in_pieces.1) == (by_rules.0.as_str(), &by_rules.1);
                 assert!(same, "in pieces: {in_pieces:?}\nas a whole: {by_rules:?}\n{}", case());
             }
@@ -63,5 +63,5 @@ fn the_compiled_enforcer_says_what_parser_and_judge_say() {
     let (first, seeds) = (number("AGREEMENT_FIRST", 0), number("AGREEMENT_SEEDS", 600));
     let (compiled, rows) = agree(first..first + seeds);
     println!("{seeds} schemas, {compiled} of them compiled; {rows} rows");
-    assert!(compiled * 2 > seeds && rows > seeds, "most schemas are compiled, and rows come of them");
+    assert!(compiled * 2 > seeds && rows > seeds, "most schemas must compile and give rows");
 }

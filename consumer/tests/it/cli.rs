@@ -1,4 +1,4 @@
-//! The program itself: what it prints, how it ends, and what it says to the one who got something wrong.
+//! The program itself: its output, its exit codes, and its messages when the user got something wrong.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 use local_s3::{Config, Credentials, Server};
 use serde_json::Value;
 
-const SECRET: &str = "a-secret-that-nobody-may-see";
+const SECRET: &str = "a-secret-that-must-not-leak";
 
 struct Here {
     folder: tempfile::TempDir,
@@ -19,7 +19,7 @@ struct Here {
 }
 
 impl Here {
-    /// A working folder with a definition of `events` and a lake on `file://`.
+    /// A working folder with a stream definition of `events` and a lake on `file://`.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let streams = folder.path().join("streams");
@@ -95,7 +95,7 @@ fn a_wrong_command_line_is_exit_2() {
 }
 
 #[test]
-fn an_unknown_stream_is_told_which_ones_there_are() {
+fn an_unknown_stream_is_exit_2_with_the_defined_ones() {
     let (code, _, stderr) = Here::new().run(&["run", "--stream", "evnets", "--once"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("unknown stream \"evnets\"") && stderr.contains("known streams: \"events\""), "{stderr}");
@@ -122,7 +122,7 @@ fn a_wrong_schema_is_exit_2_with_the_files_name() {
 }
 
 #[test]
-fn every_wrong_setting_is_told_at_once() {
+fn all_wrong_settings_are_reported_at_once() {
     let mut here = Here::new();
     here.environment = vec![("LAKE_URL", "ftp://x".to_owned()), ("BRONZE_URL", "s3://NO".to_owned())];
     fs::write(here.path().join("streams/events.toml"), "[source]\nformat = \"json_array\"\nflavour = 1\n").unwrap();
@@ -153,7 +153,7 @@ fn flags_override_the_environment_and_the_environment_overrides_dotenv() {
 }
 
 #[test]
-fn status_and_verify_speak_json_and_verify_ends_with_3_when_something_is_wrong() {
+fn status_and_verify_print_json_and_verify_exits_with_3_when_something_is_wrong() {
     let here = Here::new();
     here.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
     here.land("b.json", "");
@@ -189,7 +189,7 @@ fn status_and_verify_speak_json_and_verify_ends_with_3_when_something_is_wrong()
 }
 
 #[test]
-fn every_file_whose_name_is_text_is_consumed_and_all_else_is_counted_and_told_once() {
+fn every_file_whose_name_is_text_is_consumed_and_all_else_is_counted_and_reported_once() {
     let here = Here::new();
     let names = ["a.json#1", "line\nfeed.json", "c.json"];
     for name in names {
@@ -227,15 +227,15 @@ fn a_raw_folder_that_was_copied_with_its_times_is_not_read_again() {
 }
 
 #[test]
-fn an_unknown_stream_is_exit_2_with_those_that_there_are_and_one_that_has_landed_is_pending() {
+fn an_unknown_stream_is_exit_2_with_the_streams_of_the_lake_and_one_that_has_landed_is_pending() {
     let here = Here::new();
     for command in ["status", "verify"] {
         let (code, stdout, stderr) = here.run(&[command, "--stream", "events"]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-        let words = format!("there is no lake at file://{}/lake:", here.path().display());
+        let words = format!("found no lake at file://{}/lake:", here.path().display());
         assert!(stderr.contains(&words), "{stderr}");
     }
-    assert!(!here.path().join("lake").exists(), "whoever only looks creates nothing");
+    assert!(!here.path().join("lake").exists(), "status and verify must create nothing");
 
     here.land("a.json", "[{\"id\": 1}]");
     let (code, status) = here.json(&["status", "--stream", "events", "--json"]);
@@ -250,7 +250,7 @@ fn an_unknown_stream_is_exit_2_with_those_that_there_are_and_one_that_has_landed
 }
 
 #[test]
-fn a_ledger_that_is_gone_as_a_whole_is_exit_3() {
+fn a_ledger_that_is_completely_gone_is_exit_3() {
     let here = Here::new();
     here.land("a.json", "[{\"id\": 1}]");
     assert_eq!(here.run(ONCE).0, Some(0));
@@ -264,7 +264,7 @@ fn a_ledger_that_is_gone_as_a_whole_is_exit_3() {
     assert!(found["violations"][0].as_str().unwrap().contains(words), "{found}");
 }
 
-/// A lake of three batches, of one row each.
+/// A lake of three batches with one row each.
 fn three_batches() -> (Here, std::path::PathBuf) {
     let here = Here::new();
     for name in ["a.json", "b.json", "c.json"] {
@@ -280,7 +280,7 @@ fn ledger_file(folder: &str, batch: u64) -> String {
 }
 
 #[test]
-fn verify_tells_every_commit_that_is_missing_and_looks_at_the_rest() {
+fn verify_reports_every_missing_commit_and_checks_the_rest() {
     let (here, ledger) = three_batches();
     let (_, text, _) = here.run(&["verify", "--stream", "events"]);
     assert!(text.contains("looked at 3 batches and 3 files: 3 records read = 3 rows + 0 dead letters"), "{text}");
@@ -295,7 +295,7 @@ fn verify_tells_every_commit_that_is_missing_and_looks_at_the_rest() {
 }
 
 #[test]
-fn verify_tells_a_damaged_commit_and_what_it_looked_at() {
+fn verify_reports_a_damaged_commit_and_what_it_checked() {
     let (here, ledger) = three_batches();
     fs::write(ledger.join(ledger_file("commits", 3)), "{").unwrap();
     let (code, text, _) = here.run(&["verify", "--stream", "events"]);
@@ -304,10 +304,14 @@ fn verify_tells_a_damaged_commit_and_what_it_looked_at() {
 }
 
 #[test]
-fn verify_tells_a_plan_whose_commits_before_it_are_gone() {
+fn verify_reports_a_plan_whose_earlier_commits_are_gone() {
     let (here, ledger) = three_batches();
     fs::remove_file(ledger.join(ledger_file("commits", 3))).unwrap();
-    assert_eq!(here.run(&["verify", "--stream", "events"]).0, Some(0), "a batch that was not committed yet");
+    assert_eq!(
+        here.run(&["verify", "--stream", "events"]).0,
+        Some(0),
+        "a batch that is not committed yet is not a violation"
+    );
     fs::remove_file(ledger.join(ledger_file("commits", 2))).unwrap();
     let (code, text, _) = here.run(&["verify", "--stream", "events"]);
     assert_eq!(code, Some(3), "{text}");
@@ -317,8 +321,8 @@ fn verify_tells_a_plan_whose_commits_before_it_are_gone() {
 }
 
 #[test]
-fn nobody_listening_is_exit_4_and_the_line_begins_with_it() {
-    // A port that was free a moment ago, and that nothing else on this machine is told of.
+fn an_endpoint_without_a_listener_is_exit_4_and_the_line_begins_with_it() {
+    // A port that was free a moment ago, so that nothing listens on it.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let here = Here::on_s3(&endpoint, SECRET, "lake");
@@ -331,11 +335,11 @@ fn nobody_listening_is_exit_4_and_the_line_begins_with_it() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_asked_three_times_by_those_who_only_look() {
+fn a_server_that_never_answers_is_asked_three_times_by_status() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (asked, requests) = std::sync::mpsc::channel();
-    // The connections are kept open, as by a process that was stopped.
+    // The connections stay open, as with a stopped process.
     std::thread::spawn(move || listener.incoming().for_each(|connection| drop(asked.send(connection))));
     let here = Here::on_s3(&endpoint, SECRET, "lake");
     let (code, stdout, stderr) = here.run(&["status", "--stream", "events"]);
@@ -382,7 +386,7 @@ fn missing_credentials_are_one_line_that_says_what_to_set() {
 }
 
 #[test]
-fn an_endpoint_that_is_no_url_is_told_once_by_its_own_name() {
+fn an_endpoint_that_is_not_a_url_is_reported_once_by_its_variable() {
     let mut here = Here::on_s3("127.0.0.1:9000", SECRET, "lake");
     here.environment.push(("RAW_URL", "s3://another".to_owned()));
     let (code, _, stderr) = here.run(ONCE);
@@ -391,7 +395,7 @@ fn an_endpoint_that_is_no_url_is_told_once_by_its_own_name() {
 }
 
 #[test]
-fn a_line_of_dotenv_that_can_not_be_parsed_is_exit_2_with_its_number_and_without_its_words() {
+fn a_line_of_dotenv_that_can_not_be_parsed_is_exit_2_with_its_number_and_without_its_text() {
     let cases = [
         ("# one\n\nLAKE_URL=memory://\nSECRET = hush hush\nA=1\n", "line 4 can't be parsed"),
         ("A=1\n  # don't\nhush\n", "line 3 can't be parsed"),
@@ -415,10 +419,10 @@ fn a_line_of_dotenv_that_can_not_be_parsed_is_exit_2_with_its_number_and_without
 }
 
 #[test]
-fn a_dotenv_may_refer_to_what_is_set_and_holds_a_plain_dollar_sign_in_quotes() {
+fn a_dotenv_may_refer_to_set_variables_and_quote_a_plain_dollar_sign() {
     let mut here = Here::new();
     here.environment = vec![("WHERE", here.path().display().to_string())];
-    let text = "\u{feff}NAME=la\\$ke # $nothing\nexport LAKE_URL='file://'\"${WHERE}/${NAME}\"\n# $nobody\nX='$x'\n";
+    let text = "\u{feff}NAME=la\\$ke # $nothing\nexport LAKE_URL='file://'\"${WHERE}/${NAME}\"\n# $unset\nX='$x'\n";
     fs::write(here.path().join(".env"), text).unwrap();
     let (code, _, stderr) = here.run(ONCE);
     assert_eq!(code, Some(0), "{stderr}");
@@ -426,7 +430,7 @@ fn a_dotenv_may_refer_to_what_is_set_and_holds_a_plain_dollar_sign_in_quotes() {
 }
 
 #[test]
-fn a_rust_log_that_can_not_be_parsed_is_told_and_ignored() {
+fn a_rust_log_that_can_not_be_parsed_is_reported_and_ignored() {
     let mut here = Here::new();
     here.environment.push(("RUST_LOG", "info,lake=loud".to_owned()));
     let (code, _, stderr) = here.run(ONCE);
@@ -435,7 +439,7 @@ fn a_rust_log_that_can_not_be_parsed_is_told_and_ignored() {
 }
 
 #[test]
-fn a_result_that_can_not_be_printed_is_exit_4_and_a_reader_that_has_gone_is_none() {
+fn a_result_that_can_not_be_printed_is_exit_4_and_a_closed_pipe_is_exit_0() {
     let here = Here::new();
     here.land("a.json", "[{\"id\": 1}]");
     for command in ["status", "verify"] {
@@ -460,12 +464,12 @@ fn wait_for(child: &mut Child, words: &str) -> String {
         let line = line.unwrap();
         seen.push_str(&line);
         if line.contains(words) {
-            // The rest is read too, so that the program never waits for a full pipe.
+            // Read the rest too, so that the program never blocks on a full pipe.
             std::thread::spawn(move || lines.for_each(drop));
             return seen;
         }
     }
-    panic!("the program ended without saying {words:?}: {seen}");
+    panic!("the program ended without printing {words:?}: {seen}");
 }
 
 #[test]

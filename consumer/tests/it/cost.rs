@@ -1,4 +1,4 @@
-//! What discovery costs, counted in requests: cheap on large prefixes, whatever the objects are called.
+//! What discovery costs in requests: little on large prefixes, whatever the objects' names.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     lake_on_s3::{bucket, drain, land, server},
 };
 
-/// A lake whose raw zone has a server of its own, so that its requests are counted alone.
+/// A lake whose raw zone has its own server, so that its requests are counted separately.
 struct TwoServers {
     raw: Server,
     rest: Server,
@@ -39,12 +39,12 @@ async fn a_new_object_among_1100_known_ones_costs_a_restart_two_listings_and_one
         land(&lake, &format!("{index:04}.json"), RECORD).await;
     }
     drain(&lake, definition(Format::JsonArray)).await.unwrap();
-    // Sorts before every other, as a random name may.
+    // Sorts before every other key, as a random name may.
     land(&lake, "00.json", RECORD).await;
     let before = servers.raw.requests();
     drain(&lake, definition(Format::JsonArray)).await.unwrap();
     let cost = servers.raw.requests().since(&before);
-    // One page of the listing is the test of the store at the start.
+    // One page of the listing is the probe of the store at startup.
     assert_eq!(cost.get("GetObject"), 1, "{cost}");
     assert!(cost.get("ListObjectsV2") <= 2 + 1, "{cost}");
     let held = contents(&Ledger::new(lake, events())).await;
@@ -70,9 +70,9 @@ async fn a_look_between_full_listings_costs_one_request_and_a_full_one_finds_wha
     land(&lake, "a.json", RECORD).await;
     land(&lake, "z.json", RECORD).await;
     let before = servers.raw.requests();
-    assert_eq!(look(&mut discovery).await, 1, "what sorts behind the last key seen");
+    assert_eq!(look(&mut discovery).await, 1, "only keys after the last key seen are found");
     assert_eq!(servers.raw.requests().since(&before).get("ListObjectsV2"), 1);
-    // A prefix of three pages is listed whole again two seconds after the last time, and not at every look.
+    // A prefix of three pages is fully listed again two seconds after the last time, not at every look.
     let found = async {
         while look(&mut discovery).await != 2_502 {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,4 @@
-//! Decoding: which records an object holds and where, and what is said of what can't be read.
+//! Decoding: which records an object has and where, and what is reported if they can't be read.
 
 use lake::{
     dead_letter::{ErrorCode, Reason},
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use crate::one_task::{Given, context, fault_of_object, parse, read};
 
-/// A record as its dead letter tells of it.
+/// A record as its dead letter describes it.
 struct Record {
     index: u64,
     offset: usize,
     raw: Vec<u8>,
-    /// What is wrong with it; `bad_value` where it could be read.
+    /// What is wrong with it; `bad_value` if it could be read.
     code: String,
 }
 
-/// An object under a schema that refuses every record, so that each one is told of.
+/// Reads an object under a schema that refuses every record, so that each one becomes a dead letter.
 fn refused(bytes: &[u8], format: Format) -> Given {
     let settings = ReadSettings {
         object_bytes_max: 1 << 20,
@@ -30,7 +30,7 @@ fn refused(bytes: &[u8], format: Format) -> Given {
     read(&context(&json!({"type": "object", "not": {}}), settings, true), bytes)
 }
 
-/// The records of an object, where there are any to tell of.
+/// The records of an object; `None` if the object as a whole can't be read.
 fn decode(bytes: &[u8], format: Format) -> Option<Vec<Record>> {
     let record = |letter: &serde_json::Map<String, Value>| {
         let raw = match (&letter.get("_raw_record"), &letter.get("_raw_bytes")) {
@@ -93,24 +93,24 @@ proptest! {
         text.splice(at..=at, with.chars());
         let text: String = text.into_iter().collect();
         match (parse(&text, 100), serde_json::from_str::<Value>(&text)) {
-            // Read once more there, since that parser spells exponents its own way.
+            // Parsed by serde_json too, since it writes exponents differently.
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(serde_json::from_str::<Value>(&ours.to_string()).unwrap(), theirs),
             (Err(_), Err(_)) => {}
-            // The last of two equal keys wins there, and nobody wins here.
+            // With two equal keys, serde_json takes the last one, and we take neither.
             (Err(fault), Ok(_)) => prop_assert_eq!(fault.code, ErrorCode::DuplicateKey),
-            (Ok(value), Err(error)) => prop_assert!(false, "{} is {} here and not JSON there: {}", text, value, error),
+            (Ok(value), Err(error)) => prop_assert!(false, "{} is {} here; serde_json refuses it: {}", text, value, error),
         }
     }
 
     #[test]
-    fn no_bytes_at_all_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _array = decode(&bytes, Format::JsonArray);
         let _lines = decode(&bytes, Format::Ndjson);
         let _table = decode(&bytes, Format::Csv);
     }
 
     #[test]
-    fn an_arrays_records_lie_where_they_are_said_to(values in prop::collection::vec(json(), 0..8), space in "[ \\t\\r\\n]{0,3}", mark in any::<bool>()) {
+    fn an_arrays_records_are_where_their_offsets_say(values in prop::collection::vec(json(), 0..8), space in "[ \\t\\r\\n]{0,3}", mark in any::<bool>()) {
         let texts: Vec<String> = values.iter().map(Value::to_string).collect();
         let body = format!("{space}[{space}{}{space}]{space}", texts.join(&format!("{space},{space}")));
         let bytes = [if mark { b"\xef\xbb\xbf".as_slice() } else { b"" }, body.as_bytes()].concat();
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_lie_where_they_are_said_to(values in prop::collection::vec(json(), 0..8), end in "\r?\n", last in any::<bool>()) {
+    fn lines_are_where_their_offsets_say(values in prop::collection::vec(json(), 0..8), end in "\r?\n", last in any::<bool>()) {
         let mut body = values.iter().map(Value::to_string).collect::<Vec<_>>().join(&format!("{end}{end}"));
         if last || body.is_empty() {
             body.push_str(&end);
@@ -140,7 +140,7 @@ proptest! {
 }
 
 #[test]
-fn an_object_that_is_no_array_says_what_it_is() {
+fn an_object_that_is_not_an_array_has_a_code_that_says_why() {
     assert_eq!(code_of_object(b""), ErrorCode::Empty.as_str());
     assert_eq!(code_of_object(b" \r\n\t "), ErrorCode::Empty.as_str());
     assert_eq!(code_of_object(b"\xef\xbb\xbf"), ErrorCode::Empty.as_str());
@@ -163,10 +163,10 @@ fn an_object_that_is_no_array_says_what_it_is() {
 }
 
 #[test]
-fn an_empty_array_and_blank_lines_hold_no_record() {
+fn an_empty_array_and_blank_lines_have_no_record() {
     assert!(decode(b"[]", Format::JsonArray).unwrap().is_empty());
     assert!(decode(b"\n\r\n  \n", Format::Ndjson).unwrap().is_empty());
-    assert!(decode(b"", Format::Ndjson).is_none(), "an object without a byte is a corrupted batch in every format");
+    assert!(decode(b"", Format::Ndjson).is_none(), "an empty object is a corrupted batch in every format");
 }
 
 #[test]
@@ -184,11 +184,11 @@ fn a_record_that_can_not_be_read_says_why() {
 }
 
 #[test]
-fn a_key_twice_is_refused_at_its_place() {
+fn a_duplicate_key_is_refused_at_its_place() {
     let fault = parse("{\"a\": [{\"b/c\": 1, \"b/c\": 1}]}", 20).unwrap_err();
     assert_eq!((fault.code, fault.path.as_deref()), (ErrorCode::DuplicateKey, Some("/a/0/b~1c")));
     let escaped = parse("{\"a\": 1, \"\\u0061\": 2}", 20).unwrap_err();
-    assert_eq!(escaped.code, ErrorCode::DuplicateKey, "keys are equal by what they say, not how they are written");
+    assert_eq!(escaped.code, ErrorCode::DuplicateKey, "keys are compared after unescaping");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn nesting_is_bounded_without_a_crash() {
 }
 
 #[test]
-fn a_bad_line_harms_no_other() {
+fn a_bad_line_affects_no_other() {
     let body = b"{\"id\": 1}\nnot json\n\xff\xfe\n{\"id\": 2}\n{\"id\": 3";
     let records = decode(body, Format::Ndjson).unwrap();
     let codes: Vec<_> = records.iter().map(|record| record.code.as_str()).collect();

@@ -1,11 +1,11 @@
-//! Enforcement: the verdict on a record, and the words for what is wrong with it.
+//! Enforcement: the verdict on a record, and the message that says what is wrong with it.
 
-use consumer::enforce::Enforcer;
+use consumer::enforce::Judge;
 use lake::dead_letter::{ErrorCode, Fault, Reason};
 use serde_json::{Value, json};
 
 fn judge(schema: Value, record: Value) -> Result<(), Fault> {
-    Enforcer::compile(&schema).unwrap().enforce(&record)
+    Judge::compile(&schema).unwrap().enforce(&record)
 }
 
 fn schema() -> Value {
@@ -64,7 +64,7 @@ fn one_point_zero_is_an_integer() {
 }
 
 #[test]
-fn a_message_holds_no_control_character_and_stays_short() {
+fn a_message_has_no_control_character_and_stays_short() {
     let evil = format!("\u{1b}[2J\n\0{}", "x".repeat(100_000));
     let fault = judge(schema(), json!({"id": 1, "name": evil})).unwrap_err();
     assert!(!fault.message.chars().any(char::is_control), "{}", fault.message);
@@ -72,19 +72,19 @@ fn a_message_holds_no_control_character_and_stays_short() {
 }
 
 #[test]
-fn a_remote_reference_is_refused_with_words() {
+fn a_remote_reference_is_refused_with_a_message() {
     for target in ["https://example.com/schema.json", "file:///etc/passwd"] {
-        let what = Enforcer::compile(&json!({"properties": {"a": {"$ref": target}}})).unwrap_err();
+        let what = Judge::compile(&json!({"properties": {"a": {"$ref": target}}})).unwrap_err();
         assert!(what.contains(target) && what.contains("$defs"), "{what}");
     }
-    assert!(Enforcer::compile(&json!({"$ref": "other.json"})).is_err());
+    assert!(Judge::compile(&json!({"$ref": "other.json"})).is_err());
 }
 
 #[test]
-fn a_schema_that_is_none_is_refused() {
-    assert!(Enforcer::compile(&json!({"type": "strnig"})).is_err());
-    let backtracking = Enforcer::compile(&json!({"properties": {"a": {"type": "string", "pattern": "(a)\\1"}}}));
-    assert!(backtracking.is_err(), "a pattern that can't run in linear time");
+fn an_invalid_schema_is_refused() {
+    assert!(Judge::compile(&json!({"type": "strnig"})).is_err());
+    let backtracking = Judge::compile(&json!({"properties": {"a": {"type": "string", "pattern": "(a)\\1"}}}));
+    assert!(backtracking.is_err(), "a pattern that can't run in linear time is refused");
 }
 
 #[test]
@@ -98,12 +98,12 @@ fn every_draft_from_4_on_is_understood() {
     ] {
         let schema = json!({"$schema": draft, "type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}});
         assert_eq!(judge(schema.clone(), json!({"at": "2026-11-20T08:00:00Z"})), Ok(()), "{draft}");
-        assert!(judge(schema, json!({"at": "tomorrow"})).is_err(), "{draft}: format is asserted");
+        assert!(judge(schema, json!({"at": "tomorrow"})).is_err(), "{draft}: format must be validated");
     }
 }
 
 #[test]
-fn a_number_of_absurd_size_is_judged_at_once() {
+fn a_number_of_absurd_size_is_judged_quickly() {
     for text in ["{\"id\": 1e999999999}", "{\"id\": 1e-999999999}", "{\"id\": -0.0000001e99999999999999999999}"] {
         let record: Value = crate::one_task::parse(text, 10).unwrap();
         assert!(judge(schema(), record).is_err(), "{text}");

@@ -1,11 +1,11 @@
-//! The real program, dead at each step between discovery and the end of a batch, and ended by single objects.
+//! The real program dies at each step between discovery and the end of a batch, and because of single objects.
 //!
-//! Each test dies at its step three times over one stream, where it can at a later batch the third time, and then holds
-//! the lake to what landed.
+//! In each test it dies at one step three times over one stream, the third time at a later batch if possible. Then the
+//! test checks the lake against what landed.
 
 use std::{collections::BTreeSet, fs, os::unix::process::ExitStatusExt, process::ExitStatus};
 
-use consumer::{failpoint, verify::verify};
+use consumer::{failpoint, inspect::verify};
 use futures::TryStreamExt;
 use lake::{keys::Prefix, ledger::Outcome};
 
@@ -15,12 +15,12 @@ use crate::{
     program::{consumer, streams},
 };
 
-/// Enough batches of three for a snapshot to be due.
+/// At three per batch, enough for a snapshot to be due.
 const OBJECTS: i64 = 54;
 
 const SIGABRT: i32 = 6;
 
-/// Lands `OBJECTS` objects of one row each, every fifth with a bad record besides, and every ninth beside a cut one.
+/// Lands `OBJECTS` objects of one row each. Every fifth also has a bad record; with every ninth, a cut object lands.
 fn land(lake: &FolderLake) {
     for id in 0..OBJECTS {
         let bad = if id % 5 == 0 { ", {\"id\": \"x\"}" } else { "" };
@@ -38,7 +38,7 @@ fn run_once(lake: &FolderLake, settings: &str, failpoints: &str) -> ExitStatus {
     consumer(streams.path(), &environment).arg("--once").status().unwrap()
 }
 
-/// Holds the lake to what [`land`] landed: every record in one place, once.
+/// Checks the lake against what [`land`] landed: every record is in one place, once.
 async fn assert_whole(lake: &FolderLake) {
     let held = lake.holds().await;
     assert_eq!(ids(&held), (0..OBJECTS).collect());
@@ -47,7 +47,8 @@ async fn assert_whole(lake: &FolderLake) {
     assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
 }
 
-/// Dies at the failpoint the first time it is reached, once more, and then the `last` time; before each, at `prepare`.
+/// Dies at the failpoint the first time it is reached, the same again, and then the `last`-th time; before each death,
+/// dies at `prepare` if it is not empty.
 async fn dies_at(failpoint: &str, last: u32, settings: &str, prepare: &str) {
     let lake = FolderLake::new().await;
     land(&lake);
@@ -68,7 +69,7 @@ async fn dies_at(failpoint: &str, last: u32, settings: &str, prepare: &str) {
 const BATCHES: &str = "[batch]\nobjects = 3\n";
 const ARCHIVE: &str = "after_commit = \"archive\"\n[batch]\nobjects = 3\n";
 
-/// One test for each failpoint: its name, the arguments of [`dies_at`].
+/// One test for each failpoint: the test's name and the arguments of [`dies_at`].
 macro_rules! deaths {
     ($($name:ident: $failpoint:literal, $last:literal, $settings:expr, $prepare:literal;)*) => {
         $(
@@ -121,7 +122,7 @@ async fn an_object_that_kills_every_process_becomes_a_dead_letter_and_the_rest_g
         deaths += 1;
         assert!(deaths < 10, "the stream loops");
     }
-    // The plan's own execution, one more in the hope that it was chance, and three that noted what they had in hand.
+    // The first execution, one more in case it was chance, and three that recorded which object they were reading.
     assert_eq!(deaths, 5);
     let held = lake.holds().await;
     assert_eq!(ids(&held), (0..20).collect());
@@ -134,7 +135,7 @@ async fn an_object_that_kills_every_process_becomes_a_dead_letter_and_the_rest_g
     assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
 }
 
-/// Fails when a careful attempt blames the object that it ended after: deaths at another step are nobody's.
+/// Fails when a careful attempt blames the object it read last: no object is to blame for a death at another step.
 #[tokio::test]
 async fn a_process_that_dies_again_and_again_outside_of_any_object_makes_none_a_dead_letter() {
     let lake = FolderLake::new().await;
@@ -146,7 +147,7 @@ async fn a_process_that_dies_again_and_again_outside_of_any_object_makes_none_a_
     assert_whole(&lake).await;
 }
 
-/// Fails when nobody watches the clock: the first run never ends.
+/// Fails when nothing checks the time limit: the first run never ends.
 #[tokio::test]
 async fn an_object_that_hangs_ends_the_process_and_becomes_a_dead_letter_after_three_times() {
     let lake = FolderLake::new().await;
@@ -164,9 +165,9 @@ async fn an_object_that_hangs_ends_the_process_and_becomes_a_dead_letter_after_t
     assert_eq!(held.faults(), [("corrupted_batch".to_owned(), "poison".to_owned(), "-".to_owned())]);
 }
 
-/// Fails when a file's name does not cover the program's version: the newer one then finds other bytes in its way.
+/// Fails when a file's name does not cover the program's version: the newer one then finds a file with other bytes.
 #[tokio::test]
-async fn a_batch_begun_by_one_version_and_finished_by_another_is_all_the_others() {
+async fn a_batch_begun_by_one_version_and_finished_by_another_is_all_from_the_other() {
     let lake = FolderLake::new().await;
     let records: Vec<String> = (0..10).map(|id| format!("{{\"id\": {id}}}")).collect();
     lake.land("a.json", format!("[{}]", records.join(",")));
@@ -174,8 +175,8 @@ async fn a_batch_begun_by_one_version_and_finished_by_another_is_all_the_others(
     assert!(run_once(&lake, "", "enforce:other_version").success());
     let held = lake.holds().await;
     assert_eq!((held.commits.len(), ids(&held)), (1, [0, 2, 4, 6, 8].into()));
-    assert_eq!(held.dead_letters.len(), 5, "what the first version took for rows is there once, as the second judged");
+    assert_eq!(held.dead_letters.len(), 5, "each record is there once, as the second version judged it");
     let bronze: Vec<_> = lake.lake.list(&Prefix::Bronze(&events()), None).try_collect().await.unwrap();
-    assert_eq!(bronze.len(), 2, "the first version's file stands there, and no commit names it");
+    assert_eq!(bronze.len(), 2, "the first version's file still exists, and no commit names it");
     assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Formats and compressions: what each object gives, in memory and in pieces, and what is said where it can't be read.
+//! Formats and compressions: what each object gives, in memory and in pieces, and what is reported if it can't be read.
 
 use std::io::Write;
 
@@ -28,7 +28,7 @@ fn csv(bytes: impl AsRef<[u8]>) -> Given {
     csv_with(bytes, CsvSettings::default())
 }
 
-/// A CSV object, read each way: all must say the same.
+/// Reads a CSV object in each way; the results must be equal.
 fn csv_with(bytes: impl AsRef<[u8]>, csv: CsvSettings) -> Given {
     read_each_way(ReadSettings { csv, record_bytes_max: 500, ..ReadSettings::of(Format::Csv) }, bytes.as_ref())
 }
@@ -62,7 +62,7 @@ fn ids(given: &Given) -> Vec<i64> {
 }
 
 #[test]
-fn cells_are_what_their_columns_are() {
+fn cells_get_the_types_of_their_columns() {
     let given = csv("id,name,at,good,price,tags\n\
                      1,Zoë,2026-11-20T08:00:00Z,true,1.5,\"[\"\"a\"\",\"\"b\"\"]\"\r\n\
                      2.0,\"1\",2026-11-20T08:00:00+01:00,FALSE,,[]\n\
@@ -80,7 +80,7 @@ fn cells_are_what_their_columns_are() {
 }
 
 #[test]
-fn a_cell_that_says_null_is_none_and_quotes_make_a_text_of_it() {
+fn a_null_cell_is_null_and_in_quotes_it_is_text() {
     let settings = CsvSettings { delimiter: ';', quote: '\'', null: "NULL".to_owned() };
     let given = csv_with("id;name;price\n1;NULL;NULL\n2;'NULL';'NULL'\n3;;3\nNULL;it''s;3\n4;'it''s; so';3", settings);
     let names: Vec<_> = given.rows.iter().map(|row| row.get("name")).collect();
@@ -100,10 +100,10 @@ fn a_bad_row_or_cell_is_one_dead_letter_with_its_line_and_place() {
     assert_eq!(
         given.messages(),
         [
-            "line 3: the row has 1 cells; the first row names 2 fields",
-            "line 4: \"x\" where the schema wants integer",
+            "line 3: the row has 1 cells; the header has 2 names",
+            "line 4: expected integer, got \"x\"",
             "line 5: something other than a delimiter follows the quote that closes a cell",
-            "line 6: the row has 3 cells; the first row names 2 fields",
+            "line 6: the row has 3 cells; the header has 2 names",
         ]
     );
     for letter in &given.dead_letters {
@@ -119,14 +119,14 @@ fn a_bad_row_or_cell_is_one_dead_letter_with_its_line_and_place() {
 fn a_quote_that_is_never_closed_costs_its_line_alone() {
     let given = csv("id,name\n1,a\n2,\"b\n3,c\n4,d\n");
     assert_eq!((ids(&given).as_slice(), given.codes().as_slice()), ([1, 3, 4].as_slice(), ["truncated"].as_slice()));
-    assert_eq!(given.messages(), ["line 3: a quote that is opened there is never closed"]);
-    // Not beyond the longest record either, however far away another quote is.
+    assert_eq!(given.messages(), ["line 3: a quote is opened and never closed"]);
+    // The same if another quote follows, but further away than the longest record.
     let given = csv(format!("id,name\n2,\"b\n3,c\n{}4,\"d\"\n", "7,x\n".repeat(200)));
     assert_eq!((given.codes().as_slice(), given.rows.len()), (["truncated"].as_slice(), 202));
 }
 
 #[test]
-fn a_first_row_that_names_no_fields_makes_a_corrupt_object() {
+fn an_invalid_header_makes_a_corrupt_object() {
     for (text, code) in [
         ("a,b,a\n1,2,3\n", "duplicate_key"),
         ("a,\"b\"c\n1,2\n", "not_csv"),
@@ -137,7 +137,7 @@ fn a_first_row_that_names_no_fields_makes_a_corrupt_object() {
         assert_eq!(fault_of_object(&given), ("corrupted_batch", code), "{text:?}");
     }
     let given = csv("id,name\n");
-    assert!(given.rows.is_empty() && given.dead_letters.is_empty(), "a row of names alone holds no record");
+    assert!(given.rows.is_empty() && given.dead_letters.is_empty(), "a header alone has no record");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_compressed_object_that_is_broken_is_one_dead_letter() {
 }
 
 #[test]
-fn another_encoding_is_told_by_its_first_bytes() {
+fn another_encoding_is_recognized_by_its_first_bytes() {
     let text = "[{\"id\": 1}]";
     let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -221,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_at_all_are_read_otherwise_in_pieces(
+    fn no_bytes_are_read_differently_in_pieces(
         bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b','), Just(b'\n')], 0..80),
         format in prop_oneof![Just(Format::Ndjson), Just(Format::Csv)],
     ) {

@@ -1,8 +1,8 @@
-//! The promise on a store that fails, lies and forgets: every record once, or a loud stop, and never a silent loss.
+//! On a store that fails, lies and forgets: every record once, or a loud stop; never a silent loss.
 
 use std::time::Duration;
 
-use consumer::verify::verify;
+use consumer::inspect::verify;
 use futures::TryStreamExt;
 use lake::{
     ErrorKind,
@@ -27,12 +27,12 @@ fn reset(moment: Moment) -> Fault {
     Fault::new(FaultKind::Reset { moment })
 }
 
-/// Fails when a create that failed is not read back.
+/// Fails when the consumer does not read back the key of a create that failed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_stands_once_and_nothing_is_deleted() {
+async fn a_commit_whose_answer_is_lost_exists_once_and_nothing_is_deleted() {
     let losses = [
         reset(Moment::After).limit(1),
-        // As often as the client tries, so that nobody ever tells it.
+        // At every try of the client, so that it never gets an answer.
         reset(Moment::After),
         error(Answer::InternalError, Moment::After).limit(1),
     ];
@@ -49,9 +49,9 @@ async fn a_commit_whose_answer_is_lost_stands_once_and_nothing_is_deleted() {
     }
 }
 
-/// Held by the S3 client and again by `Lake::create`: with the first gone, the second still tries again.
+/// Both the S3 client and `Lake::create` try again: without the one, the other still does.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conflict_on_a_commit_that_nobody_made_is_tried_again() {
+async fn a_conflict_on_a_commit_that_does_not_exist_is_tried_again() {
     let lake = S3Lake::new().await;
     lake.land_ids(3, |id| format!("{id}.json")).await;
     lake.faults(1, [Fault::new(FaultKind::Conflict).on("PutObject").prefix(COMMITS).limit(3)]);
@@ -82,7 +82,7 @@ async fn a_store_that_fails_all_the_time_delays_the_same_rows() {
     );
     let mut definition = definition(Format::JsonArray);
     definition.batch.objects_max = 8;
-    // The test of the store at the start gives up sooner than a consumer that runs; start it again, as a user would.
+    // The probe at startup gives up sooner than a running consumer; start it again, as a user would.
     let mut starts = 0;
     while let Err(error) = lake.consume(definition.clone()).await {
         starts += 1;
@@ -96,16 +96,16 @@ async fn a_store_that_fails_all_the_time_delays_the_same_rows() {
     assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
 }
 
-/// Fails when the bytes that came are not counted: a client can't notice it on an object stored without a checksum.
+/// Fails when the received bytes are not counted: without a stored checksum, the client can't notice the loss.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_short_body_whose_length_lies_is_no_end_of_file() {
+async fn a_short_body_whose_length_lies_is_not_the_end_of_the_file() {
     let lake = S3Lake::new().await;
     lake.land_ids(3, |id| format!("{id}.json")).await;
     let one = |kind| Fault::new(kind).on("GetObject").prefix("raw/events/1").limit(1);
     lake.faults(
         1,
         [
-            // What it leaves has no checksum.
+            // The new object has no checksum.
             one(FaultKind::Overwritten { with: Some("[{\"id\": 100}]".to_owned()) }),
             one(FaultKind::CutBody { keep: Some(5), length: ContentLength::Lying }).skip(1),
         ],
@@ -118,7 +118,7 @@ async fn a_short_body_whose_length_lies_is_no_end_of_file() {
     assert_eq!((ids(&held), held.dead_letters.len()), ([0, 2, 100].into(), 0));
 }
 
-/// Fails when the read is not bound to the planned version.
+/// Fails when the read is not conditional on the planned version.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_overwritten_before_it_is_read_is_changed_and_its_new_version_an_input_of_its_own() {
     let lake = S3Lake::new().await;
@@ -148,11 +148,11 @@ async fn an_object_deleted_before_it_is_read_is_missing_and_found_when_it_comes_
     assert_eq!(ids(&lake.holds().await), [0, 1, 2].into(), "the same bytes under the same key were never read");
 }
 
-/// Fails when a doubled key is planned twice.
+/// Fails when a key that is listed twice is planned twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_doubles_or_forgets_keys_doubles_and_loses_no_row() {
     let lake = S3Lake::new().await;
-    // More than a page, under names that must be encoded.
+    // More than a page, with names that must be encoded.
     lake.land_ids(1_100, |id| format!("{} é+&%{id}.json", 9_999 - id)).await;
     let listing = |kind| Fault::new(kind).on("ListObjectsV2").prefix("raw/");
     lake.faults(
@@ -170,9 +170,9 @@ async fn a_listing_that_doubles_or_forgets_keys_doubles_and_loses_no_row() {
     assert_eq!(ids(&lake.holds().await), (0..1_100).collect());
 }
 
-/// Fails when a gap in a listing of commits is taken for a lost commit.
+/// Fails when a gap in a listing of commits is treated as a lost commit.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_that_forgets_a_commit_is_no_damage() {
+async fn a_listing_that_forgets_a_commit_is_not_damage() {
     let lake = S3Lake::new().await;
     for id in 0..4 {
         lake.land(&format!("{id}.json"), &format!("[{{\"id\": {id}}}]")).await;
@@ -189,9 +189,10 @@ async fn a_listing_that_forgets_a_commit_is_no_damage() {
     assert_eq!((held.commits.len(), ids(&held)), (4, (0..4).collect()));
 }
 
-/// Held by the order of things, and again by the balance of a commit: it would name fewer dead letters than it counts.
+/// Ensured by the order of writes, and again by the balance check: the commit would name fewer dead letters than it
+/// counts.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_commit_stands_before_both_files_do() {
+async fn no_commit_exists_before_both_files_do() {
     let lake = S3Lake::new().await;
     lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]").await;
     lake.faults(1, [error(Answer::InternalError, Moment::Before).on("PutObject").prefix("dead_letters/")]);
@@ -214,7 +215,7 @@ async fn no_commit_stands_before_both_files_do() {
     assert_eq!(adopted.key.to_string(), bronze[0].key);
 }
 
-/// Fails when the start does not test the store.
+/// Fails when the consumer does not probe the store at startup.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_ignores_conditions_is_not_used() {
     let lake = S3Lake::new().await;

@@ -1,8 +1,8 @@
-//! What lands, whole objects at a time: each is accounted for, whatever it is called and whatever is in it.
+//! Whole objects as input: each is accounted for, whatever its name and content.
 
 use std::{collections::BTreeSet, fs};
 
-use consumer::status::status;
+use consumer::inspect::status;
 use lake::{
     clock::SystemClock,
     ledger::Outcome,
@@ -39,7 +39,7 @@ async fn a_corrupt_object_is_one_dead_letter_and_kept_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_says_where_its_record_lies_and_keeps_it() {
+async fn a_dead_letter_says_where_its_record_is_and_keeps_it() {
     let lake = FolderLake::new().await;
     let body = "[{\"id\": 1},\n  {\"id\": \"é\"} , 7]";
     lake.land("a.json", body);
@@ -67,7 +67,7 @@ async fn a_dead_letter_says_where_its_record_lies_and_keeps_it() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_kept_as_bytes_and_a_long_record_is_cut_and_marked() {
+async fn bytes_that_are_not_text_are_kept_as_bytes_and_a_long_record_is_cut_and_marked() {
     let lake = FolderLake::new().await;
     lake.land("a.ndjson", b"{\"id\": 1}\n\xff\xfe\n{\"id\": \"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"}\n");
     let mut definition = definition(Format::Ndjson);
@@ -83,7 +83,7 @@ async fn bytes_that_are_no_text_are_kept_as_bytes_and_a_long_record_is_cut_and_m
 }
 
 #[tokio::test]
-async fn markers_and_empty_folders_are_no_input_and_an_empty_array_is_one() {
+async fn markers_and_empty_folders_are_not_inputs_and_an_empty_array_is_one() {
     let lake = FolderLake::new().await;
     lake.land("day=1/_SUCCESS", "");
     lake.land("day=1/empty.json", "[]");
@@ -112,7 +112,7 @@ async fn a_strange_name_is_only_a_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_key_that_s3_can_hold_is_read_and_shown_as_it_is() {
+async fn every_key_that_s3_allows_is_read_and_shown_as_it_is() {
     let lake = S3Lake::new().await;
     let longest = "x".repeat(1_024 - "raw/events/".len());
     let names = [
@@ -165,7 +165,7 @@ async fn nesting_and_size_beyond_the_limits_are_dead_letters() {
     assert_eq!(
         fs::metadata(lake.path(&copy)).unwrap().len(),
         3 << 20,
-        "what is too large for memory is kept all the same"
+        "an object that is too large for memory is kept too"
     );
 }
 
@@ -186,7 +186,7 @@ async fn a_backlog_becomes_batches_within_their_bounds() {
 }
 
 #[tokio::test]
-async fn a_value_that_its_column_can_not_hold_is_a_dead_letter() {
+async fn a_value_that_does_not_fit_its_column_is_a_dead_letter() {
     let lake = FolderLake::new().await;
     lake.land("a.json", "[{\"id\": 9223372036854775808}, {\"id\": 9223372036854775807}]");
     lake.consume(definition(Format::JsonArray)).await.unwrap();
@@ -196,7 +196,7 @@ async fn a_value_that_its_column_can_not_hold_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn files_tell_the_range_of_their_event_times() {
+async fn a_commit_records_the_event_time_range_of_each_file() {
     let lake = FolderLake::new().await;
     lake.land("a.json", "[{\"at\": \"2026-11-20T08:00:00Z\"}, {}, {\"at\": \"2026-11-19T08:00:00+01:00\"}]");
     let schema = json!({"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}});
@@ -210,7 +210,7 @@ async fn files_tell_the_range_of_their_event_times() {
 }
 
 #[tokio::test]
-async fn real_events_come_through_whole_and_a_damaged_line_harms_no_other() {
+async fn real_events_come_through_whole_and_a_damaged_line_affects_no_other() {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/wikimedia-recentchange.ndjson");
     let records = fs::read_to_string(data).unwrap();
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../streams/wikimedia.schema.json");

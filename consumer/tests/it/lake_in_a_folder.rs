@@ -1,8 +1,8 @@
-//! What the tests share: a lake in a temporary folder, a consumer run over it, and all that it holds read back.
+//! What the tests share: a lake in a temporary folder, a consumer to run on it, and its contents read back.
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use arrow::json::ArrayWriter;
+use arrow::{array::RecordBatch, json::ArrayWriter};
 use bytes::Bytes;
 use consumer::{
     Error,
@@ -48,7 +48,7 @@ impl FolderLake {
         Ledger::new(self.lake.clone(), events())
     }
 
-    /// Drains what has landed.
+    /// Drains the stream.
     pub(crate) async fn consume(&self, definition: StreamDefinition) -> Result<(), Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let settings = RunSettings { once: true, workers: 2 };
@@ -86,7 +86,7 @@ pub(crate) fn with_schema(format: Format, schema: Value) -> StreamDefinition {
     }
 }
 
-/// All that the commits of a stream make visible.
+/// Everything that the commits of a stream make visible.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) commits: Vec<Commit>,
@@ -95,7 +95,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Of each dead letter: reason, code and JSON Pointer.
+    /// The reason, code and JSON Pointer of each dead letter.
     pub(crate) fn faults(&self) -> Vec<(String, String, String)> {
         let text = |letter: &Map<String, Value>, name: &str| {
             letter.get(name).and_then(Value::as_str).unwrap_or("-").to_owned()
@@ -125,10 +125,12 @@ pub(crate) async fn contents(ledger: &Ledger) -> Contents {
 
 pub(crate) fn parquet_rows(bytes: Bytes) -> Vec<Map<String, Value>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+    json_rows(&reader.map(Result::unwrap).collect::<Vec<_>>())
+}
+
+pub(crate) fn json_rows(batches: &[RecordBatch]) -> Vec<Map<String, Value>> {
     let mut json = ArrayWriter::new(Vec::new());
-    for batch in reader {
-        json.write(&batch.unwrap()).unwrap();
-    }
+    json.write_batches(&batches.iter().collect::<Vec<_>>()).unwrap();
     json.finish().unwrap();
     let text = json.into_inner();
     if text.is_empty() { Vec::new() } else { serde_json::from_slice(&text).unwrap() }

@@ -1,4 +1,4 @@
-//! A lake on a local-s3 server in this process, whose faults a test decides and whose requests it counts.
+//! A lake on a local-s3 server in this process. A test injects its faults and counts its requests.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -52,7 +52,7 @@ impl S3Lake {
         land(&self.lake, rest, body).await;
     }
 
-    /// Lands objects of one record each, with the ids 0 to `count`, under names from `name`.
+    /// Lands `count` objects of one record each, with ids from 0 and names from `name`.
     pub(crate) async fn land_ids(&self, count: usize, name: impl Fn(usize) -> String) {
         for id in 0..count {
             self.land(&name(id), &format!("[{{\"id\": {id}}}]")).await;
@@ -78,14 +78,14 @@ pub(crate) async fn land(lake: &Lake, rest: &str, body: &str) {
     assert_eq!(lake.create(&key, Bytes::copy_from_slice(body.as_bytes())).await.unwrap(), Created::Ours, "{rest:?}");
 }
 
-/// Drains what has landed.
+/// Drains the stream.
 pub(crate) async fn drain(lake: &Lake, definition: StreamDefinition) -> Result<(), Error> {
     let settings = RunSettings { once: true, workers: 2 };
     let pipeline = Pipeline::open(lake.clone(), definition, Arc::new(SystemClock), settings).await?;
     pipeline.run(std::future::pending()).await
 }
 
-/// The ids of the rows, each of which must be there once.
+/// The ids of the rows; each must be there once.
 pub(crate) fn ids(contents: &Contents) -> BTreeSet<i64> {
     let ids: Vec<i64> = contents.rows.iter().filter_map(|row| row.get("id")?.as_i64()).collect();
     let distinct: BTreeSet<i64> = ids.iter().copied().collect();

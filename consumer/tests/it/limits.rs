@@ -1,4 +1,4 @@
-//! Limits: each one breached, and what is said of it; memory that does not follow the input.
+//! Limits: what happens when each one is exceeded, and that memory does not grow with the input.
 
 use std::{
     collections::BTreeSet,
@@ -6,8 +6,8 @@ use std::{
 };
 
 use consumer::{
-    decode::{Source, Streamed},
-    verify::verify,
+    execute::{Source, Streamed},
+    inspect::verify,
 };
 use flate2::write::GzEncoder;
 use lake::stream::{Format, ReadSettings};
@@ -33,7 +33,7 @@ fn lines(settings: ReadSettings, bytes: &[u8]) -> Given {
 #[test]
 fn a_line_that_is_too_long_is_cut_and_the_next_one_is_read() {
     let settings = ReadSettings { record_bytes_max: 1_000, raw_bytes_max: 300, ..ReadSettings::of(Format::Ndjson) };
-    // Longer than what is looked at in one go, too.
+    // The second is also longer than the part that is read at once.
     for length in [1_001_usize, 100_000] {
         let long = format!("{{\"text\": \"{}\"}}", "x".repeat(length - 12));
         let given = lines(settings.clone(), format!("{{\"id\": 1}}\n  {long}  \r\n{{\"id\": 2}}").as_bytes());
@@ -97,12 +97,12 @@ fn an_object_that_decompresses_to_more_than_its_limits_is_oversized() {
 fn a_pattern_that_invites_backtracking_takes_linear_time() {
     let schema = json!({"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}});
     let record = format!("{{\"text\": \"{}b\"}}", "a".repeat(50_000));
-    // Backtracking would not end before the machine does.
+    // Backtracking would practically never end.
     let given = read(&context(&schema, ReadSettings::of(Format::Ndjson), true), record.as_bytes());
     assert_eq!(given.codes(), ["bad_pattern"]);
 }
 
-/// So many lines, made while they are read.
+/// An object of many lines, generated while it is read.
 #[derive(Clone, Copy, Debug)]
 struct Made {
     lines: u64,
@@ -143,7 +143,7 @@ fn an_object_of_many_lines_streams_through() {
     let context = context(&schema(), ReadSettings::of(Format::Ndjson), true);
     let given = read_source(&context, source, lines as usize * LINE.len());
     assert_eq!((given.result.rows, given.result.dead_letters), (lines, 0));
-    assert!(given.result.content.is_some(), "what it held is known all the same");
+    assert!(given.result.content.is_some(), "the content ID is known for a streamed object too");
 }
 
 #[tokio::test]
@@ -161,10 +161,57 @@ async fn a_long_object_becomes_several_files_and_a_second_execution_makes_the_sa
     let ids: BTreeSet<_> = first.rows.iter().filter_map(|row| row["id"].as_u64()).collect();
     assert_eq!((first.rows.len(), ids.len(), first.dead_letters.len()), (30_000, 30_000, 1));
 
-    // As if the consumer had died before its commit.
+    // As if the consumer had died before the commit.
     std::fs::remove_file(lake.path("checkpoints/events/commits/00000000000000000001.json")).unwrap();
     lake.consume(definition).await.unwrap();
     let second = lake.holds().await;
     assert_eq!(second.commits[0].files, first.commits[0].files);
     assert!(verify(&lake.ledger()).await.unwrap().ok);
+}
+
+/// Fails when an object that streams keeps nothing of itself, as it did once.
+#[test]
+fn what_a_dead_letter_keeps_of_a_bad_object_does_not_depend_on_how_it_was_fetched() {
+    let mut cut = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    cut.write_all(&b"{\"id\": 1}\n".repeat(1_000)).unwrap();
+    let cut = cut.finish().unwrap();
+    let too_long = b"{\"id\": 1}\n".repeat(30_000);
+    let objects: [(&[u8], u64); 4] = [
+        (&cut[..cut.len() - 9], 1 << 20),
+        (&too_long, 100_000),
+        (b"\xff\xfe{\0\"\0", 1 << 20),
+        ("\u{feff}".as_bytes(), 1 << 20),
+    ];
+    for (object, object_bytes_max) in objects {
+        for raw_bytes_max in [0, 7, 1 << 20] {
+            let settings = ReadSettings { object_bytes_max, raw_bytes_max, ..ReadSettings::of(Format::Ndjson) };
+            let context = context(&schema(), settings, true);
+            let whole = read(&context, object);
+            for piece in [1, 100, 1 << 20] {
+                assert_eq!(read_in_pieces(&context, object, piece).dead_letters, whole.dead_letters);
+            }
+            let kept = whole.dead_letters.first().map(|letter| {
+                let text = letter.get("_raw_record").and_then(Value::as_str).unwrap_or_default().len();
+                // Bytes are shown in hex.
+                text + letter.get("_raw_bytes").and_then(Value::as_str).unwrap_or_default().len() / 2
+            });
+            if object != "\u{feff}".as_bytes() {
+                assert_eq!(kept, Some(object.len().min(raw_bytes_max as usize)));
+            }
+        }
+    }
+}
+
+/// The same of objects that are too large to be read at all, by their size in the listing.
+#[tokio::test]
+async fn an_object_that_is_too_large_is_kept_with_its_first_bytes() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", format!("[{{\"id\": 1, \"text\": \"{}\"}}]", "é".repeat(100)));
+    let mut definition = definition(Format::JsonArray);
+    (definition.read.object_bytes_max, definition.read.raw_bytes_max) = (100, 22);
+    lake.consume(definition).await.unwrap();
+    let held = lake.holds().await;
+    let [letter] = held.dead_letters.as_slice() else { panic!("{:?}", held.dead_letters) };
+    assert_eq!(letter["_raw_record"].as_str(), Some("[{\"id\": 1, \"text\": \"é"), "the limit cuts the next one");
+    assert_eq!((letter["_raw_truncated"].as_bool(), letter["_error_code"].as_str()), (Some(true), Some("too_large")));
 }

@@ -1,12 +1,14 @@
 //! What the consumer promises, tested through its public interfaces.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails its test by panicking, too")]
+#![expect(clippy::unwrap_used, reason = "a test helper fails its test by panicking")]
 
 mod after_commit;
 mod agreement;
+mod any_work;
 mod cli;
 mod cost;
 mod decode;
+mod earlier_version;
 mod enforce;
 mod failpoints;
 mod formats;
@@ -16,6 +18,7 @@ mod lake_in_a_folder;
 mod lake_on_s3;
 mod limits;
 mod one_task;
+mod other_processes;
 mod processes;
 mod program;
 mod protocol;

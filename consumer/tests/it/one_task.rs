@@ -1,15 +1,11 @@
-//! One object, read as a task of its own: what it gives, without a ledger or a store around it.
+//! Reads one object as its own task, without a ledger or a store.
 
 use std::{
     io::{self, Read},
     sync::{Arc, Mutex},
 };
 
-use consumer::{
-    decode::{Progress, Source, Streamed},
-    rows::BatchOrigin,
-    task::{self, Fetched, ObjectResult, OutputKind, OutputPart, TaskContext},
-};
+use consumer::execute::{self, Fetched, ObjectResult, OutputKind, OutputPart, Progress, Source, Streamed, TaskContext};
 use lake::{
     clock::Timestamp,
     dead_letter::Fault,
@@ -19,6 +15,7 @@ use lake::{
     stream::ReadSettings,
 };
 use serde_json::{Map, Value};
+use tables::BatchOrigin;
 
 use crate::lake_in_a_folder::{events, parquet_rows};
 
@@ -31,18 +28,18 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Of each dead letter: its code.
+    /// The code of each dead letter.
     pub(crate) fn codes(&self) -> Vec<&str> {
         self.dead_letters.iter().map(|letter| letter["_error_code"].as_str().unwrap()).collect()
     }
 
-    /// Of each dead letter: what it says.
+    /// The message of each dead letter.
     pub(crate) fn messages(&self) -> Vec<&str> {
         self.dead_letters.iter().map(|letter| letter["_error_message"].as_str().unwrap()).collect()
     }
 }
 
-/// All that decides what an object gives.
+/// Everything that decides what an object gives.
 pub(crate) fn context(schema: &Value, read: ReadSettings, compiled: bool) -> Arc<TaskContext> {
     context_of(&SchemaRecord::derive(&events(), schema, None).unwrap(), read, compiled)
 }
@@ -53,12 +50,12 @@ pub(crate) fn context_of(record: &SchemaRecord, read: ReadSettings, compiled: bo
     Arc::new(TaskContext::new(origin, record.clone(), read, !compiled).unwrap())
 }
 
-/// Reads an object of these bytes, held in memory.
+/// Reads an object of these bytes from memory.
 pub(crate) fn read(context: &Arc<TaskContext>, bytes: &[u8]) -> Given {
     read_source(context, Source::Whole(bytes.to_vec().into()), bytes.len())
 }
 
-/// Reads an object of these bytes that come in pieces of this length.
+/// Reads an object of these bytes in pieces of this length.
 pub(crate) fn read_in_pieces(context: &Arc<TaskContext>, bytes: &[u8], piece: usize) -> Given {
     let streamed = InPieces { bytes: bytes.to_vec().into(), piece };
     read_source(context, Source::Streamed(Arc::new(streamed)), bytes.len())
@@ -78,7 +75,7 @@ pub(crate) fn read_source(context: &Arc<TaskContext>, source: Source, size: usiz
         Ok(())
     });
     let fetched = [Fetched::Object(source)];
-    let output = task::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).unwrap();
+    let (output, _) = execute::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).unwrap();
     let [result] = output.objects.try_into().unwrap();
     let (mut rows, mut dead_letters) = (Vec::new(), Vec::new());
     for OutputPart { kind, file, .. } in parts.lock().unwrap().drain(..) {
@@ -91,16 +88,16 @@ pub(crate) fn read_source(context: &Arc<TaskContext>, source: Source, size: usiz
     Given { result, rows, dead_letters }
 }
 
-/// The object's one dead letter, as a fault's reason and code.
+/// Reason and code of the object's only dead letter, which is for the whole object.
 pub(crate) fn fault_of_object(given: &Given) -> (&str, &str) {
     let [letter] = given.dead_letters.as_slice() else { panic!("{given:?}") };
     assert!(letter.get("_record_index").is_none(), "{letter:?}");
     (letter["_dead_letter_reason"].as_str().unwrap(), letter["_error_code"].as_str().unwrap())
 }
 
-/// What a parser says of a text.
+/// What the consumer's parser makes of a text.
 pub(crate) fn parse(text: &str, depth: u64) -> Result<Value, Fault> {
-    consumer::decode::parse::parse(text, consumer::decode::parse::Limits { depth, fields: 1_000 })
+    consumer::enforce::parse(text, consumer::enforce::Limits { depth, fields: 1_000 })
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The real program, killed and frozen at its worst moments: the next one goes on, and nothing is lost or doubled.
+//! The real program, killed and frozen at the worst moments: the next one goes on, and nothing is lost or duplicated.
 
 use std::{
     path::Path,
@@ -19,13 +19,13 @@ use crate::{
     program::{consumer, signal, stop, streams},
 };
 
-/// The next of a row of numbers that looks random and is the same each time (Knuth's MMIX generator).
+/// The next number of a reproducible pseudo-random sequence (Knuth's MMIX generator).
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
 }
 
-/// Looks through the reader again and again until `done`, and tells how often: what it sees of a batch is all of it.
+/// Queries through the reader until `done`, checks that it sees only whole batches, and returns the number of queries.
 fn poll_reader(lake_url: &str, done: &AtomicBool) -> u64 {
     let reader = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("reader");
     let query = "select (select count(*) from bronze.events) as rows, (select count(*) from dead_letters.events) as letters, \
@@ -45,7 +45,7 @@ fn poll_reader(lake_url: &str, done: &AtomicBool) -> u64 {
     polls
 }
 
-/// Fails when a start forgets what the commits say was read.
+/// Fails when a start ignores which objects the commits say were read.
 #[tokio::test]
 async fn killed_again_and_again_the_consumer_commits_every_record_once() {
     let kills: u64 = std::env::var("CHAOS_KILLS").map_or(10, |text| text.parse().unwrap());
@@ -86,10 +86,10 @@ async fn killed_again_and_again_the_consumer_commits_every_record_once() {
     let invalid = (0..objects).filter(|id| id % 5 == 0).count();
     let of = |reason: &str| held.faults().iter().filter(|(found, ..)| found == reason).count();
     assert_eq!((of("corrupted_batch"), of("invalid_schema")), (cut, invalid));
-    assert_eq!(consumer::verify::verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+    assert_eq!(consumer::inspect::verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
 }
 
-/// Fails when the commit is not conditional: the frozen consumer's would replace the other's.
+/// Fails when the commit is not conditional: the frozen consumer's commit would replace the other's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_frozen_in_its_commit_wakes_up_to_find_it_done() {
     let lake = S3Lake::new().await;
@@ -121,7 +121,7 @@ async fn a_consumer_frozen_in_its_commit_wakes_up_to_find_it_done() {
     signal(&frozen, "-CONT");
     lake.land("later.json", "[{\"id\": 5}]").await;
     committed(2).await;
-    // The late answer has come by the time the frozen consumer has finished its batch.
+    // The frozen consumer has received the late answer by the time it stops.
     assert!(stop(frozen).success());
     assert!(stop(second).success());
     assert_eq!(ledger.commit(BatchId::FIRST).await.unwrap(), theirs);

@@ -1,4 +1,4 @@
-//! The real program as a test starts, signals and stops it.
+//! Starts, signals and stops the real program.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-/// A folder that defines `events`, with these settings besides the format.
+/// A folder that defines `events`, with these settings in addition to the format.
 pub(crate) fn streams(settings: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let toml = format!("[source]\nformat = \"json_array\"\n{settings}");

@@ -1,19 +1,18 @@
-//! The protocol of plans and commits, seen from outside: once each, whatever happens in between.
+//! The protocol of plans and commits, seen from outside: each record once, whatever happens in between.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, sync::Arc, time::Duration};
 
 use consumer::{
-    attempts::Attempt,
-    batch, discover,
+    Error, discover,
+    execute::{Executor, LocalExecutor, NoWatch, StageTimes, TaskReport, TaskRequest},
+    inspect::{status, verify},
     pipeline::{Pipeline, RunSettings},
-    status::status,
-    verify::verify,
 };
 use lake::{
     ErrorKind,
     clock::{ManualClock, SystemClock, Timestamp},
     keys::Key,
-    ledger::{Claimed, Outcome, Plan, PlannedTask, SchemaRecord},
+    ledger::{Claimed, Ingest, Outcome, Plan, PlannedTask, Rewrite, SchemaRecord, Work},
     stream::{Format, StreamDefinition},
 };
 use serde_json::json;
@@ -21,7 +20,7 @@ use uuid::Uuid;
 
 use crate::lake_in_a_folder::{FolderLake, definition, events};
 
-/// A plan over all that has landed, made and stored as a consumer would that then died.
+/// Plans all that has landed and stores the plan, like a consumer that then died.
 async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Plan {
     let ledger = lake.ledger();
     let schema = SchemaRecord::derive(&events(), &definition.schema, None).unwrap();
@@ -33,17 +32,20 @@ async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Pla
         batch: lake::ids::BatchId::FIRST,
         plan_id: Uuid::from_u128(7),
         planned_at: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
-        schema_id: schema.id(),
-        read: definition.read.clone(),
-        tasks: vec![PlannedTask { objects: found.objects }],
+        work: Work::Ingest(Ingest {
+            schema_id: schema.id(),
+            read: definition.read.clone(),
+            tasks: vec![PlannedTask { objects: found.objects }],
+        }),
     };
     assert_eq!(ledger.create_plan(&plan).await.unwrap(), Claimed::Ours);
     plan
 }
 
-/// An execution by the process that made the plan.
-fn by_its_planner() -> Attempt {
-    Attempt::first(lake::ids::BatchId::FIRST, Duration::from_secs(600))
+/// Executes a plan like the process that made it, without a commit.
+async fn execute(lake: &FolderLake, plan: &Plan, cores: usize) -> Result<Vec<TaskReport>, Error> {
+    let tasks = TaskRequest::of(plan, &BTreeSet::new(), false, Duration::from_secs(600)).unwrap();
+    LocalExecutor::new(lake.lake.clone(), cores).run(tasks, &NoWatch).await
 }
 
 fn ids(rows: &[serde_json::Map<String, serde_json::Value>]) -> Vec<i64> {
@@ -68,7 +70,7 @@ async fn nothing_new_makes_no_batch_and_nothing_is_read_twice() {
 }
 
 #[tokio::test]
-async fn other_bytes_under_one_key_are_an_input_of_their_own() {
+async fn other_bytes_under_the_same_key_are_a_new_input() {
     let lake = FolderLake::new().await;
     lake.land("a.json", "[{\"id\": 1}]");
     lake.consume(definition(Format::JsonArray)).await.unwrap();
@@ -78,12 +80,12 @@ async fn other_bytes_under_one_key_are_an_input_of_their_own() {
     assert_eq!(ids(&lake.holds().await.rows), [1, 22]);
 }
 
-/// Fails when the plan does not say what earlier versions held: each upload is then read.
+/// Fails when the plan does not name the content of earlier versions: each upload is then read.
 #[tokio::test]
 async fn the_same_bytes_uploaded_again_are_one_input() {
     let lake = FolderLake::new().await;
     let upload = async |body: &str| {
-        // A new version each time, whatever the file system's clock makes of it.
+        // A new version each time, however coarse the file system's clock is.
         let moment = std::time::SystemTime::now() + Duration::from_secs(lake.holds().await.commits.len() as u64);
         lake.land("a.json", body);
         fs::File::options().write(true).open(lake.path("raw/events/a.json")).unwrap().set_modified(moment).unwrap();
@@ -106,7 +108,7 @@ async fn an_uncommitted_plan_is_executed_as_planned() {
     let before = definition(Format::JsonArray);
     let plan = abandoned_plan(&lake, &before).await;
     lake.land("b.json", "[{\"id\": 2}]");
-    // Since then the stream has got another schema, which would refuse every record of the plan.
+    // The stream now has another schema, which would refuse every record of the plan.
     let mut after = definition(Format::JsonArray);
     after.schema = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}});
     lake.consume(after).await.unwrap();
@@ -134,11 +136,11 @@ async fn an_object_that_is_gone_or_overwritten_is_recorded_and_the_batch_goes_on
     let held = lake.holds().await;
     let outcomes: Vec<_> = held.commits[0].inputs.iter().map(|input| input.outcome).collect();
     assert_eq!(outcomes, [Outcome::Missing, Outcome::Ingested, Outcome::Changed]);
-    assert_eq!(ids(&held.rows), [1, 222], "the new version is an input of its own");
+    assert_eq!(ids(&held.rows), [1, 222], "the new version is read as its own input");
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_loses_and_doubles_nothing() {
+async fn a_clock_that_jumps_loses_and_duplicates_nothing() {
     let lake = FolderLake::new().await;
     let hours = [1, -1, 0, -300_000, 300_000];
     for (id, hours) in hours.into_iter().enumerate() {
@@ -160,13 +162,18 @@ async fn two_executions_of_one_plan_write_the_same_files_and_one_commit() {
     lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
     lake.land("b.json", "[{\"id\"");
     let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
-    let ledger = lake.ledger();
-    let early = ManualClock::new(Timestamp::from_micros(0).unwrap());
-    let first = batch::execute(&ledger, &plan, &early, 1, &by_its_planner()).await.unwrap();
-    let second = batch::execute(&ledger, &plan, &SystemClock, 2, &by_its_planner()).await.unwrap();
-    assert_eq!((&first.files, &first.inputs, &first.totals), (&second.files, &second.inputs, &second.totals));
-    assert_eq!(ledger.create_commit(&second).await.unwrap(), Claimed::Ours);
-    assert_eq!(ledger.create_commit(&first).await.unwrap(), Claimed::Theirs(second));
+    let mut executions = Vec::new();
+    for cores in [1, 2] {
+        let mut reports = execute(&lake, &plan, cores).await.unwrap();
+        reports.iter_mut().for_each(|report| report.times = StageTimes::default());
+        executions.push(reports);
+    }
+    assert_eq!(executions[0], executions[1]);
+    // The consumer is the third, and finds the files of the other two.
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let held = lake.holds().await;
+    let [commit] = held.commits.as_slice() else { panic!("{:?}", held.commits) };
+    assert_eq!((&commit.files, &commit.inputs), (&executions[0][0].files, &executions[0][0].inputs));
 }
 
 #[tokio::test]
@@ -174,14 +181,26 @@ async fn a_file_of_other_bytes_in_the_way_stops_the_batch_and_is_not_overwritten
     let lake = FolderLake::new().await;
     lake.land("a.json", "[{\"id\": 1}]");
     let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
-    let ledger = lake.ledger();
-    let commit = batch::execute(&ledger, &plan, &SystemClock, 1, &by_its_planner()).await.unwrap();
-    let file = lake.path(&commit.files[0].key.to_string());
+    let reports = execute(&lake, &plan, 1).await.unwrap();
+    let file = lake.path(&reports[0].files[0].key.to_string());
     fs::write(&file, "not mine").unwrap();
-    let error = batch::execute(&ledger, &plan, &SystemClock, 1, &by_its_planner()).await.unwrap_err();
+    let error = execute(&lake, &plan, 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("bronze/events/"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"not mine");
+}
+
+/// Fails when a consumer treats other work as an ingest, or skips it.
+#[tokio::test]
+async fn a_plan_with_work_that_this_program_can_not_execute_stops_it_with_a_message() {
+    let lake = FolderLake::new().await;
+    let mut plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
+    fs::remove_file(lake.path(&format!("checkpoints/events/plans/{}.json", plan.batch))).unwrap();
+    plan.work = Work::Rewrite(Rewrite { files: Vec::new() });
+    assert_eq!(lake.ledger().create_plan(&plan).await.unwrap(), Claimed::Ours);
+    let error = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("is a rewrite, which this program can't execute"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +231,7 @@ async fn a_batch_that_another_consumer_left_is_taken_over_once_it_is_overdue() {
     let pipeline = Pipeline::open(lake.lake.clone(), definition(Format::JsonArray), Arc::new(SystemClock), settings);
     let pipeline = pipeline.await.unwrap();
     lake.land("a.json", "[{\"id\": 1}]");
-    // Claimed while the consumer runs, by one that is never heard of again.
+    // Claimed while the consumer runs, by another one that then disappears.
     let plan = abandoned_plan(&lake, &definition(Format::JsonArray)).await;
     let ledger = lake.ledger();
     let committed = async {
@@ -252,13 +271,13 @@ async fn a_damaged_ledger_stops_the_consumer_with_the_files_name() {
     lake.consume(definition(Format::JsonArray)).await.unwrap();
 }
 
-/// Fails when a start does not look: all objects are read again, and every row is there twice.
+/// Fails when the consumer does not check this at startup: it reads all objects again, and every row is there twice.
 #[tokio::test]
-async fn a_ledger_that_names_versions_as_this_store_does_not_is_refused_with_words() {
+async fn a_ledger_that_names_versions_as_this_store_does_not_is_refused_with_a_message() {
     let lake = FolderLake::new().await;
     lake.land("a.json", "[{\"id\": 1}]");
     lake.consume(definition(Format::JsonArray)).await.unwrap();
-    // As the builds before this one named a file's version: by inode, time and size.
+    // Earlier builds named a file's version by inode, time and size.
     let inode_time_size = "99a05a-660c7a4b4e6d5-c";
     let etag = lake.holds().await.commits[0].inputs[0].etag.clone();
     for folder in ["plans", "commits"] {
@@ -272,7 +291,7 @@ async fn a_ledger_that_names_versions_as_this_store_does_not_is_refused_with_wor
     assert!(words.contains(inode_time_size) && words.contains("an earlier program wrote it"), "{words}");
 }
 
-/// A ledger of the format's first shape, without what was added since, goes on as it is.
+/// A ledger without the fields that were added later is continued as it is.
 #[tokio::test]
 async fn a_ledger_without_the_fields_that_were_added_since_is_read() {
     let lake = FolderLake::new().await;
@@ -288,7 +307,7 @@ async fn a_ledger_without_the_fields_that_were_added_since_is_read() {
 }
 
 #[tokio::test]
-async fn a_lost_ledger_is_noticed_and_never_begun_anew() {
+async fn a_lost_ledger_is_noticed_and_no_new_one_is_begun() {
     let lake = FolderLake::new().await;
     lake.land("a.json", "[{\"id\": 1}]");
     lake.consume(definition(Format::JsonArray)).await.unwrap();

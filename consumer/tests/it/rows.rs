@@ -1,6 +1,5 @@
-//! Rows: every value that a column can hold comes out as it went in; every other is a fault.
+//! Rows: every value that fits its column comes out as it went in; every other is a fault.
 
-use consumer::rows::{BatchOrigin, RowBuilder};
 use lake::{
     clock::Timestamp,
     columns::columns_of,
@@ -8,6 +7,7 @@ use lake::{
     ids::{BatchId, SchemaId},
 };
 use serde_json::{Value, json};
+use tables::{BatchOrigin, RowBuilder};
 
 fn origin() -> BatchOrigin {
     BatchOrigin {
@@ -29,7 +29,7 @@ fn append(builder: &mut RowBuilder, text: &str) -> Result<(), Fault> {
     builder.append(&record, 0, text.len())
 }
 
-/// What the column holds after this one value, as JSON.
+/// The row that this one value becomes, as JSON.
 fn through(field: Value, text: &str) -> Result<Value, Fault> {
     let mut builder = builder(field);
     append(&mut builder, text)?;
@@ -64,11 +64,11 @@ fn whole_numbers_are_exact_or_refused() {
 }
 
 #[test]
-fn doubles_are_the_nearest_ones_and_written_out_whole_numbers_exact() {
+fn numbers_become_the_nearest_double_and_whole_ones_stay_exact_or_are_refused() {
     let number = || json!({"type": "number"});
     assert_eq!(through(number(), "0.1").unwrap(), json!(0.1));
     assert_eq!(through(number(), "9007199254740992").unwrap().as_f64(), Some(9007199254740992.0));
-    // A fraction is rounded as everywhere; a whole part is not, nor does anything become nothing.
+    // A fraction may be rounded. A whole part may not, and a number other than zero may not become zero.
     for (text, nearest) in
         [("9007199254740992.5", 9007199254740992.0), ("6.02214076e23", 6.02214076e23), ("-0.0", -0.0)]
     {
@@ -107,7 +107,7 @@ fn nested_values_come_out_as_they_went_in() {
 }
 
 #[test]
-fn unknown_fields_are_kept_word_for_word_where_they_stood() {
+fn unknown_fields_are_kept_verbatim() {
     let open = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
     let held = through(open, "{\"a\": 1, \"b\": 1.50, \"c\": {\"d\": 123456789012345678901234567890}}").unwrap();
     assert_eq!(held, json!({"a": 1, "_extra": "{\"b\":1.50,\"c\":{\"d\":123456789012345678901234567890}}"}));

@@ -1,11 +1,11 @@
-//! The simulation: several consumers over one stream in virtual time, while all that can go wrong does.
+//! The simulation: several consumers on one stream in virtual time, while everything that can go wrong does.
 //!
-//! A seed decides everything: who is killed, frozen beyond take-over or started anew and when, what lands, is
-//! overwritten or deleted, which requests fail before or after they took effect, how far each clock is off. In the end one
-//! consumer drains the stream in peace, and the auditor holds the lake to what landed. The consumers are the real ones;
-//! time is tokio's paused clock, so that a minute takes a second.
+//! A seed decides everything: which consumer is killed, frozen beyond take-over or restarted and when; what lands, is
+//! overwritten or deleted; which requests fail before or after they take effect; how far each clock is off. At the end,
+//! one consumer drains the stream undisturbed, and the auditor checks the lake against what landed. The consumers are
+//! the real ones; time is tokio's paused clock, so that a minute takes a second.
 //!
-//! `make sim SEEDS=1000` runs more seeds; a failure prints the command that plays its seed again.
+//! `make sim SEEDS=1000` runs more seeds; a failure prints the command that runs its seed again.
 
 mod audit;
 mod feeder;
@@ -49,7 +49,7 @@ struct World {
     freezes: AtomicU64,
 }
 
-/// A generator of its own for each actor, so that what one draws does not depend on the others.
+/// A generator for one actor, so that its numbers do not depend on the others.
 fn rng(seed: u64, actor: u64, life: u64) -> Rng {
     Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (actor << 32) ^ life)
 }
@@ -58,7 +58,7 @@ fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rng.u64(range))
 }
 
-/// The stream as one consumer sees it: batch sizes differ, and some already know a column that others don't.
+/// One consumer's stream definition: batch sizes differ, and some already have a column that others don't.
 fn definition(rng: &mut Rng) -> StreamDefinition {
     let mut properties = json!({"id": {"type": "integer"}});
     if rng.bool() {
@@ -80,7 +80,7 @@ fn clock(rng: &mut Rng) -> Arc<dyn Clock> {
     Arc::new(ManualClock::new(Timestamp::from_micros(1_795_000_000_000_000 + off).unwrap()))
 }
 
-/// One place where a consumer runs: started, killed at some moment, and started again.
+/// One place where a consumer runs: it is started, killed at some moment, and started again.
 async fn place(world: &World, number: u64) {
     for life in 0.. {
         let mut rng = rng(world.seed, number, life);
@@ -102,7 +102,7 @@ async fn place(world: &World, number: u64) {
             if freezes {
                 world.freezes.fetch_add(1, Ordering::Relaxed);
                 frozen.send_replace(true);
-                // Longer than it takes the others to take over.
+                // Often longer than the others wait before a take-over.
                 sleep(millis(&mut rng, 1_000..9_000)).await;
                 frozen.send_replace(false);
             }
@@ -121,7 +121,7 @@ async fn place(world: &World, number: u64) {
     }
 }
 
-/// Plays one seed from the first object to the audit.
+/// Runs one seed from the first object to the audit.
 async fn play(seed: u64) -> Figures {
     let store = Arc::new(InMemory::new());
     let ends = Instant::now() + TURMOIL;
@@ -142,28 +142,28 @@ async fn play(seed: u64) -> Figures {
     figures
 }
 
-/// One consumer, in peace.
+/// One undisturbed consumer.
 async fn drain(lake: &Lake, seed: u64) {
     let mut rng = rng(seed, 102, 0);
     let settings = RunSettings { once: true, workers: 0 };
     let mut definition = definition(&mut rng);
-    // Nobody reads beside it any more, so that it may delete what is young.
+    // Nothing else reads the lake now, so it may delete young files too.
     definition.ledger_keep = rng.bool().then_some(Duration::from_secs(1));
     let pipeline = Pipeline::open(lake.clone(), definition, clock(&mut rng), settings).await.unwrap();
     pipeline.run(std::future::pending()).await.unwrap();
 }
 
-/// Plays one seed on a runtime of its own, whose time stands still unless everybody waits.
+/// Runs one seed on its own runtime, whose time stands still unless every task waits.
 fn play_alone(seed: u64) -> Figures {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
-        // Work on other threads ends in the order that it began in.
+        // Work on other threads ends in the order in which it began.
         .max_blocking_threads(1)
         .build()
         .unwrap();
     runtime.block_on(async {
-        timeout(100 * TURMOIL, play(seed)).await.expect("the stream is drained within an hour of virtual time")
+        timeout(100 * TURMOIL, play(seed)).await.expect("the stream was not drained within an hour of virtual time")
     })
 }
 
@@ -187,7 +187,7 @@ fn whatever_goes_wrong_every_record_is_in_one_place_once() {
                     match std::panic::catch_unwind(AssertUnwindSafe(|| play_alone(seed))) {
                         Ok(figures) => sum.lock().unwrap().add(&figures),
                         Err(panic) => {
-                            eprintln!("seed {seed} failed; to play it again: make sim FIRST={seed} SEEDS=1");
+                            eprintln!("seed {seed} failed; to run it again: make sim FIRST={seed} SEEDS=1");
                             std::panic::resume_unwind(panic);
                         }
                     }

@@ -1,5 +1,5 @@
-//! The producer's truth, held against the lake: every record of some hundred batches is in its place, exactly once, in each
-//! format and compression.
+//! Checks the lake against the producer's truth file: every record of some hundred batches is in its place, exactly
+//! once, in each format and compression.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -33,7 +33,7 @@ struct Sent {
     batches: usize,
 }
 
-/// Enough to meet each way of damage some times in each format.
+/// Enough batches to get each kind of damage several times in each format.
 const JSON_ARRAYS: Sent = Sent { format: "json-array", compression: "none", batches: 500 };
 
 struct Programs {
@@ -55,7 +55,7 @@ impl Programs {
         output
     }
 
-    /// Produces batches and drains them; gives the truth about them.
+    /// Produces batches and drains them; returns the truth about them.
     fn produce_and_consume(&self, sent: Sent) -> Truth {
         let truth = self.folder.path().join("truth.ndjson");
         let (truth_text, batches) = (truth.display().to_string(), sent.batches.to_string());
@@ -83,11 +83,11 @@ fn place(record: &Map<String, Value>) -> Place {
     (record["_source_key"].as_str().unwrap().to_owned(), record.get("_record_index").and_then(Value::as_u64))
 }
 
-/// Each record by its place; a place that is held twice is a failure.
+/// Each record by its place; two records in one place are a failure.
 fn by_place(records: Vec<Map<String, Value>>) -> BTreeMap<Place, Map<String, Value>> {
     let count = records.len();
     let placed: BTreeMap<_, _> = records.into_iter().map(|record| (place(&record), record)).collect();
-    assert_eq!(placed.len(), count, "a record is in one place twice");
+    assert_eq!(placed.len(), count, "two records have the same place");
     placed
 }
 
@@ -97,7 +97,7 @@ fn fields(text: &str) -> Map<String, Value> {
         return serde_json::from_str(text).unwrap();
     }
     let names = ["user_id", "event_id", "event_timestamp", "event_type", "product_id", "properties"];
-    // Only the last cell of a valid event stands in quotes.
+    // Only the last cell of a valid event is quoted.
     let cells = names.into_iter().zip(text.splitn(names.len(), ',')).filter(|(_, cell)| !cell.is_empty());
     let value = |cell: &str| match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
         Some(json) => serde_json::from_str(&json.replace("\"\"", "\"")).unwrap(),
@@ -130,7 +130,7 @@ fn assert_letter(letter: &Map<String, Value>, truth: &producer::truth::DeadLette
     }
 }
 
-/// Holds the lake to the truth: the same records, each where it belongs, none besides.
+/// Checks the lake against the truth: the same records, each in its place, and no others.
 async fn assert_holds(lake: &Lake, truth: &Truth, sent: Sent) {
     assert_eq!((truth.stored.len(), truth.unsure.len()), (sent.batches, 0));
     let Contents { rows, dead_letters, commits } = contents(&Ledger::new(lake.clone(), events())).await;
@@ -150,7 +150,7 @@ async fn assert_holds(lake: &Lake, truth: &Truth, sent: Sent) {
             assert_eq!(lake::ids::sha256_hex(&kept), object.sha256, "the copy of {}", object.key);
         }
     }
-    assert!(rows.is_empty() && letters.is_empty(), "the lake holds what nobody sent: {rows:?} {letters:?}");
+    assert!(rows.is_empty() && letters.is_empty(), "the lake has records that were not sent: {rows:?} {letters:?}");
 }
 
 fn take_records(
@@ -159,7 +159,7 @@ fn take_records(
     letters: &mut BTreeMap<Place, Map<String, Value>>,
 ) {
     let key = object.key.to_string();
-    let lost = |place: &Place| panic!("{place:?} is nowhere");
+    let lost = |place: &Place| panic!("{place:?} is not in the lake");
     if let Some(letter) = &object.dead_letter {
         let place = (key, None);
         return assert_letter(&letters.remove(&place).unwrap_or_else(|| lost(&place)), letter, &place);

@@ -5,14 +5,9 @@
 use std::hint::black_box;
 
 use bench::Events;
-use consumer::{
-    compiled::Compiled,
-    decode::parse::{self, Limits},
-    enforce::Enforcer,
-    parquet_file::FileWriter,
-    rows::RowBuilder,
-};
+use consumer::enforce::{Compiled, Judge, Limits, parse};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tables::{FileWriter, RowBuilder};
 
 const EVENTS: usize = 20_000;
 
@@ -30,11 +25,11 @@ fn by_rules(events: &Events, compiled: &Compiled) -> RowBuilder {
     rows
 }
 
-fn by_judge(events: &Events, judge: &Enforcer) -> RowBuilder {
+fn by_judge(events: &Events, judge: &Judge) -> RowBuilder {
     let limits = Limits { depth: events.settings.depth_max, fields: events.settings.fields_max };
     let mut rows = rows_of(events);
     for (index, line) in events.lines.lines().enumerate() {
-        if let Ok(value) = parse::parse(line, limits)
+        if let Ok(value) = parse(line, limits)
             && judge.enforce(&value).is_ok()
         {
             let _unrepresentable = rows.append(&value, index as u64, line.len());
@@ -48,7 +43,7 @@ fn stages(criterion: &mut Criterion) {
     let schema = &events.schema;
     let compiled =
         Compiled::compile(&schema.json_schema, &schema.columns).expect("the rules cover the stream's schema");
-    let judge = Enforcer::compile(&schema.json_schema).expect("the stream's schema is valid");
+    let judge = Judge::compile(&schema.json_schema).expect("the stream's schema is valid");
 
     let mut group = criterion.benchmark_group(format!("{EVENTS} events"));
     group.throughput(Throughput::Bytes(events.lines.len() as u64));

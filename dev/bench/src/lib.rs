@@ -2,7 +2,6 @@
 //!
 //! `run.py` compares whole programs.
 
-use consumer::rows::BatchOrigin;
 use lake::{
     clock::Timestamp,
     ids::{BatchId, StreamName},
@@ -10,6 +9,7 @@ use lake::{
     stream::{Format, ReadSettings},
 };
 use producer::batch::{Earlier, Recipe};
+use tables::BatchOrigin;
 
 /// Events as lines of JSON, and the schema they are validated against.
 #[derive(Debug)]

@@ -15,11 +15,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use consumer::{
-    decode::{Progress, Source},
-    rows::BatchOrigin,
-    task::{self, Fetched, OutputPart, TaskContext},
-};
+use consumer::execute::{Fetched, OutputPart, Progress, Source, TaskContext, execute};
 use fastrand::Rng;
 use lake::{
     clock::Timestamp,
@@ -30,6 +26,7 @@ use lake::{
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use tables::BatchOrigin;
 
 /// A schema, with one context that reads by its rules and one that reads by the judge alone.
 struct Case {
@@ -107,8 +104,8 @@ fn given(context: &Arc<TaskContext>, bytes: &[u8]) -> (String, Vec<Vec<u8>>) {
         Ok(())
     });
     let fetched = [Fetched::Object(Source::Whole(bytes.to_vec().into()))];
-    let output =
-        task::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).expect("no store to fail");
+    let (output, _) =
+        execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).expect("no store to fail");
     let files = std::mem::take(&mut *files.lock().expect("no thread panics here"));
     (format!("{output:?}"), files)
 }

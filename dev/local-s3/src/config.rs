@@ -25,7 +25,7 @@ use crate::{Credentials, FaultPlan};
 pub struct Config {
     /// The directory for all data; created if it does not exist.
     pub root: PathBuf,
-    /// The address to listen on; `127.0.0.1` by default, since there is no TLS.
+    /// The address to listen on; `127.0.0.1` by default, since it has no TLS.
     pub host: IpAddr,
     /// The port to listen on; 0, the default here, picks a free one.
     pub port: u16,

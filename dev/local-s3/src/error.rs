@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use program::ErrorKind;
+
 /// What can go wrong between [`crate::Config`] and a running server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,18 +71,6 @@ pub enum Error {
     },
 }
 
-/// What the operator should do about an [`Error`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// Correct the arguments or the environment.
-    Invalid,
-    /// Free the port or the root directory, or choose another.
-    Unavailable,
-    /// Report it.
-    Bug,
-}
-
 impl Error {
     /// The kind of this error, which says what to do about it.
     #[must_use]
@@ -91,20 +81,8 @@ impl Error {
             | Self::Listen { .. }
             | Self::RootInUse { .. }
             | Self::Root { .. }
-            | Self::Index { .. } => ErrorKind::Unavailable,
+            | Self::Index { .. } => ErrorKind::Retry,
             Self::Bug { .. } => ErrorKind::Bug,
-        }
-    }
-}
-
-impl ErrorKind {
-    /// The exit code the binary ends with.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Invalid => 2,
-            Self::Unavailable => 4,
-            Self::Bug => 5,
         }
     }
 }

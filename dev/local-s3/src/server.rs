@@ -50,7 +50,7 @@ impl Server {
     ///
     /// # Errors
     /// - [`crate::ErrorKind::Invalid`]: a bucket name or the fault plan is not valid. Correct it.
-    /// - [`crate::ErrorKind::Unavailable`]: the port or the root cannot be used. Free it, or choose another.
+    /// - [`crate::ErrorKind::Retry`]: the port or the root cannot be used. Free it, or choose another.
     pub async fn start(config: Config) -> Result<Self, Error> {
         if let Some(name) = config.buckets.iter().find(|name| !check_bucket_name(name)) {
             return Err(Error::BucketName { name: name.clone() });

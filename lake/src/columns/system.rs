@@ -46,6 +46,10 @@ pub const BRONZE_COLUMNS: &[SystemColumn] = columns! {
     6 "_schema_id" String false;
 };
 
+/// The field id of `_dead_letter_id`. Files written before it existed lack the column: its value follows from the others, see
+/// [`crate::dead_letter::DeadLetterIds`].
+pub const DEAD_LETTER_ID: i32 = 29;
+
 /// The columns of the dead-letter table, the same for all streams.
 ///
 /// `_record_index`, `_byte_offset` and `_byte_length` say where the record is in its object; for a
@@ -66,4 +70,5 @@ pub const DEAD_LETTER_COLUMNS: &[SystemColumn] = columns! {
     4 "_batch_id" Int64 false;
     5 "_ingested_at" Timestamp false;
     6 "_schema_id" String false;
+    29 "_dead_letter_id" String false;
 };

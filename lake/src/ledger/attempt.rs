@@ -1,7 +1,6 @@
-//! Attempts: executions of a plan after one that was cut off, and the object that each had in hand when it ended.
+//! Attempts: executions of a plan after one that was cut off, and the object that each was reading when it ended.
 //!
-//! Written only when a plan is found uncommitted, so a stream that runs well has none. Stored: golden files hold the
-//! shape.
+//! Written only when a plan is found uncommitted, so a healthy stream has none. Stored: golden files contain the shape.
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -20,35 +19,35 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
-    /// Tells this attempt from a rival's under the same number.
+    /// Distinguishes this attempt from a rival's under the same number.
     pub attempt_id: Uuid,
-    /// When it began; informs people and decides nothing.
+    /// When it began; for people only, decides nothing.
     pub began_at: Timestamp,
 }
 
 /// `checkpoints/<stream>/attempts/<batch>/<attempt>-<input>.json`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct InHand {
-    /// The object, for people; `None` when the attempt had done with all of them.
+struct Reading {
+    /// The object, for people; `None` when the attempt had read all of them.
     object: Option<String>,
 }
 
-/// What is known of one attempt.
+/// What is known about one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptMade {
     /// Its number.
     pub number: Ordinal,
-    /// The last object that it took in hand, by its place among the batch's inputs; one beyond the last when it had
-    /// done with all; `None` when it did not say.
-    pub in_hand: Option<Ordinal>,
+    /// The last object that it began to read, by its place among the batch's inputs. One past the last if it had read
+    /// all; `None` if it noted none.
+    pub last_object: Option<Ordinal>,
 }
 
 impl StoredFormat for Attempt {
     const VERSION: u32 = 1;
 }
 
-impl StoredFormat for InHand {
+impl StoredFormat for Reading {
     const VERSION: u32 = 1;
 }
 
@@ -56,23 +55,23 @@ impl Ledger {
     /// The attempts at a batch so far, by number.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when a file there is none of an attempt; [`Error::Store`] when the store failed.
+    /// [`Error::Damaged`] when a file there is not of an attempt; [`Error::Store`] when the store failed.
     pub async fn attempts(&self, batch: BatchId) -> Result<Vec<AttemptMade>, Error> {
         let mut made = std::collections::BTreeMap::new();
         let mut listing = self.lake().list(&Prefix::Attempts(self.stream(), batch), None);
         while let Some(listed) = listing.try_next().await? {
             let (number, input) = match Key::parse(&listed.key) {
                 Ok(Key::Attempt { attempt, .. }) => (attempt, None),
-                Ok(Key::InHand { attempt, input, .. }) => (attempt, Some(input)),
-                _ => return Err(Error::damaged(listed.key, "is no file of a ledger; move it elsewhere")),
+                Ok(Key::Reading { attempt, input, .. }) => (attempt, Some(input)),
+                _ => return Err(Error::damaged(listed.key, "is not a file of a ledger; move it elsewhere")),
             };
-            let in_hand: &mut Option<Ordinal> = made.entry(number).or_default();
-            *in_hand = (*in_hand).max(input);
+            let last_object: &mut Option<Ordinal> = made.entry(number).or_default();
+            *last_object = (*last_object).max(input);
         }
-        Ok(made.into_iter().map(|(number, in_hand)| AttemptMade { number, in_hand }).collect())
+        Ok(made.into_iter().map(|(number, last_object)| AttemptMade { number, last_object }).collect())
     }
 
-    /// Registers the next attempt at a batch, after `made`, and tells its number. No two attempts share one.
+    /// Registers the next attempt at a batch, after `made`, and returns its number. No two attempts share one.
     ///
     /// # Errors
     /// [`Error::Store`] when the store failed.
@@ -94,19 +93,19 @@ impl Ledger {
         }
     }
 
-    /// Notes, durably, that an attempt takes `input` in hand; `object` is `None` when it is done with all.
+    /// Notes durably that an attempt begins to read `input`; `object` is `None` when it has read all.
     ///
     /// # Errors
     /// [`Error::Store`] when the store failed.
-    pub async fn take_in_hand(
+    pub async fn note_object(
         &self,
         batch: BatchId,
         attempt: Ordinal,
         input: Ordinal,
         object: Option<&Key>,
     ) -> Result<(), Error> {
-        let key = Key::InHand { stream: self.stream().clone(), batch, attempt, input };
-        let body = encode(&InHand { object: object.map(Key::to_string) })?;
+        let key = Key::Reading { stream: self.stream().clone(), batch, attempt, input };
+        let body = encode(&Reading { object: object.map(Key::to_string) })?;
         self.lake().create(&key, body).await.map(drop)
     }
 }

@@ -1,6 +1,9 @@
-//! A commit: what one batch published. Bronze, dead letters and progress become visible by its creation alone.
+//! A commit: what one batch published. Its creation alone makes bronze, dead letters and progress visible.
 //!
-//! Stored: golden files hold its shape. Invariant: `records_read = rows + dead_letters`, for each input and in total.
+//! Stored: golden files contain its shape. Invariant, the law of every commit:
+//! `records read + dead letters resolved = rows + dead letters + discarded`.
+
+mod balance;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +13,9 @@ use uuid::Uuid;
 use super::StoredFormat;
 use crate::{
     clock::Timestamp,
-    dead_letter::Reason,
+    dead_letter::{DeadLetterId, Reason},
     ids::{BatchId, ContentId, Fingerprint, SchemaId, StreamName},
-    keys::{Key, ZoneName},
+    keys::Key,
 };
 
 /// `checkpoints/<stream>/commits/<batch>.json`
@@ -25,23 +28,29 @@ pub struct Commit {
     pub batch: BatchId,
     /// The plan that was executed.
     pub plan_id: Uuid,
-    /// Tells this execution from a rival's, so that a lost answer can be recognised.
+    /// Distinguishes this execution from a rival's, so that a lost answer can be recognised.
     pub attempt_id: Uuid,
     /// When the batch was committed; decides nothing.
     pub committed_at: Timestamp,
-    /// The schema that its records were held to.
+    /// The schema that validated its records; for a batch that read none, the stream's newest.
     pub schema_id: SchemaId,
     /// The version of the code that wrote its files.
     pub fingerprint: Fingerprint,
-    /// What became of each object of the plan, in the plan's order.
+    /// The outcome of each object of the plan, in the plan's order.
     pub inputs: Vec<InputOutcome>,
-    /// The files that hold its rows and dead letters.
+    /// The files that contain its rows and dead letters, added to the stream's tables.
     pub files: Vec<OutputFile>,
-    /// The sums over all inputs.
+    /// Files that this commit removes from the stream's tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedFile>,
+    /// Dead letters that this commit resolves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<ResolvedDeadLetters>,
+    /// The sums over all of it.
     pub totals: Totals,
 }
 
-/// What became of one object.
+/// The outcome of one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputOutcome {
@@ -59,7 +68,7 @@ pub struct InputOutcome {
     pub rows: u64,
     /// Those that did not.
     pub dead_letters: u64,
-    /// What it held, where it was read whole.
+    /// What it contained, if it was read completely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentId>,
     /// Where a corrupt batch is kept, byte for byte.
@@ -79,12 +88,12 @@ pub enum Outcome {
     Missing,
     /// It was overwritten before it could be read; the new version is an input of its own.
     Changed,
-    /// It holds what an earlier version of it held: the same bytes were uploaded again, and were not read again.
+    /// It contains the same as an earlier version of it: the same bytes were uploaded again, and were not read again.
     Unchanged,
 }
 
 impl Outcome {
-    /// Whether the commit accounts for this version for good; else it is found and planned again.
+    /// Whether the commit accounts for this version for good; otherwise it is found and planned again.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Ingested | Self::DeadLettered | Self::Unchanged)
     }
@@ -105,7 +114,7 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputFile {
-    /// Its key; the zone tells rows from dead letters.
+    /// Its key; the zone shows whether it contains rows or dead letters.
     pub key: Key,
     /// Its size in bytes.
     pub size: u64,
@@ -113,7 +122,7 @@ pub struct OutputFile {
     pub sha256: String,
     /// The rows or dead letters in it.
     pub rows: u64,
-    /// The earliest event in it, where the stream has an event time.
+    /// The earliest event in it, if the stream has an event time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time_min: Option<Timestamp>,
     /// The latest one.
@@ -121,11 +130,36 @@ pub struct OutputFile {
     pub event_time_max: Option<Timestamp>,
 }
 
+/// A file that an earlier commit added and this one removes. Its bytes stay until they are cleaned up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemovedFile {
+    /// Its key.
+    pub key: Key,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The rows or dead letters in it.
+    pub rows: u64,
+}
+
+/// Dead letters of one file that this commit resolves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolvedDeadLetters {
+    /// The file that they are in.
+    pub file: Key,
+    /// Their number.
+    pub dead_letters: u64,
+    /// Their ids; absent if they are all that the file contains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<DeadLetterId>>,
+}
+
 /// Counts of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
-    /// Records read; a corrupt batch counts as one.
+    /// Records read from objects; a corrupt batch counts as one.
     pub records_read: u64,
     /// Records that became rows.
     pub rows: u64,
@@ -133,6 +167,19 @@ pub struct Totals {
     pub dead_letters: u64,
     /// Dead letters by reason; reasons without any are left out.
     pub dead_letters_by_reason: BTreeMap<Reason, u64>,
+    /// Dead letters of earlier batches that were resolved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resolved: u64,
+    /// Those by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resolved_by_reason: BTreeMap<Reason, u64>,
+    /// Those that were discarded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discarded: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Totals {
@@ -141,45 +188,35 @@ impl Totals {
         self.records_read += other.records_read;
         self.rows += other.rows;
         self.dead_letters += other.dead_letters;
-        for (reason, count) in &other.dead_letters_by_reason {
-            *self.dead_letters_by_reason.entry(*reason).or_default() += count;
-        }
+        self.resolved += other.resolved;
+        self.discarded += other.discarded;
+        let by_reason = |sums: &mut BTreeMap<Reason, u64>, counts: &BTreeMap<Reason, u64>| {
+            counts.iter().for_each(|(reason, count)| *sums.entry(*reason).or_default() += count);
+        };
+        by_reason(&mut self.dead_letters_by_reason, &other.dead_letters_by_reason);
+        by_reason(&mut self.resolved_by_reason, &other.resolved_by_reason);
     }
-}
 
-impl Commit {
-    /// Whether nothing was lost or doubled: for each input, over all inputs, over all files and over all reasons.
-    ///
-    /// # Errors
-    /// What does not add up, in words.
-    pub fn check_balance(&self) -> Result<(), String> {
-        for input in &self.inputs {
-            if input.records_read != input.rows + input.dead_letters {
-                return Err(format!(
-                    "does not balance: {} has {} records, {} rows and {} dead letters",
-                    input.key, input.records_read, input.rows, input.dead_letters
-                ));
-            }
-        }
-        let sum = |count: fn(&InputOutcome) -> u64| self.inputs.iter().map(count).sum::<u64>();
-        let in_files =
-            |zone| self.files.iter().filter(|file| file.key.zone() == zone).map(|file| file.rows).sum::<u64>();
-        let by_reason = self.totals.dead_letters_by_reason.values().sum::<u64>();
-        let sums = [
-            ("records", self.totals.records_read, sum(|input| input.records_read)),
-            ("rows", self.totals.rows, sum(|input| input.rows)),
-            ("dead letters", self.totals.dead_letters, sum(|input| input.dead_letters)),
-            ("rows in files", self.totals.rows, in_files(ZoneName::Bronze)),
-            ("dead letters in files", self.totals.dead_letters, in_files(ZoneName::DeadLetters)),
-            ("dead letters by reason", self.totals.dead_letters, by_reason),
-        ];
-        match sums.iter().find(|(_, total, sum)| total != sum) {
-            Some((what, total, sum)) => Err(format!("does not balance: {total} {what} in total, {sum} when added up")),
-            None => Ok(()),
-        }
+    /// Dead letters that are still open, of all that these totals count.
+    pub fn open(&self) -> u64 {
+        self.dead_letters.saturating_sub(self.resolved)
+    }
+
+    /// Those by reason; reasons without any are left out.
+    pub fn open_by_reason(&self) -> BTreeMap<Reason, u64> {
+        let resolved = |reason| self.resolved_by_reason.get(reason).copied().unwrap_or(0);
+        let open =
+            self.dead_letters_by_reason.iter().map(|(reason, count)| (*reason, count.saturating_sub(resolved(reason))));
+        open.filter(|(_, count)| *count > 0).collect()
     }
 }
 
 impl StoredFormat for Commit {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
+
+    /// A commit that only adds has the shape of version 1; an older program must not skip what was removed or resolved.
+    fn version(&self) -> u32 {
+        let only_adds = self.removed.is_empty() && self.resolved.is_empty() && self.totals.resolved == 0;
+        if only_adds && self.totals.discarded == 0 { 1 } else { 2 }
+    }
 }

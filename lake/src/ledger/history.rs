@@ -1,7 +1,7 @@
-//! History: every commit of a stream in order, the old ones from the newest snapshot and the rest one by one.
+//! History: every commit of a stream in order, old ones from the newest snapshot and the rest one by one.
 //!
-//! The one way in which programs learn what a stream has done, so that none of them costs more on an old stream than it
-//! must. Invariant: what comes out is each commit once, from batch 1 on, without a gap.
+//! The only way in which programs learn what a stream has done, so that an old stream costs none of them more than
+//! needed. Invariant: the result is each commit once, in order, without a gap.
 
 use std::sync::Arc;
 
@@ -21,14 +21,17 @@ use crate::{
     store::Created,
 };
 
-/// How many segments are read at once; each takes memory in proportion to what is made of its commits.
+/// How many segments are read at a time; each takes memory in proportion to what the reader keeps of its commits.
 const SEGMENTS_AT_ONCE: usize = 2;
 
-/// What a reader of the history makes of each commit file.
+/// With this many commits after the hinted snapshot, the hint is probably stale.
+const MANY_COMMITS: usize = 2 * COMMITS_PER_SNAPSHOT as usize;
+
+/// What a reader of the history keeps of each commit file.
 ///
-/// A commit of many inputs is large: a reader that needs a part of it implements this on that part.
+/// A commit of many inputs is large: a reader that needs only a part of it implements this for that part.
 pub trait FromCommitFile: Sized + Send + 'static {
-    /// Reads the file that stands under `key`.
+    /// Reads the file `key`.
     ///
     /// # Errors
     /// [`Error::Damaged`] naming the file.
@@ -43,32 +46,54 @@ impl FromCommitFile for Commit {
     }
 }
 
-/// All that a stream has committed.
+/// What a stream has committed.
 pub struct History<'a, T> {
-    /// The newest snapshot, if there is one.
+    /// The snapshot that the old commits are read from; `None` if they are all read one by one.
     pub snapshot: Option<Snapshot>,
     /// The last committed batch, if there is one.
     pub last: Option<BatchId>,
-    /// Every commit, in order.
+    /// The commits, in order.
     pub commits: BoxStream<'a, Result<T, Error>>,
 }
 
 impl Ledger {
-    /// Every commit of the stream, from the first on.
-    ///
-    /// Costs two listings and a few reads besides those of the segments and of the commits since the newest snapshot.
+    /// Every commit of the stream, from the first on: [`Ledger::history_after`] nothing.
     ///
     /// # Errors
-    /// - [`Error::Damaged`]: a file is missing, unreadable, or not what another says of it; the items may be that too.
-    /// - [`Error::Store`]: the store failed.
+    /// As [`Ledger::history_after`].
     pub async fn history<T: FromCommitFile>(&self) -> Result<History<'_, T>, Error> {
-        let snapshot = self.newest_snapshot().await?;
-        let covered = snapshot.as_ref().map(|snapshot| snapshot.batch);
-        let tail = self.commits_after(covered).await?;
+        self.history_after(None).await
+    }
+
+    /// Every commit of the stream after batch `after`.
+    ///
+    /// Costs one listing of the commits since `after` or since the newest snapshot, and a few reads in addition to
+    /// those of the segments and commits. A second listing, of snapshots, is needed only if the hint to the newest one
+    /// is stale or missing, or if commits that the reader has not seen are already deleted.
+    ///
+    /// # Errors
+    /// - [`Error::Damaged`]: a file is missing, unreadable, or does not match another; items can be this too.
+    /// - [`Error::Store`]: the store failed.
+    pub async fn history_after<T: FromCommitFile>(&self, after: Option<BatchId>) -> Result<History<'_, T>, Error> {
+        let mut snapshot = match after {
+            Some(_) => None,
+            None => self.hinted_snapshot().await?,
+        };
+        let covered = snapshot.as_ref().map(|snapshot| snapshot.batch).or(after);
+        let mut listed = self.commit_numbers(covered).await?;
+        let has_gap = listed.first().is_some_and(|first| *first != covered.map_or(BatchId::FIRST, BatchId::next));
+        if has_gap || (after.is_none() && listed.len() >= MANY_COMMITS) {
+            let newest = self.listed_snapshot().await?.filter(|newest| Some(newest.batch) > covered);
+            snapshot = newest.or(snapshot);
+        }
+        let covered = snapshot.as_ref().map(|snapshot| snapshot.batch).or(after);
+        listed.retain(|batch| Some(*batch) > covered);
+        let tail = self.without_gap(covered, &listed).await?;
         let last = tail.last().copied().or(covered);
         let segments = snapshot.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
-        let old = stream::iter(segments)
-            .map(|segment| self.segment_commits(segment))
+        let unread = segments.into_iter().filter(move |segment| Some(segment.last) > after);
+        let old = stream::iter(unread)
+            .map(move |segment| self.segment_commits(segment, after))
             .buffered(SEGMENTS_AT_ONCE)
             .flat_map(|read| match read {
                 Ok(commits) => stream::iter(commits).map(Ok).boxed(),
@@ -78,7 +103,7 @@ impl Ledger {
     }
 
     /// Reads these commits, several at a time, in the order given.
-    pub(super) fn commit_files<T: FromCommitFile>(&self, batches: Vec<BatchId>) -> BoxStream<'_, Result<T, Error>> {
+    fn commit_files<T: FromCommitFile>(&self, batches: Vec<BatchId>) -> BoxStream<'_, Result<T, Error>> {
         let read = move |batch| async move {
             let key = self.commit_key(batch);
             T::from_commit_file(&key, &self.commit_file(batch).await?)
@@ -92,36 +117,63 @@ impl Ledger {
         bytes.ok_or_else(|| Error::damaged(key, "was listed and is gone; restore it from a backup"))
     }
 
-    async fn segment_commits<T: FromCommitFile>(&self, segment: Segment) -> Result<Vec<T>, Error> {
+    /// The commits in a segment, except those up to `after`.
+    async fn segment_commits<T: FromCommitFile>(
+        &self,
+        segment: Segment,
+        after: Option<BatchId>,
+    ) -> Result<Vec<T>, Error> {
         let key = segment.key(&self.stream);
         let bytes = self.lake.read(&key).await?;
         let bytes = bytes.ok_or_else(|| Error::damaged(&key, "is missing, though a snapshot names it; restore it"))?;
-        // Decompressing and parsing is work for a core, not for the threads that wait for the store.
-        let read = move || read_segment(&key, &segment, &bytes, |file| T::from_commit_file(&key, file));
+        // Decompressing and parsing need a core; they must not block the threads that wait for the store.
+        let read = move || {
+            let mut number = segment.first;
+            let commits = read_segment(&key, &segment, &bytes, |file| {
+                let is_known = Some(number) <= after;
+                number = number.next();
+                if is_known { Ok(None) } else { T::from_commit_file(&key, file).map(Some) }
+            })?;
+            Ok(commits.into_iter().flatten().collect())
+        };
         match tokio::task::spawn_blocking(read).await {
             Ok(commits) => commits,
             Err(error) => Err(Error::Bug(format!("reading a segment ended without a result: {error}"))),
         }
     }
 
-    /// The newest snapshot; `None` where there is none yet.
-    async fn newest_snapshot(&self) -> Result<Option<Snapshot>, Error> {
-        let hint = self.latest().await?;
-        let after = hint.map(|batch| self.snapshot_key(batch));
-        let mut listing = self.lake.list(&Prefix::Snapshots(&self.stream), after.as_ref());
-        let mut newest = hint;
+    /// The snapshot that the hint names; `None` without a usable hint.
+    async fn hinted_snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let Some(hinted) = self.latest().await? else { return Ok(None) };
+        if let Some(snapshot) = self.snapshot(hinted).await? {
+            return Ok(Some(snapshot));
+        }
+        // A later one may have replaced it.
+        let newest = self.listed_snapshot().await?.filter(|newest| newest.batch > hinted);
+        let key = self.snapshot_key(hinted);
+        newest.map(Some).ok_or_else(|| Error::damaged(key, "is missing, though it is the newest; restore it"))
+    }
+
+    /// The newest snapshot, found by a listing.
+    async fn listed_snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let mut listing = self.lake.list(&Prefix::Snapshots(&self.stream), None);
+        let mut newest = None;
         while let Some(listed) = listing.try_next().await? {
             match Key::parse(&listed.key) {
                 Ok(Key::Snapshot { batch, .. }) => newest = newest.max(Some(batch)),
                 Ok(Key::LatestSnapshot { .. }) => {}
-                _ => return Err(Error::damaged(listed.key, "is no file of a ledger; move it elsewhere")),
+                _ => return Err(Error::damaged(listed.key, "is not a file of a ledger; move it elsewhere")),
             }
         }
-        let Some(batch) = newest else { return Ok(None) };
+        match newest {
+            Some(batch) => self.snapshot(batch).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn snapshot(&self, batch: BatchId) -> Result<Option<Snapshot>, Error> {
         let key = self.snapshot_key(batch);
-        let snapshot: Option<Snapshot> = self.read(&key).await?;
-        let snapshot =
-            snapshot.ok_or_else(|| Error::damaged(&key, "is missing, though it is the newest; restore it"))?;
+        let Some(snapshot) = self.read::<Snapshot>(&key).await? else { return Ok(None) };
         self.check_owner(&key, &snapshot.stream, snapshot.batch, batch)?;
         snapshot.check_cover().map_err(|what| Error::damaged(&key, what))?;
         Ok(Some(snapshot))
@@ -133,19 +185,19 @@ impl Ledger {
         match decode::<Latest>(&key, &bytes) {
             Ok(latest) => Ok(Some(latest.batch)),
             Err(error) => {
-                tracing::warn!(%error, "the hint to the newest snapshot is of no use; listing all snapshots");
+                tracing::warn!(%error, "the hint to the newest snapshot can't be read; listing snapshots if needed");
                 Ok(None)
             }
         }
     }
 
-    /// Writes a snapshot up to `last`, following on `previous`, if enough was committed since; gives the newest then.
+    /// Writes a snapshot up to `last` after `previous`, if enough was committed since, and returns the newest.
     ///
-    /// Reads each commit since `previous` once. What another consumer wrote meanwhile is taken as it is. Deletes plans and
-    /// commits that `previous` covers and that were committed before `keep_after`, where it is given.
+    /// Reads each commit since `previous` once. Adopts what another consumer wrote meanwhile. Deletes plans and commits
+    /// that `previous` covers and that were committed before `keep_after`, if that is given.
     ///
     /// # Errors
-    /// [`Error::Store`]: the store failed; nothing is lost, and the next call makes up for it.
+    /// [`Error::Store`]: the store failed; nothing is lost, and the next call catches up.
     /// [`Error::Damaged`]: a commit or segment is not what it should be.
     pub async fn snapshot_if_due(
         &self,

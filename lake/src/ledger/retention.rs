@@ -1,8 +1,8 @@
 //! Retention: deletes plans and commits that are older than the user wants to keep them.
 //!
-//! What was committed is not lost by it: segments hold each commit file byte for byte. A plan tells nothing that its
-//! commit does not, but for how its objects were split. A snapshot says how far the deletion goes *before* anything is
-//! deleted, so that what is missing is known to be missing on purpose. Invariant: nothing is deleted that the newest
+//! Nothing that was committed is lost: segments contain each commit file byte for byte. A plan has only one fact that
+//! its commit does not have: how its objects were split. A snapshot records how far the deletion goes *before* anything
+//! is deleted, so that missing files are known to be missing on purpose. Invariant: it deletes nothing that the newest
 //! snapshot does not cover, and nothing that it names.
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -15,12 +15,12 @@ use crate::{
     keys::{Key, Prefix},
 };
 
-/// How many batches are retired with one snapshot at most: many times what a snapshot adds, so that a stream whose
-/// retention was set late catches up.
+/// How many batches one snapshot retires at most: many times what a snapshot adds, so that a stream whose retention was
+/// set late catches up.
 const RETIRED_AT_ONCE: u64 = 256;
 
 impl Ledger {
-    /// The last batch whose plan and commit are to be deleted: committed before `keep_after`, and covered by `covered`.
+    /// The last batch whose plan and commit must be deleted: committed before `keep_after`, and covered by `covered`.
     ///
     /// # Errors
     /// As [`Ledger::commit`].
@@ -44,13 +44,13 @@ impl Ledger {
         Ok(retired)
     }
 
-    /// Deletes what `snapshot` says is retired, and the snapshots and segments that it has superseded among that.
+    /// Deletes what `snapshot` retires, and the snapshots and segments of those batches that it has replaced.
     ///
     /// # Errors
     /// [`Error::Store`]: the rest is deleted with a later snapshot.
     pub(super) async fn delete_retired(&self, snapshot: &Snapshot, before: Option<BatchId>) -> Result<(), Error> {
         let Some(retired) = snapshot.retired.filter(|retired| Some(*retired) > before) else { return Ok(()) };
-        // From further back than this time's, for what a crash has left.
+        // Starts further back than this call needs, to delete what a crash has left.
         let first = retired.number().saturating_sub(2 * RETIRED_AT_ONCE) + 1;
         let batches = (first..=retired.number()).filter_map(BatchId::new);
         let mut keys: Vec<Key> = batches.flat_map(|batch| [self.plan_key(batch), self.commit_key(batch)]).collect();
@@ -59,7 +59,7 @@ impl Ledger {
         tracing::info!(
             stream = %self.stream(),
             up_to_batch = retired.number(),
-            "deleted plans and commits that are older than ledger.keep; segments hold what was committed"
+            "deleted plans and commits that are older than ledger.keep; segments keep what was committed"
         );
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Ledger {
             while let Some(listed) = listing.try_next().await? {
                 let Ok(key) = Key::parse(&listed.key) else { continue };
                 let is_old = match &key {
-                    Key::Snapshot { batch, .. } | Key::Attempt { batch, .. } | Key::InHand { batch, .. } => {
+                    Key::Snapshot { batch, .. } | Key::Attempt { batch, .. } | Key::Reading { batch, .. } => {
                         *batch <= retired && *batch != snapshot.batch
                     }
                     Key::Segment { last, .. } => *last <= retired && !named.contains(&key),

@@ -1,7 +1,7 @@
-//! A schema as the ledger keeps it: the JSON Schema and the columns that follow from it, with their field ids.
+//! A schema as the ledger keeps it: the JSON Schema and the columns derived from it, with their field ids.
 //!
-//! One record tells a reader all it needs to open the files of every earlier version too. Stored: golden files hold
-//! its shape.
+//! One record is enough for a reader to open the files of every earlier version too. Stored: golden files contain its
+//! shape.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,15 +24,15 @@ pub struct SchemaRecord {
     pub columns: Vec<Column>,
     /// Columns of earlier versions that this one does not have.
     pub former_columns: Vec<Column>,
-    /// The next field id that nothing has.
+    /// The next free field id.
     pub next_column_id: i32,
 }
 
 impl SchemaRecord {
-    /// The record of `json_schema`, following on `previous`; equal to `previous` where nothing changed.
+    /// The record of `json_schema` after `previous`; equal to `previous` if nothing changed.
     ///
     /// # Errors
-    /// Words for the user when the schema does not describe objects.
+    /// A message for the user when the schema does not describe objects.
     pub fn derive(stream: &StreamName, json_schema: &Value, previous: Option<&Self>) -> Result<Self, String> {
         let ids = previous.map_or_else(ColumnIds::default, |previous| ColumnIds {
             current: previous.columns.clone(),
@@ -49,11 +49,11 @@ impl SchemaRecord {
         })
     }
 
-    /// The schema's id: follows from all that the record says.
+    /// The schema's id, derived from everything in the record.
     pub fn id(&self) -> SchemaId {
         match encode(self) {
             Ok(bytes) => SchemaId::of(&bytes),
-            // Every part of a record came from JSON or goes into it without a way to fail.
+            // Every part of a record came from JSON or can always be written as JSON.
             Err(error) => unreachable!("a schema record has no JSON form: {error}"),
         }
     }

@@ -1,11 +1,11 @@
 //! Snapshots: many commits in few objects, so that a start costs the same however old the stream is.
 //!
-//! A *segment* holds the commit files of consecutive batches, byte for byte, one after the other, compressed with zstd
-//! (RFC 8878). A snapshot names the segments that together hold every commit up to its batch. Both are created once and
-//! never changed. Stored: golden files hold a snapshot's shape.
+//! A *segment* contains the commit files of consecutive batches, byte for byte, one after the other, compressed with
+//! zstd (RFC 8878). A snapshot names the segments that together contain every commit up to its batch. Both are created
+//! once and never changed. Stored: golden files contain a snapshot's shape.
 //!
-//! Segments merge as the runs of a log-structured merge tree do (O'Neil et al., 1996): sixteen of one span become one,
-//! so each commit is written anew at most once per power of sixteen, until segments reach [`SEGMENT_BYTES_MAX`].
+//! Segments merge like the runs of a log-structured merge tree (O'Neil et al., 1996): sixteen of one span become one,
+//! so each commit is rewritten at most once per power of sixteen, until segments reach [`SEGMENT_BYTES_MAX`].
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -38,7 +38,7 @@ pub struct Snapshot {
     pub stream: StreamName,
     /// The last batch that it covers; the first is always batch 1.
     pub batch: BatchId,
-    /// The segments that hold the covered commits, in order, without a gap.
+    /// The segments that contain the covered commits, in order, without a gap.
     pub segments: Vec<Segment>,
     /// The last batch whose own plan and commit may be missing, since they were older than the user wants to keep them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,8 +59,8 @@ pub struct Segment {
     pub sha256: String,
 }
 
-/// `checkpoints/<stream>/snapshots/latest`: where to look for the newest snapshot first. A hint, overwritten freely:
-/// a stale or missing one costs a longer listing and nothing else.
+/// `checkpoints/<stream>/snapshots/latest.json`: where to look for the newest snapshot first. A hint, overwritten
+/// freely: a stale or missing one costs a longer listing and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Latest {
     pub(super) batch: BatchId,
@@ -80,8 +80,8 @@ impl Segment {
         Self { first, last, size: bytes.len() as u64, sha256: sha256_hex(bytes) }
     }
 
-    /// Where it is stored. Its checksum is a part of the name, so that two programs whose compressors differ do not
-    /// get into each other's way.
+    /// Where it is stored. Its checksum is part of the name, so that two programs with different compressors do not
+    /// conflict.
     pub fn key(&self, stream: &StreamName) -> Key {
         let fingerprint: Fingerprint = Fingerprint::of(self.sha256.as_bytes());
         Key::Segment { stream: stream.clone(), first: self.first, last: self.last, fingerprint }
@@ -109,7 +109,7 @@ impl Snapshot {
     }
 }
 
-/// How many segments at the end of `segments` are due to become one; 0 where none are.
+/// How many segments at the end of `segments` must be merged into one; 0 if none.
 pub(super) fn due_for_merge(segments: &[Segment]) -> usize {
     let Some(start) = segments.len().checked_sub(MERGE) else { return 0 };
     let last = &segments[start..];
@@ -118,7 +118,7 @@ pub(super) fn due_for_merge(segments: &[Segment]) -> usize {
     if alike && small { MERGE } else { 0 }
 }
 
-/// Commit files, compressed into one segment's bytes. Segments' bytes put behind one another are a segment again.
+/// Commit files, compressed into one segment's bytes. The bytes of several segments, concatenated, are a segment again.
 pub(super) fn compress(commits: &[bytes::Bytes]) -> Result<Vec<u8>, Error> {
     let failed = |error: std::io::Error| Error::Bug(format!("cannot compress commits: {error}"));
     let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(failed)?;
@@ -129,10 +129,10 @@ pub(super) fn compress(commits: &[bytes::Bytes]) -> Result<Vec<u8>, Error> {
     encoder.finish().map_err(failed)
 }
 
-/// Reads the commit files in a segment one after the other, checking that they are the batches it promises.
+/// Reads the commit files in a segment one after the other, and checks that they are the batches that it names.
 ///
 /// # Errors
-/// [`Error::Damaged`] naming the segment, when it is not what its snapshot says; or the first error of `each`.
+/// [`Error::Damaged`] naming the segment, if it does not match its snapshot; or the first error of `each`.
 pub(super) fn read_segment<T>(
     key: &Key,
     segment: &Segment,
@@ -156,7 +156,7 @@ pub(super) fn read_segment<T>(
         commits.push(each(&line)?);
     }
     if commits.len() as u64 != segment.span() + 1 {
-        return Err(damaged("holds another number of commits than its snapshot says"));
+        return Err(damaged("has another number of commits than its snapshot says"));
     }
     Ok(commits)
 }

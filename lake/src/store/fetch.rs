@@ -1,15 +1,15 @@
 //! Reads versions of objects, many with one call.
 //!
-//! Invariant: what is handed on as a version is all of it and nothing else, or is told to be missing or changed.
+//! Invariant: what is handed on as a version is all of it and nothing else, or is reported as missing or changed.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error as StoreError, GetOptions, ObjectStore, path::Path};
 
 use super::Lake;
-use crate::keys::{Key, ZoneName};
+use crate::keys::Key;
 
-/// How many objects of a remote store are read at once: enough to hide its latency behind small objects.
+/// How many objects of a remote store are read at once: enough to hide its latency for small objects.
 const READS_AT_ONCE: usize = 8;
 
 /// One version of an object that is wanted.
@@ -37,23 +37,32 @@ pub enum FoundVersion {
 }
 
 impl Lake {
-    /// Reads versions of raw objects, in order.
+    /// Reads versions of objects, in order, each from the store of its zone.
     ///
-    /// From a folder they are read one after the other by one thread, since for a small file a change of threads costs more than the
-    /// reading; from any other store several at a time.
+    /// From a folder they are read one after the other by one thread, since for a small file a change of threads costs more
+    /// than reading it; from any other store several at a time.
     ///
     /// # Errors
     /// For each version the store's own error, where it failed.
     pub async fn fetch(&self, wanted: Vec<Wanted>) -> Vec<Result<FoundVersion, StoreError>> {
-        let zone = self.zone(ZoneName::Raw);
+        let mut fetched = Vec::with_capacity(wanted.len());
+        for of_one_zone in wanted.chunk_by(|one, next| one.key.zone() == next.key.zone()) {
+            fetched.extend(self.fetch_from_zone(of_one_zone).await);
+        }
+        fetched
+    }
+
+    async fn fetch_from_zone(&self, wanted: &[Wanted]) -> Vec<Result<FoundVersion, StoreError>> {
+        let Some(first) = wanted.first() else { return Vec::new() };
+        let zone = self.zone(first.key.zone());
         if let Some(folder) = &zone.folder {
             let folder = folder.clone();
-            let files: Vec<_> = wanted.into_iter().map(|wanted| (self.path(&wanted.key), wanted)).collect();
-            let read = move || {
-                files.iter().map(|(path, wanted)| found(folder.read(path, &wanted.etag, wanted.whole))).collect()
-            };
+            let files: Vec<_> =
+                wanted.iter().map(|wanted| (self.path(&wanted.key), wanted.etag.clone(), wanted.whole)).collect();
+            let read = move || files.iter().map(|(path, etag, whole)| found(folder.read(path, etag, *whole))).collect();
             return match tokio::task::spawn_blocking(read).await {
                 Ok(found) => found,
+                // The next try reads them again.
                 Err(error) => vec![Err(error.into())],
             };
         }

@@ -47,14 +47,9 @@ impl Lake {
             }
         }
         problems.into_result()?;
-        let mut zones = zones.into_iter();
-        let mut next = |_| zones.next();
-        match ZoneName::ALL.map(&mut next) {
-            [Some(raw), Some(bronze), Some(dead_letters), Some(checkpoints)] => {
-                Ok(Self { zones: Arc::new([raw, bronze, dead_letters, checkpoints]) })
-            }
-            _ => Err(Error::Bug("a zone was neither opened nor refused".to_owned())),
-        }
+        let opened = <[Zone; ZoneName::COUNT]>::try_from(zones);
+        let zones = opened.map_err(|_| Error::Bug("a zone was neither opened nor refused".to_owned()))?;
+        Ok(Self { zones: Arc::new(zones) })
     }
 }
 

@@ -9,7 +9,7 @@ use lake::{
     keys::{Key, Prefix, ZoneName},
     settings::LakeUrls,
     store::{
-        Created, Lake, Listed,
+        Created, FoundVersion, Lake, Listed, Wanted,
         folder::{FolderFailure, FolderStore},
         s3::to_path,
     },
@@ -270,4 +270,27 @@ async fn a_file_that_changes_while_it_is_read_is_an_error_and_not_a_mixture() {
     fs::write(root.path().join("a"), vec![b'b'; (4 << 20) - 1]).unwrap();
     let error = body.try_collect::<Vec<_>>().await.unwrap_err();
     assert!(FolderFailure::of(&error).unwrap().to_string().contains("changed while it was read"), "{error}");
+}
+
+/// Fails when everything is looked for in the raw zone: a copy of a bad object is then missing.
+#[tokio::test]
+async fn versions_are_fetched_each_from_its_own_zone_in_the_order_asked_for() {
+    let (lake, _root) = folder_lake().await;
+    let copy = |input: &str| Key::ObjectCopy {
+        stream: stream(),
+        batch: lake::ids::BatchId::FIRST,
+        input: input.parse().unwrap(),
+    };
+    let keys = [raw_key("a"), copy("00001"), copy("00002"), raw_key("b"), copy("00003")];
+    let mut wanted = Vec::new();
+    for (number, key) in keys.iter().enumerate() {
+        let body = Bytes::from(format!("body {number}"));
+        assert_eq!(lake.create(key, body).await.unwrap(), Created::Ours);
+        let etag = lake.head(key).await.unwrap().unwrap().etag;
+        wanted.push(Wanted { key: key.clone(), etag, whole: number != 3 });
+    }
+    wanted.push(Wanted { key: copy("00009"), ..wanted[0].clone() });
+    let found = lake.fetch(wanted).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    let whole = |number: usize| FoundVersion::Whole(format!("body {number}").into());
+    assert_eq!(found, [whole(0), whole(1), whole(2), FoundVersion::There, whole(4), FoundVersion::Missing]);
 }

@@ -1,4 +1,4 @@
-//! History: what snapshots sum up comes back commit by commit, whatever was written when, and costs little.
+//! History: every commit that snapshots cover is read back, whatever was written when, at little cost.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use crate::ledger::{commit, folder_lake, moment, stream};
 
-async fn commit_up_to(ledger: &Ledger, first: u64, last: u64) {
+pub(crate) async fn commit_up_to(ledger: &Ledger, first: u64, last: u64) {
     for batch in first..=last {
         assert_eq!(ledger.create_commit(&commit(batch)).await.unwrap(), Claimed::Ours);
     }
@@ -27,11 +27,11 @@ async fn history(ledger: &Ledger) -> Vec<Commit> {
     ledger.history::<Commit>().await.unwrap().commits.try_collect().await.unwrap()
 }
 
-fn batch(number: u64) -> BatchId {
+pub(crate) fn batch(number: u64) -> BatchId {
     BatchId::new(number).unwrap()
 }
 
-/// Bytes of all files below a folder.
+/// The total size of all files below a folder.
 fn bytes_in(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let sizes = entries.map(|entry| entry.unwrap()).map(|entry| match entry.file_type().unwrap().is_dir() {
@@ -54,7 +54,7 @@ proptest! {
             for (more, forgets) in steps {
                 commit_up_to(&ledger, last + 1, last + more).await;
                 last += more;
-                // A consumer that has just started knows no snapshot but what the ledger says.
+                // A consumer that has just started knows only the snapshots in the ledger.
                 if forgets {
                     snapshot = ledger.history::<Commit>().await.unwrap().snapshot.map(Arc::new);
                 }
@@ -71,7 +71,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn snapshots_cost_less_than_the_commits_they_sum_up_and_stay_few() {
+async fn snapshots_are_smaller_than_the_commits_they_cover_and_stay_few() {
     let (lake, folder) = folder_lake().await;
     let ledger = Ledger::new(lake, stream());
     let mut snapshot: Option<Arc<Snapshot>> = None;
@@ -89,7 +89,7 @@ async fn snapshots_cost_less_than_the_commits_they_sum_up_and_stay_few() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_on_an_old_stream_costs_two_listings_and_few_reads() {
+async fn a_start_on_an_old_stream_costs_one_listing_and_few_reads() {
     let root = tempfile::tempdir().unwrap();
     let config = Config::new(root.path(), local_s3::Credentials::new("tester", "test-secret")).bucket("lake");
     let server = Server::start(config).await.unwrap();
@@ -103,8 +103,8 @@ async fn a_start_on_an_old_stream_costs_two_listings_and_few_reads() {
     let before = server.requests();
     assert_eq!(history(&ledger).await.len(), 1_100);
     let cost = server.requests().since(&before);
-    assert_eq!(cost.get("ListObjectsV2"), 2, "of snapshots and of commits: {cost}");
-    // The hint, the snapshot, 4 segments of 256 commits and 4 of 16, and the 12 commits since.
+    assert_eq!(cost.get("ListObjectsV2"), 1, "of commits: {cost}");
+    // The hint, the snapshot, 4 segments of 256 commits and 4 of 16, and the 12 commits after them.
     assert_eq!(cost.get("GetObject"), 2 + 4 + 4 + 12, "{cost}");
     server.shutdown().await;
 }
@@ -171,9 +171,9 @@ fn files_in(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// Fails when the snapshot does not say how far the deletion goes, or when more goes than it covers.
+/// Fails when the snapshot does not say how far the deletion goes, or when more is deleted than it covers.
 #[tokio::test]
-async fn what_is_older_than_the_retention_is_deleted_and_still_a_part_of_the_history() {
+async fn commits_older_than_the_retention_are_deleted_and_still_part_of_the_history() {
     let (lake, folder) = folder_lake().await;
     let ledger = Ledger::new(lake, stream());
     let commits = folder.path().join("checkpoints/events/commits");
@@ -188,9 +188,9 @@ async fn what_is_older_than_the_retention_is_deleted_and_still_a_part_of_the_his
     assert_eq!(files_in(&commits), 30);
     let numbers: Vec<u64> = history(&ledger).await.iter().map(|commit| commit.batch.number()).collect();
     assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
-    // Nothing is deleted before a snapshot covers it, however old.
+    // No commit is deleted before a snapshot covers it, however old it is.
     assert_eq!(ledger.commits_after(Some(batch(96))).await.unwrap().len(), 4);
-    // One snapshot for every sixteen batches after the last that is retired, and the pointer to the newest.
+    // One snapshot for every sixteen batches after the last retired one, and the hint that names the newest.
     assert_eq!(files_in(&folder.path().join("checkpoints/events/snapshots")), 2 + 1);
 }
 

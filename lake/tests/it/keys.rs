@@ -36,7 +36,7 @@ fn keys() -> impl Strategy<Value = Key> {
             batch,
             attempt: Ordinal::new(attempt).unwrap()
         }),
-        (batches(), 0..Ordinal::LIMIT, 0..Ordinal::LIMIT).prop_map(|((stream, batch), attempt, input)| Key::InHand {
+        (batches(), 0..Ordinal::LIMIT, 0..Ordinal::LIMIT).prop_map(|((stream, batch), attempt, input)| Key::Reading {
             stream,
             batch,
             attempt: Ordinal::new(attempt).unwrap(),

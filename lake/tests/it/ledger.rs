@@ -1,4 +1,4 @@
-//! The ledger's files: their stored shapes, and what a reader of them is told when they are damaged.
+//! The ledger's files: their stored shapes, and the errors when they are damaged.
 
 use std::{fs, path::PathBuf};
 
@@ -6,12 +6,13 @@ use bytes::Bytes;
 use lake::{
     ErrorKind,
     clock::Timestamp,
-    dead_letter::Reason,
+    dead_letter::{DeadLetterId, DeadLetterIds, Reason},
     ids::{BatchId, ContentId, Fingerprint, SchemaId, StreamName},
     keys::{DataFile, Key},
     ledger::{
-        Attempt, Claimed, Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, PlannedObject, PlannedTask,
-        SchemaRecord, Segment, Snapshot, StoredFormat, Totals, decode, encode,
+        Attempt, ChosenDeadLetters, Claimed, Commit, Discard, Ingest, InputOutcome, Ledger, Outcome, OutputFile, Plan,
+        PlannedObject, PlannedTask, RemovedFile, Replay, ResolvedDeadLetters, Rewrite, SchemaRecord, Segment, Snapshot,
+        StoredFormat, Totals, Work, decode, encode,
     },
     store::{Created, Lake},
     stream::{CsvSettings, Format, ReadSettings},
@@ -50,17 +51,24 @@ fn plan(batch: u64) -> Plan {
         batch: BatchId::new(batch).unwrap(),
         plan_id: Uuid::from_u128(0x11),
         planned_at: moment(0),
-        schema_id: SchemaId::of(b"schema"),
-        read: ReadSettings {
-            event_time: Some("at".to_owned()),
-            object_bytes_max: 512 << 20,
-            ..ReadSettings::of(Format::JsonArray)
-        },
-        tasks: vec![
-            PlannedTask { objects: vec![object("a.json", 10), object("b \"%2F\" é.json", 20)] },
-            PlannedTask { objects: vec![object("c.json", 30)] },
-        ],
+        work: Work::Ingest(Ingest {
+            schema_id: SchemaId::of(b"schema"),
+            read: ReadSettings {
+                event_time: Some("at".to_owned()),
+                object_bytes_max: 512 << 20,
+                ..ReadSettings::of(Format::JsonArray)
+            },
+            tasks: vec![
+                PlannedTask { objects: vec![object("a.json", 10), object("b \"%2F\" é.json", 20)] },
+                PlannedTask { objects: vec![object("c.json", 30)] },
+            ],
+        }),
     }
+}
+
+fn ingest(plan: &mut Plan) -> &mut Ingest {
+    let Work::Ingest(ingest) = &mut plan.work else { panic!("the plan is not an ingest") };
+    ingest
 }
 
 pub(crate) fn commit(batch: u64) -> Commit {
@@ -110,16 +118,19 @@ pub(crate) fn commit(batch: u64) -> Commit {
             rows: 9,
             dead_letters: 2,
             dead_letters_by_reason: [(Reason::CorruptedBatch, 1), (Reason::InvalidSchema, 1)].into(),
+            ..Totals::default()
         },
+        removed: Vec::new(),
+        resolved: Vec::new(),
     };
     commit.inputs[1].copy =
         Some(Key::ObjectCopy { stream: stream(), batch: commit.batch, input: "00001".parse().unwrap() });
     commit
 }
 
-/// A golden file holds a stored shape for good: it is never edited, only added to by a new version's.
+/// A golden file keeps a stored shape forever: never edit it; a new version adds a new file.
 fn assert_golden<T: StoredFormat + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v{}.json", T::VERSION));
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v{}.json", value.version()));
     if !file.exists() {
         fs::write(&file, encode(value).unwrap()).unwrap();
     }
@@ -129,9 +140,9 @@ fn assert_golden<T: StoredFormat + Serialize + DeserializeOwned + PartialEq + st
     assert_golden_is_read(name, value);
 }
 
-/// A shape that this version does not write any more is read as it was meant.
+/// A shape that this version no longer writes must still be read correctly.
 fn assert_golden_is_read<T: StoredFormat + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v{}.json", T::VERSION));
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v{}.json", value.version()));
     let stored = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert_eq!(decode::<T>(&Key::Probe, &stored).unwrap(), *value);
 }
@@ -140,23 +151,82 @@ fn assert_golden_is_read<T: StoredFormat + DeserializeOwned + PartialEq + std::f
 fn a_plan_is_stored_in_the_shape_of_version_1() {
     let mut plan = plan(7);
     assert_golden("plan-with-limits", &plan);
-    // From before there were limits of fields and of compression.
+    // Written before there were limits on fields and compression.
     assert_golden_is_read("plan", &plan);
-    plan.read.format = Format::Csv;
-    plan.read.csv = CsvSettings { delimiter: ';', quote: '\'', null: "NULL".to_owned() };
+    ingest(&mut plan).read.format = Format::Csv;
+    ingest(&mut plan).read.csv = CsvSettings { delimiter: ';', quote: '\'', null: "NULL".to_owned() };
     assert_golden("plan-of-csv", &plan);
 }
 
 #[test]
-fn what_earlier_versions_held_is_stored_in_the_shape_of_version_1() {
+fn contents_of_earlier_versions_are_stored_in_the_shape_of_version_1() {
     let mut plan = plan(8);
-    plan.tasks[0].objects[0].earlier = vec![ContentId::of(b"first"), ContentId::of(b"second")];
+    ingest(&mut plan).tasks[0].objects[0].earlier = vec![ContentId::of(b"first"), ContentId::of(b"second")];
     assert_golden_is_read("plan-with-earlier", &plan);
     assert_golden("plan-with-earlier-and-limits", &plan);
     let mut commit = commit(8);
     commit.inputs[0].content = Some(ContentId::of(b"third"));
     commit.inputs[2].outcome = Outcome::Unchanged;
     assert_golden("commit-with-content", &commit);
+}
+
+pub(crate) fn bronze(batch: u64) -> Key {
+    commit(batch).files[0].key.clone()
+}
+
+pub(crate) fn letters(batch: u64) -> Key {
+    commit(batch).files[1].key.clone()
+}
+
+pub(crate) fn ids(numbers: &[u64]) -> Vec<DeadLetterId> {
+    numbers.iter().map(|number| DeadLetterIds::of("raw/events/a.json", "e").id(Some(*number))).collect()
+}
+
+#[test]
+fn other_work_is_stored_in_the_shape_of_version_2() {
+    let chosen = |ids| ChosenDeadLetters { file: letters(3), ids };
+    let Ingest { schema_id, read, .. } = ingest(&mut plan(9)).clone();
+    let tasks = vec![chosen(Some(ids(&[1, 2]))), chosen(None)];
+    let works = [
+        Work::Replay(Replay { schema_id, read, tasks }),
+        Work::Discard(Discard { because: "a test \"account\"".to_owned(), dead_letters: vec![chosen(None)] }),
+        Work::Rewrite(Rewrite { files: vec![bronze(1), bronze(2)] }),
+    ];
+    for work in works {
+        let name = format!("plan-of-{}", work.name());
+        assert_golden(&name, &Plan { work, ..plan(9) });
+    }
+}
+
+/// A commit that turns one dead letter of batch 1 into a row, and removes the file with batch 2's rows to write them
+/// again.
+fn replay_and_rewrite(batch: u64) -> Commit {
+    let mut commit = commit(batch);
+    commit.inputs.clear();
+    commit.files.truncate(1);
+    commit.files[0].rows = 1 + 9;
+    commit.removed = vec![RemovedFile { key: bronze(2), size: 100, rows: 9 }];
+    commit.resolved = vec![ResolvedDeadLetters { file: letters(1), dead_letters: 1, ids: Some(ids(&[1])) }];
+    commit.totals =
+        Totals { rows: 1, resolved: 1, resolved_by_reason: [(Reason::InvalidSchema, 1)].into(), ..Totals::default() };
+    commit
+}
+
+#[test]
+fn a_commit_that_removes_and_resolves_is_stored_in_the_shape_of_version_2() {
+    assert_golden("commit-that-removes-and-resolves", &replay_and_rewrite(3));
+}
+
+/// Fails when a file may have fields that its format version does not know: an older program would ignore them.
+#[test]
+fn a_file_with_more_than_its_version_allows_is_damage() {
+    let text = String::from_utf8(encode(&replay_and_rewrite(3)).unwrap().to_vec()).unwrap();
+    let error =
+        decode::<Commit>(&Key::Probe, text.replacen("\"version\":2", "\"version\":1", 1).as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("has format version 1, which can't"), "{error}");
+    let text = String::from_utf8(encode(&plan(7)).unwrap().to_vec()).unwrap();
+    let both = text.replacen("\"tasks\"", "\"work\":{\"rewrite\":{\"files\":[]}},\"tasks\"", 1);
+    assert_eq!(decode::<Plan>(&Key::Probe, both.as_bytes()).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]
@@ -190,7 +260,7 @@ fn a_snapshot_is_stored_in_the_shape_of_version_1() {
 }
 
 #[test]
-fn every_cut_of_a_ledger_file_is_damage_that_names_the_file() {
+fn a_ledger_file_cut_anywhere_is_damage_that_names_the_file() {
     let whole = encode(&commit(7)).unwrap();
     let key = Key::Commit { stream: stream(), batch: BatchId::new(7).unwrap() };
     for length in (0..whole.len() - 1).step_by(7) {
@@ -204,25 +274,26 @@ fn every_cut_of_a_ledger_file_is_damage_that_names_the_file() {
 fn an_unknown_version_and_an_unknown_field_are_refused() {
     let key = Key::Probe;
     let newer = String::from_utf8(encode(&plan(7)).unwrap().to_vec()).unwrap();
-    let error = decode::<Plan>(&key, newer.replacen("\"version\":1", "\"version\":2", 1).as_bytes()).unwrap_err();
-    assert!(error.to_string().contains("format version 2"), "{error}");
+    let error = decode::<Plan>(&key, newer.replacen("\"version\":1", "\"version\":3", 1).as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("format version 3"), "{error}");
     let error =
         decode::<Plan>(&key, newer.replacen("\"batch\"", "\"surprise\":1,\"batch\"", 1).as_bytes()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
-async fn of_two_plans_for_one_batch_exactly_one_stands() {
+async fn of_two_plans_for_one_batch_exactly_one_wins() {
     let ledger = Ledger::new(Lake::in_memory(), stream());
     let (ours, theirs) = (plan(1), Plan { plan_id: Uuid::from_u128(0x99), ..plan(1) });
 
     assert_eq!(ledger.create_plan(&theirs).await.unwrap(), Claimed::Ours);
     assert_eq!(ledger.create_plan(&ours).await.unwrap(), Claimed::Theirs(theirs.clone()));
-    // The one that stands may be created again: an answer may have been lost.
+    // The winner may be created again: an answer may have been lost.
     assert_eq!(ledger.create_plan(&theirs).await.unwrap(), Claimed::Ours);
     assert_eq!(ledger.plan(BatchId::FIRST).await.unwrap(), Some(theirs));
 }
 
+/// Each break is caught by exactly one check: without that check, the test fails.
 #[tokio::test]
 async fn a_commit_that_does_not_balance_is_never_written() {
     let ledger = Ledger::new(Lake::in_memory(), stream());
@@ -233,10 +304,23 @@ async fn a_commit_that_does_not_balance_is_never_written() {
         |commit| commit.files[0].rows -= 1,
         |commit| _ = commit.totals.dead_letters_by_reason.pop_first(),
     ];
-    for broken in breaks {
-        let mut commit = commit(1);
+    let other_breaks: [Break; 8] = [
+        |commit| commit.totals.discarded += 1,
+        |commit| commit.totals.rows += 1,
+        // A rewrite that loses or duplicates rows.
+        |commit| commit.files[0].rows += 1,
+        |commit| commit.removed[0].rows += 1,
+        |commit| commit.removed.clear(),
+        |commit| commit.resolved[0].dead_letters += 1,
+        |commit| commit.resolved[0].ids = Some(ids(&[1, 1])),
+        |commit| commit.totals.resolved_by_reason.clear(),
+    ];
+    let broken = breaks.iter().map(|broken| (commit(1), broken));
+    let other = other_breaks.iter().map(|broken| (replay_and_rewrite(1), broken));
+    for (at, (mut commit, broken)) in broken.chain(other).enumerate() {
+        assert_eq!(commit.check_balance(), Ok(()));
         broken(&mut commit);
-        assert_eq!(ledger.create_commit(&commit).await.unwrap_err().kind(), ErrorKind::Bug);
+        assert_eq!(ledger.create_commit(&commit).await.unwrap_err().kind(), ErrorKind::Bug, "break {at}");
     }
     assert_eq!(ledger.commit(BatchId::FIRST).await.unwrap(), None);
 }
@@ -255,7 +339,7 @@ async fn a_gap_between_commits_is_damage() {
 }
 
 #[tokio::test]
-async fn a_schema_under_anothers_id_is_damage() {
+async fn a_schema_under_the_id_of_another_is_damage() {
     let lake = Lake::in_memory();
     let ledger = Ledger::new(lake.clone(), stream());
     let other = SchemaId::of(b"other");
@@ -284,7 +368,7 @@ pub(crate) async fn folder_lake() -> (Lake, tempfile::TempDir) {
 }
 
 #[tokio::test]
-async fn a_create_keeps_what_stands_there_and_tells_it() {
+async fn a_create_keeps_what_exists_and_returns_it() {
     let lake = Lake::in_memory();
     let key = Key::Probe;
     assert_eq!(lake.create(&key, Bytes::from_static(b"first")).await.unwrap(), Created::Ours);

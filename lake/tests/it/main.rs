@@ -10,3 +10,4 @@ mod ledger;
 mod object_store_suite;
 mod s3;
 mod settings;
+mod tail;

@@ -18,8 +18,7 @@ fn message(error: &Error) -> String {
 fn zones_are_below_the_lake_unless_set_otherwise() {
     let args = LakeArgs {
         lake_url: Some("s3://lake/team".to_owned()),
-        raw_url: Some("s3://theirs/landing/".to_owned()),
-        ..LakeArgs::default()
+        zone_urls: [Some("s3://theirs/landing/".to_owned()), None, None, None],
     };
     let urls = args.check().unwrap();
     let text = |name| urls.zone(name).1.to_string();
@@ -33,10 +32,8 @@ fn zones_are_below_the_lake_unless_set_otherwise() {
 fn every_wrong_url_is_reported_at_once_with_its_variable() {
     let args = LakeArgs {
         lake_url: Some("ftp://lake".to_owned()),
-        raw_url: Some("s3://UPPER".to_owned()),
-        bronze_url: Some("file://relative/folder".to_owned()),
-        dead_letters_url: Some("s3://lake/../else".to_owned()),
-        checkpoints_url: Some("lake".to_owned()),
+        zone_urls: ["s3://UPPER", "file://relative/folder", "s3://lake/../else", "lake"]
+            .map(|url| Some(url.to_owned())),
     };
     let message = message(&args.check().unwrap_err());
     for name in ["LAKE_URL", "RAW_URL", "BRONZE_URL", "DEAD_LETTERS_URL", "CHECKPOINTS_URL"] {

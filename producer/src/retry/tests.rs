@@ -2,6 +2,7 @@
 
 use super::*;
 use lake::settings::Problems;
+use tokio::time::Instant;
 
 fn store_failed() -> lake::Error {
     let source = object_store::Error::Generic { store: "test", source: "connection refused".into() };

@@ -165,8 +165,8 @@ fn the_truth_agrees_with_the_bytes() {
     for format in FORMATS {
         for batch in batches(&Recipe { corrupt_batches: 0.0, ..everything(format, 13) }, 20) {
             let truth = batch.truth();
-            let told: Vec<_> = truth.records.iter().map(|record| text(&record.fate).unwrap()).collect();
-            assert_eq!(told, records(format, &batch));
+            let said: Vec<_> = truth.records.iter().map(|record| text(&record.fate).unwrap()).collect();
+            assert_eq!(said, records(format, &batch));
             assert!(truth.records.iter().enumerate().all(|(index, record)| record.index == index as u64));
             let rows = truth.records.iter().filter(|record| matches!(record.fate, RecordFate::Row(_))).count() as u64;
             assert_eq!((truth.records_read, truth.rows, truth.dead_letters), (50, rows, 50 - rows));

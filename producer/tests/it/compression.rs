@@ -14,10 +14,10 @@ fn a_compressed_object_has_the_same_text_as_an_uncompressed_one() {
                 assert_eq!(decompress(compression, &compressed.bytes).unwrap(), plain.bytes);
                 let is_smaller = compressed.bytes.len() < plain.bytes.len();
                 assert_eq!(is_smaller, compression != Compression::None);
-                let (told, plain_told) = (compressed.truth(), plain.truth());
-                assert_eq!(told.records, plain_told.records);
-                assert_eq!(told.bytes, compressed.bytes.len() as u64);
-                assert_eq!(told.sha256, lake::ids::sha256_hex(&compressed.bytes));
+                let (said, plain_told) = (compressed.truth(), plain.truth());
+                assert_eq!(said.records, plain_told.records);
+                assert_eq!(said.bytes, compressed.bytes.len() as u64);
+                assert_eq!(said.sha256, lake::ids::sha256_hex(&compressed.bytes));
             }
         }
     }

@@ -144,8 +144,8 @@ fn a_line_cut_after_a_space_is_recorded_without_it() {
     assert!(!cut.is_empty());
     for batch in cut {
         let truth = batch.truth();
-        let told = text(&truth.records.last().unwrap().fate).unwrap().to_owned();
-        assert!(!told.ends_with(' ') && batch.bytes.trim_ascii_end().ends_with(told.as_bytes()), "{told:?}");
+        let said = text(&truth.records.last().unwrap().fate).unwrap().to_owned();
+        assert!(!said.ends_with(' ') && batch.bytes.trim_ascii_end().ends_with(said.as_bytes()), "{said:?}");
     }
 }
 

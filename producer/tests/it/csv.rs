@@ -39,7 +39,7 @@ fn quoted(inner: &str) -> Result<(Cell, &str), ErrorCode> {
         let (part, behind) = rest.split_once('"').ok_or(ErrorCode::Truncated)?;
         text.push_str(part);
         match behind.strip_prefix('"') {
-            Some(behind) => (text, rest) = (text + "\"", behind),
+            Some(after) => (text, rest) = (text + "\"", after),
             None => return Ok(((text, true), behind)),
         }
     }

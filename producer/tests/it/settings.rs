@@ -22,8 +22,8 @@ fn refused(arguments: &[&str]) -> String {
 fn a_chance_outside_zero_to_one_is_refused() {
     for flag in ["--corrupt-batches", "--invalid-records", "--duplicates"] {
         for chance in ["1.01", "-0.1", "NaN", "inf", "ten", ""] {
-            let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", flag, chance]);
-            assert!(told.contains(flag) && told.contains("from 0 to 1"), "{chance}: {told}");
+            let said = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", flag, chance]);
+            assert!(said.contains(flag) && said.contains("from 0 to 1"), "{chance}: {said}");
         }
     }
 }
@@ -43,38 +43,38 @@ fn several_wrong_flags_are_all_reported_at_once() {
         ("--seed", "first"),
         ("--lake-url", "ftp://lake"),
     ];
-    let told = refused(&wrong.iter().flat_map(|(flag, value)| [*flag, *value]).collect::<Vec<_>>());
+    let said = refused(&wrong.iter().flat_map(|(flag, value)| [*flag, *value]).collect::<Vec<_>>());
     for (flag, _) in wrong {
-        assert!(told.contains(flag) || (flag == "--lake-url" && told.contains("LAKE_URL")), "{flag}: {told}");
+        assert!(said.contains(flag) || (flag == "--lake-url" && said.contains("LAKE_URL")), "{flag}: {said}");
     }
 }
 
 #[test]
 fn a_run_without_a_stream_or_a_lake_is_refused() {
-    let told = refused(&["--batches", "1"]);
-    assert!(told.contains("--stream") && told.contains("LAKE_URL"), "{told}");
+    let said = refused(&["--batches", "1"]);
+    assert!(said.contains("--stream") && said.contains("LAKE_URL"), "{said}");
 }
 
 #[test]
 fn unknown_formats_and_compressions_are_refused_with_the_known_ones() {
-    let told = refused(&["--stream", "events", "--sink", "stdout", "--format", "parquet", "--compression", "lz4"]);
-    assert!(told.contains("--format") && told.contains("json-array, ndjson or csv"), "{told}");
-    assert!(told.contains("--compression") && told.contains("none, gzip or zstd"), "{told}");
+    let said = refused(&["--stream", "events", "--sink", "stdout", "--format", "parquet", "--compression", "lz4"]);
+    assert!(said.contains("--format") && said.contains("json-array, ndjson or csv"), "{said}");
+    assert!(said.contains("--compression") && said.contains("none, gzip or zstd"), "{said}");
 }
 
 /// A line feed follows each object there, and no decompressor reads past it.
 #[test]
 fn compressed_objects_are_refused_on_stdout() {
     for compression in ["gzip", "zstd"] {
-        let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--compression", compression]);
-        assert!(told.contains("--compression") && told.contains("--sink stdout"), "{told}");
+        let said = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--compression", compression]);
+        assert!(said.contains("--compression") && said.contains("--sink stdout"), "{said}");
     }
 }
 
 #[test]
 fn a_truth_file_that_cannot_be_written_is_refused() {
-    let told = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--truth", "/no/such/folder/t"]);
-    assert!(told.contains("/no/such/folder/t"), "{told}");
+    let said = refused(&["--stream", "events", "--sink", "stdout", "--batches", "1", "--truth", "/no/such/folder/t"]);
+    assert!(said.contains("/no/such/folder/t"), "{said}");
 }
 
 #[test]

@@ -19,9 +19,9 @@ fn some_batches() -> Vec<Batch> {
 fn write(path: &Path, batches: &[Batch], stored: usize) {
     let mut file = TruthFile::open(path).unwrap();
     for (index, batch) in batches.iter().enumerate() {
-        let told = file.sending(batch.truth()).unwrap();
+        let said = file.sending(batch.truth()).unwrap();
         if index < stored {
-            file.stored(told, Some(format!("\"{index}\""))).unwrap();
+            file.stored(said, Some(format!("\"{index}\""))).unwrap();
         }
     }
 }
@@ -38,8 +38,8 @@ fn what_is_written_is_read_back_with_records_and_version() {
     assert_eq!(truth.unsure, []);
     for (index, (read, batch)) in truth.stored.iter().zip(&batches).enumerate() {
         assert_eq!((read.state, read.etag.clone()), (State::Stored, Some(format!("\"{index}\""))));
-        let told = producer::truth::ObjectTruth { state: State::Stored, etag: read.etag.clone(), ..batch.truth() };
-        assert_eq!(*read, told);
+        let said = producer::truth::ObjectTruth { state: State::Stored, etag: read.etag.clone(), ..batch.truth() };
+        assert_eq!(*read, said);
     }
     assert_eq!(truth.stored.len(), batches.len());
 }

@@ -50,12 +50,12 @@ impl Session {
     /// The error to report.
     pub(super) fn blame(&mut self, error: Error, statement: &str) -> Error {
         let error = self.discreet(error, statement);
-        let Error::Sql(told) = &error else { return error };
-        if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| told.contains(fault)) {
+        let Error::Sql(said) = &error else { return error };
+        if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| said.contains(fault)) {
             return Error::Unreadable { view, words: fault.to_owned() };
         }
         // The first line names the file; the others show SQL that the user did not type.
-        let first = told.lines().next().unwrap_or_default().to_owned();
+        let first = said.lines().next().unwrap_or_default().to_owned();
         if let Some(known) = self.aside.query_row(IN_WORDS, [&first], known).ok().flatten() {
             // A user who names a committed file directly may use it wrongly in many ways.
             return if statement.contains(&known.path) { error } else { self.unreadable(known, &first) };
@@ -70,8 +70,8 @@ impl Session {
     /// DuckDB repeats the faulty line and rejected values, including secrets: this removes them.
     fn discreet(&self, error: Error, statement: &str) -> Error {
         match error {
-            Error::Sql(told) if holds_secret(statement) => {
-                Error::Sql(without_strings(told.split("\n\nLINE ").next().unwrap_or_default(), statement))
+            Error::Sql(said) if holds_secret(statement) => {
+                Error::Sql(without_strings(said.split("\n\nLINE ").next().unwrap_or_default(), statement))
             }
             other => other,
         }

@@ -1,18 +1,23 @@
-//! When `checkpoints.objects` is filled: not before a statement names it.
+//! Fills `checkpoints.objects`, but not before a statement names it.
 //!
-//! A stream may have had millions of objects. Invariant: once a statement has named the table, whatever it was for, the
-//! table is kept up to date, so that a view or a macro over it never shows an old state.
+//! A stream may have had millions of objects. Invariant: once any statement has named the table, it is kept up to date,
+//! so that a view or a macro over it never shows an old state.
 
 use std::collections::BTreeSet;
 
 use duckdb::Connection;
 use futures::TryStreamExt;
-use lake::{ErrorKind, ids::StreamName, ledger::Ledger};
+use lake::{
+    ErrorKind,
+    ids::StreamName,
+    ledger::{Commit, Ledger},
+    store::Lake,
+};
 
 use super::Session;
-use crate::{catalog::Published, error::Error, ledger_tables::ObjectRows};
+use crate::{catalog::News, error::Error, ledger_tables::ObjectRows};
 
-/// Statements that hold one of these may read the table. `database`: they copy all there is.
+/// Statements with one of these words may read the table. `database`: those that copy everything.
 const NAMES: [&str; 2] = ["objects", "database"];
 
 /// Which streams' objects are in the table.
@@ -20,20 +25,28 @@ const NAMES: [&str; 2] = ["objects", "database"];
 pub(super) struct Objects {
     wanted: bool,
     loaded: BTreeSet<StreamName>,
-    /// Those that a transaction of the user's holds; they are gone with it when it is rolled back.
+    /// Those that were added in a transaction of the user; they disappear when it is rolled back.
     in_transaction: BTreeSet<StreamName>,
 }
 
 impl Objects {
-    /// Adds the objects of new commits of streams whose old ones are there.
-    pub(super) fn append<'a>(
-        &self,
-        connection: &Connection,
-        commits: impl Iterator<Item = &'a Published>,
-    ) -> Result<(), Error> {
+    /// New commits of streams whose old objects are in the table, with their inputs.
+    pub(super) async fn commits_of(&self, lake: &Lake, news: &[News]) -> Result<Vec<Commit>, Error> {
+        let mut commits = Vec::new();
+        for news in news.iter().filter(|news| self.loaded.contains(&news.stream)) {
+            let ledger = Ledger::new(lake.clone(), news.stream.clone());
+            for published in &news.commits {
+                commits.extend(ledger.commit(published.commit.batch).await?);
+            }
+        }
+        Ok(commits)
+    }
+
+    /// Adds the objects of these commits.
+    pub(super) fn append(connection: &Connection, commits: &[Commit]) -> Result<(), Error> {
         let mut rows = ObjectRows::open(connection)?;
-        for published in commits.filter(|published| self.loaded.contains(&published.commit.stream)) {
-            rows.add(&published.commit, &published.inputs)?;
+        for commit in commits {
+            rows.add(commit)?;
         }
         rows.finish()
     }
@@ -47,7 +60,7 @@ impl Objects {
 }
 
 impl Session {
-    /// Fills the table if the statement names it, or an earlier one did.
+    /// Fills the table if this statement names it, or an earlier one did.
     pub(super) fn load_objects(&mut self, statement: &str) -> Result<(), Error> {
         let lower = statement.to_lowercase();
         self.objects.wanted |= NAMES.iter().any(|name| lower.contains(name));
@@ -65,16 +78,16 @@ impl Session {
         let ledger = Ledger::new(self.catalog.lake().clone(), stream.clone());
         let runtime = self.runtime.clone();
         let filled = runtime.block_on(async {
-            let mut commits = self.catalog.told_commits(&ledger).await?;
+            let mut commits = self.catalog.accepted_commits(&ledger).await?;
             let mut rows = ObjectRows::open(&self.connection)?;
             while let Some(commit) = commits.try_next().await? {
-                rows.add(&commit, &commit.inputs)?;
+                rows.add(&commit)?;
             }
             rows.finish()
         });
         match filled {
             Ok(()) => {}
-            // The refresh has told of it.
+            // The refresh has reported it.
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(()),
             Err(error) => return Err(error),
         }

@@ -48,12 +48,12 @@ pub fn run(shell: &mut Shell, line: &str) -> Result<Flow, Error> {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match (name, argument(rest).as_deref()) {
         (".quit" | ".exit", None) => return Ok(Flow::Leave),
-        (".help", None) => shell.tell(&help())?,
+        (".help", None) => shell.print(&help())?,
         (".tables", None) => shell.show(listing::TABLES)?,
         (".schema", relation) => shell.show(&listing::schema(relation))?,
         (".dead", stream) => shell.show_dead_letters(stream)?,
         (".lag", None) => shell.show_lag()?,
-        (".mode", None) => shell.tell(&format!("{}\n", name_of(shell.format())))?,
+        (".mode", None) => shell.print(&format!("{}\n", name_of(shell.format())))?,
         (".mode", Some(format)) => shell.format = Some(format_of(format)?),
         (".output", None) => shell.file = None,
         (".output", Some(file)) => shell.write_to(file)?,
@@ -100,7 +100,7 @@ fn name_of(format: Format) -> String {
 
 impl Shell {
     /// Writes a text that is not a table to where results go.
-    fn tell(&mut self, text: &str) -> Result<(), Error> {
+    fn print(&mut self, text: &str) -> Result<(), Error> {
         match &mut self.file {
             Some(file) => file.write_all(text.as_bytes())?,
             None => std::io::stdout().write_all(text.as_bytes())?,

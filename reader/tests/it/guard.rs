@@ -344,11 +344,11 @@ fn statements_end_where_duckdb_ends_them() {
         };
         let text = (0..count).map(|_| one(&mut next)).collect::<Vec<_>>().join(";");
         let quoted = text.replace('\'', "''");
-        let told =
+        let said =
             ask(&mut session, &format!("SELECT json_array_length(json_serialize_sql('{quoted}')->'$.statements')"))
                 .unwrap();
         // DuckDB rejects a few: its search for Unicode spaces does not see that a carriage return ends a comment.
-        let Ok(duckdb) = told.lines().last().unwrap().parse::<usize>() else { continue };
+        let Ok(duckdb) = said.lines().last().unwrap().parse::<usize>() else { continue };
         parsed += 1;
         assert_eq!(statements(&text).count(), duckdb, "{text:?}");
     }

@@ -8,5 +8,6 @@ mod ledger;
 mod prompt;
 mod s3;
 mod scripts;
+mod subtraction;
 mod support;
 mod views;

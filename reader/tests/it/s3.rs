@@ -166,8 +166,8 @@ fn nothing_is_written_to_the_lakes_bucket_by_any_name_or_secret() {
         "CREATE TABLE t AS SELECT 1; EXPORT DATABASE 's3://lake/pre/fix/x'".to_owned(),
     ] {
         let done = served.reader().args(["-c", &script]).output().unwrap();
-        let told = text(&done.stderr);
-        assert_eq!((done.status.code(), told.starts_with("error: refused: ")), (Some(2), true), "{script}: {told}");
+        let said = text(&done.stderr);
+        assert_eq!((done.status.code(), said.starts_with("error: refused: ")), (Some(2), true), "{script}: {said}");
     }
     let elsewhere = format!("{own} COPY (SELECT 7 AS n) TO 's3://lake/other/x.csv'; FROM 's3://lake/other/x.csv'");
     let done = served.reader().args(["-c", &elsewhere]).output().unwrap();
@@ -288,9 +288,9 @@ fn a_missing_or_damaged_committed_file_on_s3_is_reported_by_name() {
     let file = &listed.objects[0].location;
     let tells = || {
         let done = served.reader().args(["-c", QUERY]).output().unwrap();
-        let told = text(&done.stderr);
-        assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""), "{told}");
-        assert!(told.contains("bronze.events") && told.contains(file.filename().unwrap()), "{told}");
+        let said = text(&done.stderr);
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""), "{said}");
+        assert!(said.contains("bronze.events") && said.contains(file.filename().unwrap()), "{said}");
         let other = served.reader().args(["-c", "SELECT count(*) AS n FROM dead_letters.events"]).output().unwrap();
         assert_eq!(text(&other.stdout), "n\n1\n");
     };

@@ -37,9 +37,9 @@ fn the_first_statement_that_fails_ends_a_script() {
     let lake = TestLake::new();
     let done = lake.reader().args(["-c", "SELECT 1 AS a; SELECT nothing; SELECT 2"]).output().unwrap();
     assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), "a\n1\n"));
-    let told = text(&done.stderr);
-    assert!(told.starts_with("error: Binder Error: ") && told.contains("\"nothing\""), "{told}");
-    assert!(told.contains("LINE 1: SELECT nothing"), "{told}");
+    let said = text(&done.stderr);
+    assert!(said.starts_with("error: Binder Error: ") && said.contains("\"nothing\""), "{said}");
+    assert!(said.contains("LINE 1: SELECT nothing"), "{said}");
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn a_damaged_ledger_is_reported_with_exit_code_3() {
     for relation in ["bronze.events", "dead_letters.events"] {
         let done = lake.reader().args(["-c", &format!("SELECT count(*) FROM {relation}")]).output().unwrap();
         assert_eq!((done.status.code(), text(&done.stdout)), (Some(3), ""));
-        let told = text(&done.stderr);
-        assert!(told.contains("stream \"events\"") && told.contains("00000000000000000001.json"), "{told}");
+        let said = text(&done.stderr);
+        assert!(said.contains("stream \"events\"") && said.contains("00000000000000000001.json"), "{said}");
     }
 }
 
@@ -98,8 +98,8 @@ fn damage_of_one_stream_leaves_all_others_readable() {
 
     assert_eq!(ask(&mut session, "SELECT id FROM bronze.orders").unwrap(), "id\n2\n");
     assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM checkpoints.batches").unwrap(), "n\n2\n");
-    let told = ask(&mut session, "SELECT count(*) FROM bronze.events").unwrap_err();
-    assert_eq!(told.kind(), ErrorKind::Corrupt, "{told}");
+    let said = ask(&mut session, "SELECT count(*) FROM bronze.events").unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Corrupt, "{said}");
 
     std::fs::remove_file(second).unwrap();
     assert_eq!(ask(&mut session, "SELECT id FROM bronze.events").unwrap(), "id\n1\n");
@@ -120,11 +120,11 @@ fn lake_and_file() -> (TestLake, PathBuf) {
 /// Checks that a session reports the file and can read everything else.
 #[track_caller]
 fn tells_the_file_alone(session: &mut Session, file: &Path) {
-    let told = ask(session, "SELECT max(id), max(name) FROM bronze.events").unwrap_err();
+    let said = ask(session, "SELECT max(id), max(name) FROM bronze.events").unwrap_err();
     let name = file.file_name().unwrap().to_str().unwrap();
-    assert_eq!(told.kind(), ErrorKind::Corrupt, "{told}");
-    let told = told.to_string();
-    assert!(told.contains("bronze.events") && told.contains(name) && told.contains("consumer verify"), "{told}");
+    assert_eq!(said.kind(), ErrorKind::Corrupt, "{said}");
+    let said = said.to_string();
+    assert!(said.contains("bronze.events") && said.contains(name) && said.contains("consumer verify"), "{said}");
     assert_eq!(ask(session, "SELECT id FROM bronze.orders").unwrap(), "id\n2\n");
     assert_eq!(ask(session, "SELECT count(*) AS n FROM dead_letters.events").unwrap(), "n\n1\n");
     assert_eq!(ask(session, "SELECT count(*) AS n FROM checkpoints.files").unwrap(), "n\n4\n");
@@ -241,16 +241,16 @@ fn the_timer_shows_how_long_each_statement_takes_until_it_is_off() {
     let script = ".timer on\nSELECT 1 AS a; SELECT 2 AS b;\n.timer off\nSELECT 3 AS c;";
     let done = run_with_stdin(&mut lake.reader(), script);
     assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "a\n1\nb\n2\nc\n3\n"));
-    let told: Vec<&str> = text(&done.stderr).lines().collect();
+    let said: Vec<&str> = text(&done.stderr).lines().collect();
     let is_seconds = |line: &&str| line.strip_suffix(" s").is_some_and(|seconds| seconds.parse::<f64>().is_ok());
-    assert_eq!((told.len(), told.iter().filter(|line| is_seconds(line)).count()), (2, 2), "{told:?}");
+    assert_eq!((said.len(), said.iter().filter(|line| is_seconds(line)).count()), (2, 2), "{said:?}");
 }
 
 #[test]
 fn a_wrong_command_ends_a_script() {
     let lake = TestLake::new();
     std::fs::write(lake.folder.path().join("again.sql"), ".read again.sql").unwrap();
-    for (wrong, told) in [
+    for (wrong, said) in [
         (".nonsense", "\".nonsense\" is not a command; .help lists them"),
         (".mode xml", "\"xml\" is not a format; .mode takes box, csv,"),
         (".timer", ".timer takes on|off"),
@@ -262,7 +262,7 @@ fn a_wrong_command_ends_a_script() {
     ] {
         let done = lake.reader().args(["-c", wrong, "-c", "SELECT 1"]).output().unwrap();
         assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""), "{wrong}");
-        assert!(text(&done.stderr).starts_with(&format!("error: {told}")), "{wrong}: {}", text(&done.stderr));
+        assert!(text(&done.stderr).starts_with(&format!("error: {said}")), "{wrong}: {}", text(&done.stderr));
     }
 }
 
@@ -327,13 +327,13 @@ fn dead_shows_dead_letters_by_reason_and_lag_shows_pending_objects() {
 #[test]
 fn parse_errors_are_shown_in_duckdbs_words() {
     let lake = TestLake::new();
-    for (wrong, told) in [
+    for (wrong, said) in [
         ("SELEC 1", "error: Parser Error: syntax error at or near \"SELEC\"\n\nLINE 1: SELEC 1\n        ^"),
         ("COPY x TO 1", "error: Parser Error: syntax error at or near \"1\""),
     ] {
         let done = lake.reader().args(["-c", wrong]).output().unwrap();
         assert_eq!(
-            (done.status.code(), text(&done.stderr).starts_with(told)),
+            (done.status.code(), text(&done.stderr).starts_with(said)),
             (Some(2), true),
             "{}",
             text(&done.stderr)
@@ -355,8 +355,8 @@ fn no_error_repeats_a_secret() {
         "CREATE SECRET s (TYPE s3, USE_SSL $$not-to-be-leaked$$)",
     ] {
         let done = lake.reader().args(["-c", wrong]).output().unwrap();
-        let told = text(&done.stderr);
-        assert_eq!((done.status.code(), told.contains("not-to-be-leaked")), (Some(2), false), "{wrong}: {told}");
-        assert!(told.contains("Error: ") && !told.contains("leaked"), "{wrong}: {told}");
+        let said = text(&done.stderr);
+        assert_eq!((done.status.code(), said.contains("not-to-be-leaked")), (Some(2), false), "{wrong}: {said}");
+        assert!(said.contains("Error: ") && !said.contains("leaked"), "{wrong}: {said}");
     }
 }

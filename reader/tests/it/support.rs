@@ -10,11 +10,11 @@ use std::{
 use duckdb::Connection;
 use lake::{
     clock::Timestamp,
-    columns::{BRONZE_COLUMNS, Column, ColumnType, DEAD_LETTER_COLUMNS},
+    columns::{BRONZE_COLUMNS, Column, ColumnType, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID},
     dead_letter::Reason,
     ids::{BatchId, Fingerprint, Ordinal, StreamName},
     keys::{DataFile, Key},
-    ledger::{Commit, InputOutcome, Ledger, Outcome, OutputFile, Plan, SchemaRecord, Totals},
+    ledger::{Commit, Ingest, InputOutcome, Ledger, Outcome, OutputFile, Plan, SchemaRecord, Totals, Work},
     settings::{LakeUrls, StoreUrl},
     store::Lake,
     stream::{Format as StreamFormat, ReadSettings},
@@ -41,6 +41,8 @@ pub(crate) struct TestLake {
     pub(crate) url: String,
     pub(crate) runtime: Runtime,
     pub(crate) lake: Lake,
+    /// Whether dead letters are written with their ids, as since format version 2, or without.
+    pub(crate) with_ids: bool,
     records: BTreeMap<StreamName, SchemaRecord>,
     batches: BTreeMap<StreamName, u64>,
 }
@@ -60,7 +62,7 @@ impl TestLake {
     }
 
     pub(crate) fn of(folder: TempDir, url: String, runtime: Runtime, lake: Lake) -> Self {
-        Self { folder, url, runtime, lake, records: BTreeMap::new(), batches: BTreeMap::new() }
+        Self { folder, url, runtime, lake, with_ids: true, records: BTreeMap::new(), batches: BTreeMap::new() }
     }
 
     pub(crate) fn ledger(&self, stream: &str) -> Ledger {
@@ -78,9 +80,7 @@ impl TestLake {
             batch,
             plan_id: Uuid::nil(),
             planned_at: Timestamp::from_micros(PLANNED_AT_MICROS).unwrap(),
-            schema_id: record.id(),
-            read,
-            tasks: Vec::new(),
+            work: Work::Ingest(Ingest { schema_id: record.id(), read, tasks: Vec::new() }),
         };
         let ledger = self.ledger(stream);
         self.runtime.block_on(ledger.create_schema(&record)).unwrap();
@@ -107,7 +107,7 @@ impl TestLake {
         let plan = self.plan(stream, schema);
         let record = self.records[&plan.stream].clone();
         let mut files = vec![self.write(&bronze_key(&plan, 0), &stream_and_system(&record), rows)];
-        let dead_columns: Vec<Column> = DEAD_LETTER_COLUMNS.iter().map(|column| column.column()).collect();
+        let dead_columns = dead_letter_columns(self.with_ids);
         files.extend(dead_letters.map(|query| self.write(&dead_letters_key(&plan), &dead_columns, query)));
         let rows = files[0].rows;
         let dead_letters = files.get(1).map_or(0, |file| file.rows);
@@ -133,14 +133,48 @@ impl TestLake {
             plan_id: plan.plan_id,
             attempt_id: Uuid::nil(),
             committed_at: Timestamp::from_micros(PLANNED_AT_MICROS + 1_500_000).unwrap(),
-            schema_id: plan.schema_id.clone(),
+            schema_id: plan.schema_id().unwrap().clone(),
             fingerprint: Fingerprint::of(b"test"),
             inputs: vec![input],
             files,
-            totals: Totals { records_read: rows + dead_letters, rows, dead_letters, dead_letters_by_reason: by_reason },
+            removed: Vec::new(),
+            resolved: Vec::new(),
+            totals: Totals {
+                records_read: rows + dead_letters,
+                rows,
+                dead_letters,
+                dead_letters_by_reason: by_reason,
+                ..Totals::default()
+            },
         };
-        self.runtime.block_on(self.ledger(plan.stream.as_str()).create_commit(&commit)).unwrap();
-        self.batches.insert(plan.stream.clone(), plan.batch.number());
+        self.publish_commit(&commit);
+    }
+
+    fn publish_commit(&mut self, commit: &Commit) {
+        self.runtime.block_on(self.ledger(commit.stream.as_str()).create_commit(commit)).unwrap();
+        self.batches.insert(commit.stream.clone(), commit.batch.number());
+    }
+
+    /// What a batch committed.
+    pub(crate) fn committed(&self, stream: &str, batch: u64) -> Commit {
+        let batch = BatchId::new(batch).unwrap();
+        self.runtime.block_on(self.ledger(stream).commit(batch)).unwrap().unwrap()
+    }
+
+    /// Commits a batch that read nothing, made by hand from an empty commit.
+    pub(crate) fn commit_by_hand(&mut self, stream: &str, schema: &Value, make: impl FnOnce(&mut Commit)) {
+        let plan = self.plan(stream, schema);
+        let mut commit = Commit { batch: plan.batch, ..self.committed(stream, 1) };
+        (commit.inputs, commit.files, commit.totals) = (Vec::new(), Vec::new(), Totals::default());
+        make(&mut commit);
+        self.publish_commit(&commit);
+    }
+
+    /// Writes a file of rows for the next batch; a commit must name it.
+    pub(crate) fn rewrite(&mut self, stream: &str, schema: &Value, rows: &str) -> OutputFile {
+        let plan = self.plan(stream, schema);
+        let columns = stream_and_system(&self.records[&plan.stream]);
+        self.write(&bronze_key(&plan, 3), &columns, rows)
     }
 
     /// Commits a batch of this many files, each with the rows from the query.
@@ -311,6 +345,11 @@ pub(crate) fn id_and_name() -> Value {
 
 fn stream_and_system(record: &SchemaRecord) -> Vec<Column> {
     record.columns.iter().cloned().chain(BRONZE_COLUMNS.iter().map(|column| column.column())).collect()
+}
+
+fn dead_letter_columns(with_ids: bool) -> Vec<Column> {
+    let all = DEAD_LETTER_COLUMNS.iter().map(|column| column.column());
+    all.filter(|column| with_ids || column.id != DEAD_LETTER_ID).collect()
 }
 
 fn data_file(plan: &Plan, task: usize) -> DataFile {

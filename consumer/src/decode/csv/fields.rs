@@ -1,7 +1,7 @@
-//! What the cells of a CSV row stand for: a record's fields, typed by the stream's schema.
+//! Turns the cells of a CSV row into a record's fields, typed by the stream's schema.
 //!
-//! Knows which columns the schema leads to, and does not judge. Invariant: a cell that is no value of its column's type
-//! stays the text that it is, so that the judge says what is wrong with it.
+//! Knows the columns of the schema, and does not judge. Invariant: a cell that is not a value of its column's type
+//! stays text, so that the judge reports what is wrong with it.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,10 @@ use lake::{
 };
 use serde_json::{Map, Number, Value};
 
-use super::{Cell, cells};
+use super::{Cell, Row, cells};
 use crate::decode::{
-    framed::Framed,
+    json::{Limits, parse},
     not_utf8,
-    parse::{self, Limits},
 };
 
 /// How a cell is read.
@@ -25,17 +24,17 @@ enum CellKind {
     Text,
     Number,
     Boolean,
-    /// JSON, where it is that, and else a text.
+    /// JSON if it parses as that, and otherwise text.
     Json,
 }
 
 /// How the cells of a stream's fields are read.
 #[derive(Debug, Default)]
-pub struct CellTypes(HashMap<String, (CellKind, bool)>);
+pub(crate) struct CellTypes(HashMap<String, (CellKind, bool)>);
 
 impl CellTypes {
-    /// What follows from a schema and its columns.
-    pub fn of(schema: &Value, columns: &[Column]) -> Self {
+    /// Derived from a schema and its columns.
+    pub(crate) fn of(schema: &Value, columns: &[Column]) -> Self {
         let nullable = nullable_properties(schema);
         let kind = |column: &Column| match column.kind {
             ColumnType::String | ColumnType::Timestamp | ColumnType::Date | ColumnType::Binary => CellKind::Text,
@@ -43,7 +42,7 @@ impl CellTypes {
             ColumnType::Boolean => CellKind::Boolean,
             ColumnType::Json | ColumnType::List(_) | ColumnType::Struct(_) | ColumnType::Map { .. } => CellKind::Json,
         };
-        // What is kept in the extra column is named there, not in the object.
+        // The extra column names its fields itself; an object's header does not have it.
         let own = columns.iter().filter(|column| column.name != EXTRA_COLUMN);
         let typed = own.map(|column| {
             let name = column.name.as_str();
@@ -61,44 +60,42 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the first row, which begins in `line`.
+    /// Reads the first row.
     ///
     /// # Errors
     /// The fault of the object as a whole: without names, no row can be read.
-    pub(crate) fn read(row: &Framed<'_>, line: u64, types: &CellTypes, settings: &ReadSettings) -> Result<Self, Fault> {
+    pub(super) fn read(row: &Row<'_>, types: &CellTypes, settings: &ReadSettings) -> Result<Self, Fault> {
         let corrupted = |code, message: String| Fault::new(Reason::CorruptedBatch, code, message);
         if let Some(fault) = &row.fault {
-            return Err(corrupted(fault.code, format!("the row of names can't be read: {}", fault.message)));
+            return Err(corrupted(fault.code, format!("the header can't be read: {}", fault.message)));
         }
-        let text =
-            std::str::from_utf8(row.raw).map_err(|error| not_utf8(Reason::CorruptedBatch, "row of names", error))?;
+        let text = std::str::from_utf8(row.raw).map_err(|error| not_utf8(Reason::CorruptedBatch, "header", error))?;
         let mut read = Vec::new();
         cells(text, &settings.csv, &mut read)
-            .map_err(|what| corrupted(ErrorCode::NotCsv, format!("line {line}, the row of names: {what}")))?;
+            .map_err(|what| corrupted(ErrorCode::NotCsv, format!("line {}, the header: {what}", row.line)))?;
         if read.len() as u64 > settings.fields_max {
-            let message =
-                format!("the first row has {} names; limits.fields allows {}", read.len(), settings.fields_max);
+            let message = format!("the header has {} names; limits.fields allows {}", read.len(), settings.fields_max);
             return Err(corrupted(ErrorCode::TooManyFields, message));
         }
         let names: Vec<String> = read.into_iter().map(|cell| cell.text.into_owned()).collect();
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(corrupted(ErrorCode::DuplicateKey, format!("the first row has the name {twice:?} twice")));
+            return Err(corrupted(ErrorCode::DuplicateKey, format!("the header has the name {twice:?} twice")));
         }
-        // What the schema does not name is a text.
+        // A name that is not in the schema is text.
         let kinds = names.iter().map(|name| types.0.get(name).copied().unwrap_or((CellKind::Text, false)));
         Ok(Self { kinds: kinds.collect(), names })
     }
 
-    /// The record that a row's cells stand for; there are as many as names.
+    /// The record of a row's cells; there are as many cells as names.
     ///
     /// # Errors
-    /// The record's fault, where a cell of JSON breaks a limit.
+    /// The record's fault, if a cell of JSON breaks a limit.
     pub(crate) fn record(&self, cells: &[Cell<'_>], settings: &ReadSettings) -> Result<Value, Fault> {
         let mut fields = Map::new();
         for ((name, (kind, nullable)), cell) in self.names.iter().zip(&self.kinds).zip(cells) {
             if is_null(cell, *kind, &settings.csv) {
-                // A field that may be null is; another one is not there.
+                // An empty field is null if it may be, and otherwise absent.
                 if *nullable {
                     fields.insert(name.clone(), Value::Null);
                 }
@@ -110,7 +107,7 @@ impl Header {
     }
 }
 
-/// Quotes make a text of what else would be null; what is no text is null all the same.
+/// A quoted cell of a text column is text even if it looks like null. In other columns, quotes make no difference.
 fn is_null(cell: &Cell<'_>, kind: CellKind, csv: &CsvSettings) -> bool {
     let can_be_text = matches!(kind, CellKind::Text | CellKind::Json);
     cell.text == csv.null && !(cell.is_quoted && can_be_text)
@@ -122,11 +119,11 @@ fn value(cell: &str, kind: CellKind, settings: &ReadSettings) -> Result<Value, F
     Ok(match kind {
         CellKind::Text => text(),
         CellKind::Number if is_number(cell) => Value::Number(Number::from_string_unchecked(cell.to_owned())),
-        // As Python and spreadsheets write it, too.
+        // Python and spreadsheets write it in other cases.
         CellKind::Boolean if cell.eq_ignore_ascii_case("true") => Value::Bool(true),
         CellKind::Boolean if cell.eq_ignore_ascii_case("false") => Value::Bool(false),
         CellKind::Number | CellKind::Boolean => text(),
-        CellKind::Json => match parse::parse(cell, limits) {
+        CellKind::Json => match parse(cell, limits) {
             Ok(value) => value,
             Err(fault) if matches!(fault.code, ErrorCode::NotJson | ErrorCode::Truncated) => text(),
             Err(fault) => return Err(fault),
@@ -134,9 +131,9 @@ fn value(cell: &str, kind: CellKind, settings: &ReadSettings) -> Result<Value, F
     })
 }
 
-/// Whether a cell is a number as JSON writes it, and nothing else.
+/// Whether a cell is exactly a JSON number.
 fn is_number(cell: &str) -> bool {
     let begins = cell.bytes().next().is_some_and(|byte| byte == b'-' || byte.is_ascii_digit());
     let ends = cell.bytes().last().is_some_and(|byte| byte.is_ascii_digit());
-    begins && ends && parse::parse(cell, Limits { depth: 0, fields: 0 }).is_ok()
+    begins && ends && parse(cell, Limits { depth: 0, fields: 0 }).is_ok()
 }

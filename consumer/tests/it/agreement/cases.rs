@@ -1,6 +1,6 @@
-//! Schemas and objects from a seed: records that fit their schema, records that nearly do, and texts with bytes changed.
+//! Generates schemas and objects from a seed: records that fit their schema, some that nearly do, and damaged bytes.
 //!
-//! Stands alone, so that a fuzzer can use it as well.
+//! Depends on no other test module, so that a fuzzer can include it.
 
 use fastrand::Rng;
 use lake::stream::{Format, ReadSettings};
@@ -51,7 +51,7 @@ fn records(rng: &mut Rng, schema: &Value) -> Vec<String> {
     (0..rng.usize(0..8)).map(|_| text(rng, schema, 0)).collect()
 }
 
-/// A CSV object of the schema's fields, or nearly.
+/// A CSV object with the schema's fields, or nearly.
 fn table(rng: &mut Rng, schema: &Value) -> String {
     let none = Map::new();
     let properties = schema["properties"].as_object().unwrap_or(&none);
@@ -78,7 +78,7 @@ fn table(rng: &mut Rng, schema: &Value) -> String {
     lines.join(*one(rng, &["\n", "\r\n"]))
 }
 
-/// A cell, in quotes where it must be and now and then where it need not.
+/// A cell; quoted if it must be, and sometimes if not.
 fn cell(rng: &mut Rng, text: &str) -> String {
     let must = text.contains([',', '"', '\n', '\r']) && rng.u8(0..30) > 0;
     if must || rng.u8(0..6) == 0 { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
@@ -90,7 +90,7 @@ pub(crate) fn one<'a, T>(rng: &mut Rng, of: &'a [T]) -> &'a T {
     &of[rng.usize(0..of.len())]
 }
 
-/// A schema of a value, and sometimes one that no rule covers.
+/// A value's schema; sometimes one that no compiled rule covers.
 fn schema(rng: &mut Rng, depth: u32) -> Value {
     let mut schema = match rng.u8(0..if depth > 2 { 12 } else { 16 }) {
         0 | 1 => json!({"type": "string"}),
@@ -144,7 +144,7 @@ fn object_schema(rng: &mut Rng, depth: u32) -> Value {
     schema
 }
 
-/// A value's text that fits the schema, but for a slip now and then.
+/// A value's JSON text. It fits the schema, with an occasional mistake.
 fn text(rng: &mut Rng, schema: &Value, depth: u32) -> String {
     if rng.u8(0..25) == 0 {
         return any_text(rng);

@@ -1,4 +1,4 @@
-//! Rows, read back from Parquet, against the records that they came from.
+//! Compares rows, read back from Parquet, with the records that they came from.
 
 use arrow::datatypes::ArrowNativeType;
 use chrono::{DateTime, NaiveDate};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::one_task::parse;
 
-/// Whether each row says what its record says. CSV is left out: what its cells say depends on their columns.
+/// Checks that each row equals its record. Skips CSV: the meaning of a cell depends on its column.
 pub(super) fn check(
     columns: &[Column],
     format: Format,
@@ -31,7 +31,7 @@ pub(super) fn check(
     };
     for row in rows {
         let index = row["_record_index"].as_u64().unwrap_or_default().as_usize();
-        let record = records[index].as_object().ok_or("a row came of what is no object")?;
+        let record = records[index].as_object().ok_or("a row came from a record that is not an object")?;
         fields(columns, record, row).map_err(|what| format!("record {index}: {what}"))?;
     }
     Ok(())
@@ -46,7 +46,11 @@ fn fields(columns: &[Column], record: &Map<String, Value>, row: &Map<String, Val
     }
     let held = row.get(EXTRA_COLUMN).and_then(Value::as_str).map(|text| parse(text, 100).map_err(|f| f.message));
     let held = held.transpose()?.unwrap_or(Value::Object(Map::new()));
-    if held == Value::Object(rest.clone()) { Ok(()) } else { Err(format!("{held} is kept of {rest:?}")) }
+    if held == Value::Object(rest.clone()) {
+        Ok(())
+    } else {
+        Err(format!("expected the unknown fields {rest:?}, got {held}"))
+    }
 }
 
 fn value(kind: &ColumnType, sent: &Value, held: &Value) -> Result<(), String> {
@@ -55,7 +59,7 @@ fn value(kind: &ColumnType, sent: &Value, held: &Value) -> Result<(), String> {
         (ColumnType::Json, sent, Value::String(text)) => parse(text, 100).is_ok_and(|held| held == *sent),
         (_, Value::Null, held) => held.is_null(),
         (ColumnType::Int64, Value::Number(sent), Value::Number(held)) => {
-            // Written as 1.0 or 1e2, perhaps: small enough here for doubles to tell.
+            // The record may have 1.0 or 1e2; these numbers are small enough to compare as doubles.
             sent.as_str() == held.as_str() || sent.as_f64() == held.as_f64()
         }
         (ColumnType::Float64, Value::Number(sent), Value::Number(held)) => sent.as_f64() == held.as_f64(),
@@ -69,15 +73,15 @@ fn value(kind: &ColumnType, sent: &Value, held: &Value) -> Result<(), String> {
         }
         (ColumnType::List(element), Value::Array(sent), Value::Array(held)) => {
             let each = sent.iter().zip(held).try_for_each(|(sent, held)| value(&element.kind, sent, held));
-            return if sent.len() == held.len() { each } else { Err("another number of elements".to_owned()) };
+            return if sent.len() == held.len() { each } else { Err("wrong number of elements".to_owned()) };
         }
         (ColumnType::Map { value: of, .. }, Value::Object(sent), Value::Object(held)) => {
             let each =
                 sent.iter().try_for_each(|(key, sent)| value(&of.kind, sent, held.get(key).unwrap_or(&Value::Null)));
-            return if sent.len() >= held.len() { each } else { Err("more keys".to_owned()) };
+            return if sent.len() >= held.len() { each } else { Err("too many keys".to_owned()) };
         }
         (ColumnType::Struct(columns), Value::Object(sent), Value::Object(held)) => return fields(columns, sent, held),
         _ => sent == held,
     };
-    if same { Ok(()) } else { Err(format!("{held} is held for {sent}")) }
+    if same { Ok(()) } else { Err(format!("expected {sent}, got {held}")) }
 }

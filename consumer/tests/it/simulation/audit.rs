@@ -1,4 +1,4 @@
-//! The auditor: holds the lake to all that landed, and a reader's view of it to the promise at every moment.
+//! The auditor: checks the lake against all that landed, and at every moment that a reader sees only whole batches.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use consumer::verify::verify;
+use consumer::inspect::verify;
 use futures::TryStreamExt;
 use lake::{
     keys::{Key, Prefix, ZoneName},
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::feeder::{Content, Landed};
 use crate::lake_in_a_folder::{Contents, contents, events};
 
-/// What one simulation, or many, came to.
+/// Figures of one simulation, or the sum of many.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) kills: u64,
@@ -72,7 +72,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Somebody who reads the lake all the while.
+/// Reads the lake during the whole simulation.
 pub(super) struct Reader {
     ledger: Ledger,
 }
@@ -82,16 +82,16 @@ impl Reader {
         Self { ledger: Ledger::new(lake, events()) }
     }
 
-    /// Whatever is visible at any moment is whole, and stays.
+    /// Checks that whatever is visible is complete and stays.
     pub(super) async fn poll(&self, ends: Instant) {
         let mut seen: Vec<Commit> = Vec::new();
         while Instant::now() < ends {
             let history = self.ledger.history::<Commit>().await.unwrap();
             let commits: Vec<Commit> = history.commits.try_collect().await.unwrap();
-            assert!(commits.starts_with(&seen), "what was committed has changed");
+            assert!(commits.starts_with(&seen), "a commit has changed or disappeared");
             for file in commits[seen.len()..].iter().flat_map(|commit| &commit.files) {
                 let found = self.ledger.lake().head(&file.key).await.unwrap();
-                assert_eq!(found.map(|found| found.size), Some(file.size), "{} is visible and not whole", file.key);
+                assert_eq!(found.map(|found| found.size), Some(file.size), "{} is visible and not complete", file.key);
             }
             seen = commits;
             sleep(Duration::from_millis(700)).await;
@@ -99,7 +99,7 @@ impl Reader {
     }
 }
 
-/// The place of a record in a version of an object; no index for the object as a whole.
+/// The place of a record in a version of an object; without an index, the object as a whole.
 type Place = (String, String, Option<u64>);
 
 fn place(record: &Map<String, Value>) -> Place {
@@ -107,7 +107,7 @@ fn place(record: &Map<String, Value>) -> Place {
     (text("_source_key"), text("_source_etag"), record.get("_record_index").and_then(Value::as_u64))
 }
 
-/// Holds the lake to what landed.
+/// Checks the lake against what landed.
 pub(super) async fn audit(lake: &Lake, landed: &BTreeMap<String, Landed>) -> Figures {
     let ledger = Ledger::new(lake.clone(), events());
     assert_eq!(verify(&ledger).await.unwrap().violations, Vec::<String>::new());
@@ -135,7 +135,7 @@ pub(super) async fn audit(lake: &Lake, landed: &BTreeMap<String, Landed>) -> Fig
         let last = landed.versions.last().map(|(_, content)| content);
         assert!(!landed.stands || last.is_some_and(|last| contents_read.contains(&last)), "{key} was never read");
     }
-    assert!(places.0.is_empty(), "the lake holds what nobody sent: {:?}", places.0);
+    assert!(places.0.is_empty(), "the lake has records that did not land: {:?}", places.0);
     figures
 }
 
@@ -156,7 +156,7 @@ fn inputs_by_version(held: &Contents, figures: &mut Figures) -> BTreeSet<(String
     read
 }
 
-/// Files of the data zones that no commit names: left by executions that lost, and invisible.
+/// The number of files in the data zones that no commit names: invisible, and left by executions that lost.
 async fn orphans(lake: &Lake, held: &Contents) -> u64 {
     let named: BTreeSet<String> =
         held.commits.iter().flat_map(|commit| &commit.files).map(|file| file.key.to_string()).collect();
@@ -169,7 +169,7 @@ async fn orphans(lake: &Lake, held: &Contents) -> u64 {
     orphans
 }
 
-/// Every row and dead letter that is visible, by its place; taken out as it is accounted for.
+/// Every visible row and dead letter by its place; removed once it is accounted for.
 #[derive(Debug)]
 struct Places(HashMap<Place, (ZoneName, Map<String, Value>)>);
 
@@ -185,7 +185,7 @@ impl Places {
         Self(places)
     }
 
-    /// Takes out all records of a version that was read; gives 1 if it was given up as poison, and else 0.
+    /// Removes all records of a version that was read. Returns 1 if the version was given up as poison, else 0.
     fn take(&mut self, key: &str, etag: &str, content: &Content) -> u64 {
         let place = |index| (key.to_owned(), etag.to_owned(), index);
         if let Some((_, letter)) = self.0.remove(&place(None)) {

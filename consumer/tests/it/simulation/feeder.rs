@@ -1,4 +1,4 @@
-//! What lands in the simulation: objects in and out of order, overwritten, uploaded again, deleted; some broken.
+//! What lands in the simulation: objects in and out of order, overwritten, uploaded again, deleted; some are broken.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,26 +8,26 @@ use tokio::time::{Instant, sleep};
 
 use super::millis;
 
-/// What one object holds, and what must become of it.
+/// What one object contains, and what must become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) text: String,
-    /// The index and the id of each record that is valid.
+    /// The index and id of each valid record.
     pub(super) rows: Vec<(u64, i64)>,
-    /// The index of each record that is not; `None` for an object that can't be read.
+    /// The index of each invalid record; `None` for an object that can't be read.
     pub(super) dead_letters: Vec<Option<u64>>,
 }
 
-/// All that landed under one key, in order.
+/// Everything that landed under one key, in order.
 #[derive(Debug, Default)]
 pub(super) struct Landed {
-    /// Each version's ETag and what it held.
+    /// Each version's ETag and content.
     pub(super) versions: Vec<(String, Content)>,
-    /// Whether the last one is still there.
+    /// Whether the last version still exists.
     pub(super) stands: bool,
 }
 
-/// Lands objects and knows all that it landed.
+/// Lands objects and remembers them all.
 pub(super) struct Feeder {
     store: Arc<InMemory>,
     rng: Rng,
@@ -54,7 +54,7 @@ impl Feeder {
                     self.put(key, content).await;
                 }
                 (2, Some(key)) => {
-                    // What it held at some time before, byte for byte.
+                    // The same bytes as some earlier version.
                     let versions = &self.landed[&key].versions;
                     let (_, content) = versions[self.rng.usize(0..versions.len())].clone();
                     self.put(key, content).await;
@@ -71,7 +71,7 @@ impl Feeder {
         }
     }
 
-    /// Any key, or half of the time one of the newest, which a plan may just have named.
+    /// Any key; half of the time one of the newest, which a plan may just have named.
     fn any_key(&mut self) -> Option<String> {
         let newest = self.landed_in_order.len().saturating_sub(5);
         let first = if self.rng.bool() { newest } else { 0 };

@@ -1,7 +1,7 @@
-//! A store as one consumer of the simulation reaches it: slow, failing, forgetful, and out of reach while it is frozen.
+//! The store as one consumer of the simulation sees it: slow, failing, forgetful, and unreachable while it is frozen.
 //!
-//! Faults happen before a request takes effect or after, so that an answer is lost; a consumer that is dropped or frozen in
-//! between has done what it will never hear of.
+//! A fault happens before a request takes effect, or after it, so that the answer is lost. If a consumer is dropped or
+//! frozen in between, its request took effect without an answer.
 
 use std::{
     fmt,
@@ -21,28 +21,28 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// How often what goes wrong, per request.
+/// The probability of each fault, per request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Faults {
-    /// A request fails and did nothing.
+    /// A request fails and does nothing.
     refused: f64,
     /// A request takes effect and its answer is lost.
     lost_answer: f64,
     /// A request takes three seconds.
     stall: f64,
-    /// A listing shows an object twice, or not at all; per object.
+    /// A listing shows an object twice or not at all; per object.
     listing: f64,
 }
 
 impl Faults {
-    /// None, some, or many.
+    /// No faults, some, or many.
     pub(super) fn of(rng: &mut Rng) -> Self {
         let scale = [0.0, 0.02, 0.1][rng.usize(0..3)];
         Self { refused: scale, lost_answer: scale, stall: scale / 5.0, listing: scale / 5.0 }
     }
 }
 
-/// One consumer's way to the store that all share.
+/// One consumer's connection to the shared store.
 pub(super) struct SimStore {
     way: Arc<Way>,
 }
@@ -75,7 +75,7 @@ impl Way {
         self.rng.lock().unwrap().f64() < chance
     }
 
-    /// The way there or back: takes a while, and no step is made while frozen.
+    /// The way of a request or an answer: takes a while, and does not end while the consumer is frozen.
     async fn travel(&self) {
         let stalls = self.chance(self.faults.stall);
         let micros = self.rng.lock().unwrap().u64(200..20_000);

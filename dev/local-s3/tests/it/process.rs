@@ -204,7 +204,7 @@ async fn a_root_can_be_opened_again_right_after_shutdown() {
     let s3 = Fixture::start().await;
     s3.put("a", &noise(100)).send().await.unwrap();
     let second = Server::start(config(&s3.root)).await;
-    assert!(matches!(&second, Err(error @ Error::RootInUse { .. }) if error.kind() == ErrorKind::Unavailable));
+    assert!(matches!(&second, Err(error @ Error::RootInUse { .. }) if error.kind() == ErrorKind::Retry));
     let (root, mut server) = (s3.root, s3.server);
     for _ in 0..5 {
         server.shutdown().await;

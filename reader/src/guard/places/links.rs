@@ -25,11 +25,11 @@ pub(super) fn check(file: &Path, folders: &[PathBuf]) -> Result<(), String> {
     while let Some(path) = left.pop() {
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
         if has_other_names(&found, folders) {
-            return Err(told(&path, "has another name (a hard link)"));
+            return Err(said(&path, "has another name (a hard link)"));
         }
         let resolved = if found.is_symlink() { resolved_path(&path) } else { Some(path.clone()) };
         let Some(resolved) = resolved.filter(|to| !found.is_symlink() || !leads_into(to, folders)) else {
-            return Err(told(&path, "is a link"));
+            return Err(said(&path, "is a link"));
         };
         // The target folder of a link may contain more links.
         if resolved.is_dir() && seen.insert(resolved.clone()) {
@@ -76,6 +76,6 @@ fn has_other_names(_: &Metadata, _: &[PathBuf]) -> bool {
     false
 }
 
-fn told(path: &Path, what: &str) -> String {
+fn said(path: &Path, what: &str) -> String {
     format!("{} {what} and may lead into the lake, which is read-only here; write elsewhere", path.display())
 }

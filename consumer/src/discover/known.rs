@@ -1,0 +1,144 @@
+//! What commits account for: every version of every object that was read.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+use lake::{
+    Error,
+    ids::{ContentId, SchemaId},
+    keys::Key,
+    ledger::{Commit, FromCommitFile, Outcome, StoredFormat},
+};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// How many earlier contents of an object a plan names: the newest ones. An object that had more than these, and has
+/// one of the older ones again under a new ETag, is read again.
+const EARLIER_MAX: usize = 64;
+
+/// The inputs that commits account for, as hashes: a stream may have millions.
+#[derive(Debug, Default)]
+pub struct KnownInputs {
+    /// Of key and ETag.
+    versions: HashSet<u128>,
+    /// By key, what the newest version read contained.
+    newest: HashMap<u128, ContentId>,
+    /// By key, what the earlier versions contained, the oldest first; few objects are ever overwritten.
+    before: HashMap<u128, Vec<ContentId>>,
+}
+
+/// A commit's inputs, in as little memory as is needed to recognise them.
+#[derive(Debug)]
+pub struct CommittedInputs {
+    inputs: Vec<CommittedInput>,
+    /// The schema that validated its records.
+    pub schema_id: SchemaId,
+}
+
+/// One version that a commit accounts for, as hashes.
+#[derive(Debug)]
+struct CommittedInput {
+    version: u128,
+    key: u128,
+    content: Option<ContentId>,
+}
+
+impl FromCommitFile for CommittedInputs {
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct File<'a> {
+            version: u32,
+            schema_id: SchemaId,
+            #[serde(borrow)]
+            inputs: Vec<Input<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct Input<'a> {
+            #[serde(borrow)]
+            key: Cow<'a, str>,
+            #[serde(borrow)]
+            etag: Cow<'a, str>,
+            outcome: Outcome,
+            content: Option<ContentId>,
+        }
+        match serde_json::from_slice::<File<'_>>(bytes) {
+            Ok(file) if file.version <= Commit::VERSION => {
+                let read = file.inputs.iter().filter(|input| input.outcome.is_final());
+                let inputs = read.map(|input| CommittedInput::of(&input.key, &input.etag, input.content)).collect();
+                Ok(Self { inputs, schema_id: file.schema_id })
+            }
+            // The slow way reports exactly what is wrong.
+            _ => Commit::from_commit_file(key, bytes).map(|commit| Self::of(&commit)),
+        }
+    }
+}
+
+impl CommittedInputs {
+    /// The inputs of this commit.
+    pub fn of(commit: &Commit) -> Self {
+        let read = commit.inputs.iter().filter(|input| input.outcome.is_final());
+        let inputs = read.map(|input| CommittedInput::of(&input.key.to_string(), &input.etag, input.content)).collect();
+        Self { inputs, schema_id: commit.schema_id.clone() }
+    }
+}
+
+impl CommittedInput {
+    fn of(key: &str, etag: &str, content: Option<ContentId>) -> Self {
+        Self { version: input_id(key, etag), key: short_hash(&[key]), content }
+    }
+}
+
+impl KnownInputs {
+    /// Adds what a commit has read.
+    pub fn add(&mut self, inputs: &CommittedInputs) {
+        for input in &inputs.inputs {
+            self.versions.insert(input.version);
+            let Some(content) = input.content else { continue };
+            if let Some(before) = self.newest.insert(input.key, content)
+                && before != content
+            {
+                self.before.entry(input.key).or_default().push(before);
+            }
+        }
+    }
+
+    /// Whether a commit has read this version of this object.
+    pub fn contains(&self, key: &str, etag: &str) -> bool {
+        self.versions.contains(&input_id(key, etag))
+    }
+
+    /// What the versions of this object that a commit has read contained, the newest last.
+    pub(super) fn earlier(&self, key: &str) -> Vec<ContentId> {
+        let key = short_hash(&[key]);
+        let Some(newest) = self.newest.get(&key) else { return Vec::new() };
+        let before = self.before.get(&key).map_or(&[][..], Vec::as_slice);
+        let skipped = (before.len() + 1).saturating_sub(EARLIER_MAX);
+        before.iter().skip(skipped).chain([newest]).copied().collect()
+    }
+
+    /// How many inputs are known.
+    pub fn len(&self) -> usize {
+        self.versions.len()
+    }
+
+    /// Whether no input is known.
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty()
+    }
+}
+
+/// A version of an object in 128 bits of its SHA-256: no two inputs share one, by accident or on purpose.
+pub(super) fn input_id(key: &str, etag: &str) -> u128 {
+    short_hash(&[key, "\0", etag])
+}
+
+fn short_hash(parts: &[&str]) -> u128 {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let digest = hash.finalize();
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    u128::from_be_bytes(first)
+}

@@ -1,0 +1,34 @@
+//! What decides the bytes of a task's files in addition to its plan: the versions of enforcement, writer and libraries,
+//! and which objects were gone by then.
+//!
+//! An executor adopts an existing file only if it would have written the same one. All of this is part of every file's
+//! name. So a batch that one version of the program began and another finishes never mixes files of both.
+
+use lake::ids::Fingerprint;
+pub use tables::WRITER_VERSION;
+use tables::library_versions;
+
+use super::fetch::Fetched;
+use crate::failpoint;
+
+/// The version of what is accepted, refused, and reported: raise it whenever the result for any record could change.
+pub const ENFORCEMENT_VERSION: u32 = 4;
+
+/// The fingerprint of a task's file: which objects were gone or must not be read, and the file's number, from 0, if
+/// there are several of one kind.
+pub fn fingerprint(fetched: &[Fetched], part: u32) -> Fingerprint {
+    let enforcement = ENFORCEMENT_VERSION + u32::from(failpoint::is_other_version());
+    let (program, libraries) = (env!("CARGO_PKG_VERSION"), library_versions());
+    let mut text = format!("{program} {enforcement} {WRITER_VERSION}, {libraries}");
+    for (index, fetched) in fetched.iter().enumerate() {
+        match fetched {
+            Fetched::Missing | Fetched::Changed => text.push_str(&format!(" without {index}")),
+            Fetched::Poison(_) => text.push_str(&format!(" poisoned by {index}")),
+            Fetched::Object(_) | Fetched::TooLarge(_) => {}
+        }
+    }
+    if part > 0 {
+        text.push_str(&format!(" part {part}"));
+    }
+    Fingerprint::of(text.as_bytes())
+}

@@ -1,0 +1,214 @@
+//! Status: how far a stream is, from the ledger and a listing, with or without a consumer running.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lake::{
+    Error,
+    clock::{Clock, Timestamp},
+    dead_letter::Reason,
+    ids::{BatchId, StreamName},
+    keys::Key,
+    ledger::{Commit, Fold, FromCommitFile, Ledger, Outcome, Tail, Totals},
+};
+use serde::Serialize;
+
+use super::{counted, refuse_unknown};
+use crate::{
+    discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, Pending},
+    recover::refuse_orphaned_rows,
+};
+
+/// How long a follower may miss an object that sorts before known ones, on a large prefix.
+const RECONCILE: Duration = Duration::from_secs(60);
+
+/// How far a stream is. Scripts read its JSON form: add fields, never rename them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// The stream.
+    pub stream: StreamName,
+    /// Batches committed.
+    pub batches_committed: u64,
+    /// Objects whose records were read.
+    pub objects_ingested: u64,
+    /// Objects that are dead letters as a whole.
+    pub objects_dead_lettered: u64,
+    /// Objects that have landed and are not committed.
+    pub objects_pending: u64,
+    /// What is in the raw zone and is not an input: markers, empty folders, and unreadable files.
+    pub objects_ignored: u64,
+    /// Planned objects that were gone before they were read.
+    pub objects_missing: u64,
+    /// Planned objects that were overwritten before they were read.
+    pub objects_changed: u64,
+    /// Objects uploaded again with the same content as before.
+    pub objects_unchanged: u64,
+    /// Records read; a corrupt batch counts as one.
+    pub records_read: u64,
+    /// Records that became rows.
+    pub rows: u64,
+    /// Records that are dead letters, and open.
+    pub dead_letters: u64,
+    /// Those by reason.
+    pub dead_letters_by_reason: BTreeMap<Reason, u64>,
+    /// Dead letters that are not open any more.
+    pub dead_letters_resolved: u64,
+    /// Those of them that were discarded.
+    pub records_discarded: u64,
+    /// When the newest batch was committed.
+    pub last_commit_at: Option<Timestamp>,
+    /// How long the oldest pending object has been waiting, in seconds; 0 if nothing is pending.
+    pub lag_seconds: f64,
+}
+
+/// What a status needs from one commit: a stream may have had millions of inputs, so each takes 16 bytes here.
+#[derive(Debug)]
+pub(super) struct Summary {
+    inputs: CommittedInputs,
+    outcomes: BTreeMap<&'static str, u64>,
+    totals: Totals,
+    committed_at: Timestamp,
+}
+
+impl FromCommitFile for Summary {
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        let commit = Commit::from_commit_file(key, bytes)?;
+        let mut outcomes = BTreeMap::new();
+        for input in &commit.inputs {
+            *outcomes.entry(input.outcome.as_str()).or_default() += 1;
+        }
+        Ok(Self {
+            inputs: CommittedInputs::of(&commit),
+            outcomes,
+            totals: commit.totals,
+            committed_at: commit.committed_at,
+        })
+    }
+}
+
+/// The sums over all commits.
+#[derive(Debug, Default)]
+struct Committed {
+    known: KnownInputs,
+    totals: Totals,
+    outcomes: BTreeMap<&'static str, u64>,
+    last_commit_at: Option<Timestamp>,
+}
+
+impl Fold for Committed {
+    type Commit = Summary;
+
+    fn add(&mut self, commit: Summary) {
+        self.known.add(&commit.inputs);
+        self.totals.add(&commit.totals);
+        for (outcome, count) in commit.outcomes {
+            *self.outcomes.entry(outcome).or_default() += count;
+        }
+        self.last_commit_at = Some(commit.committed_at);
+    }
+}
+
+/// Shows how far a stream is, repeatedly: each look costs only what is new in the ledger and in the raw zone.
+#[derive(Debug)]
+pub struct StatusFollower {
+    tail: Tail<Committed>,
+    discovery: Discovery,
+    pending: Pending,
+}
+
+impl StatusFollower {
+    /// A follower that has not looked yet. Sends no request to the store.
+    pub fn new(ledger: Ledger) -> Self {
+        let discovery = Discovery::new(RECONCILE, KnownOnes::PassOver);
+        Self { tail: Tail::new(ledger, Committed::default()), discovery, pending: Pending::default() }
+    }
+
+    /// How far the stream is now. Changes nothing.
+    ///
+    /// # Errors
+    /// Kind `Corrupt` when the ledger is damaged or gone, `Invalid` when the stream does not exist, `Retry` when a
+    /// store can't be reached.
+    pub async fn look(&mut self, clock: &dyn Clock) -> Result<Status, Error> {
+        self.tail.follow().await?;
+        let ledger = self.tail.ledger();
+        if self.tail.last().is_none() && ledger.plans_after(None).await?.is_empty() {
+            refuse_orphaned_rows(ledger).await?;
+            refuse_unknown(ledger).await?;
+        }
+        let committed = self.tail.state();
+        let found = self.discovery.look(ledger.lake(), ledger.stream(), &committed.known).await?;
+        self.pending.take_in(found, &committed.known);
+        let oldest = self.pending.oldest();
+        let waiting = oldest.map(|oldest| (clock.now().datetime() - oldest).num_milliseconds().max(0));
+        let count = |outcome: Outcome| committed.outcomes.get(outcome.as_str()).copied().unwrap_or(0);
+        let totals = &committed.totals;
+        Ok(Status {
+            stream: ledger.stream().clone(),
+            batches_committed: self.tail.last().map_or(0, BatchId::number),
+            objects_ingested: count(Outcome::Ingested),
+            objects_dead_lettered: count(Outcome::DeadLettered),
+            objects_pending: self.pending.len() as u64,
+            objects_ignored: self.pending.ignored(),
+            objects_missing: count(Outcome::Missing),
+            objects_changed: count(Outcome::Changed),
+            objects_unchanged: count(Outcome::Unchanged),
+            records_read: totals.records_read,
+            rows: totals.rows,
+            dead_letters: totals.open(),
+            dead_letters_by_reason: totals.open_by_reason(),
+            dead_letters_resolved: totals.resolved,
+            records_discarded: totals.discarded,
+            last_commit_at: committed.last_commit_at,
+            lag_seconds: waiting.unwrap_or(0) as f64 / 1_000.0,
+        })
+    }
+}
+
+/// How far a stream is, once.
+///
+/// # Errors
+/// As [`StatusFollower::look`].
+pub async fn status(ledger: &Ledger, clock: &dyn Clock) -> Result<Status, Error> {
+    StatusFollower::new(ledger.clone()).look(clock).await
+}
+
+impl Status {
+    /// The status for a person, one fact per line.
+    pub fn text(&self) -> String {
+        let batches = match self.last_commit_at {
+            Some(last) => format!("{} committed, the last at {last}", self.batches_committed),
+            None => "none yet".to_owned(),
+        };
+        let mut lines = vec![
+            format!("stream         {}", self.stream),
+            format!("batches        {batches}"),
+            format!(
+                "objects        {} ingested, {} dead-lettered, {} pending, {} ignored, {} missing, {} changed, {} unchanged",
+                self.objects_ingested,
+                self.objects_dead_lettered,
+                self.objects_pending,
+                self.objects_ignored,
+                self.objects_missing,
+                self.objects_changed,
+                self.objects_unchanged
+            ),
+            format!(
+                "records        {} read = {} + {}{}",
+                self.records_read,
+                counted(self.rows, "row"),
+                counted(self.dead_letters, "dead letter"),
+                if self.records_discarded == 0 {
+                    String::new()
+                } else {
+                    format!(" + {} discarded", self.records_discarded)
+                }
+            ),
+        ];
+        let reasons = self.dead_letters_by_reason.iter();
+        lines.extend(reasons.map(|(reason, count)| format!("               {count} {}", reason.as_str())));
+        if self.dead_letters_resolved > 0 {
+            lines.push(format!("               {} resolved", counted(self.dead_letters_resolved, "dead letter")));
+        }
+        lines.push(format!("lag            {:.1} s", self.lag_seconds));
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,13 @@
+//! What all programs have in common: exit codes, logs, `.env`, signals, waiting between retries, and safe output.
+//!
+//! Knows nothing about lakes, streams or stores, so that every program can use it.
+
+pub mod backoff;
+mod dotenv;
+pub mod exit;
+pub mod logs;
+pub mod output;
+pub mod signals;
+
+pub use dotenv::read_dotenv;
+pub use exit::{EXIT_CODES, ErrorKind};

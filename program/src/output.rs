@@ -1,0 +1,55 @@
+//! Text for people: results on stdout, errors with their causes on one line, nothing that controls a terminal.
+
+use std::{error::Error, io};
+
+/// Prints a result on stdout. A reader may stop early: a closed pipe is not an error.
+///
+/// # Errors
+/// The system's error when the result can't be written.
+pub fn print_result(text: &str) -> io::Result<()> {
+    use io::Write;
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// An error and its causes on one line, each once, without control characters.
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    describe_with(error, |_| None)
+}
+
+/// Like [`describe`]; if `words` returns a text for a cause, that text replaces the cause and all below it.
+pub fn describe_with(
+    error: &(dyn Error + 'static),
+    words: impl Fn(&(dyn Error + 'static)) -> Option<String>,
+) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let known = words(error);
+        let is_last = known.is_some();
+        let words = known.unwrap_or_else(|| error.to_string());
+        // Some libraries print their cause as part of their own text.
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = if is_last { None } else { error.source() };
+    }
+    escape_control(&text)
+}
+
+/// The text with every control character except the line feed escaped, so that none reaches a terminal.
+pub fn escape_control(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            escaped.extend(c.escape_unicode());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
