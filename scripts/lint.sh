@@ -40,5 +40,31 @@ for document in $documents; do
   done
 done
 
+# Plain English: no phrase of scripts/words.txt in a document, a comment or a string.
+words=$(grep -v '^#' scripts/words.txt | paste -sd'|' -)
+phrases() {
+  # shellcheck disable=SC2046 # one word per file
+  grep -nEi "$1" $(git ls-files --cached --others --exclude-standard -- "$@" 2>/dev/null | grep -v "scripts/words.txt\|^CONTRIBUTING.md") /dev/null
+}
+found=$(
+  phrases "$words" '*.md'
+  phrases "(//|\").*($words)" '*.rs'
+  phrases "(#|\").*($words)" '*.sh' '*.py' '*.toml' Makefile .ci/run
+)
+[ -z "$found" ] || problem "phrases that scripts/words.txt refuses:
+$found"
+
+# Heavy libraries stay in one crate each; tests may use more.
+only_in() {
+  for manifest in $(git ls-files -- '*/Cargo.toml'); do
+    [ "$manifest" = "$2/Cargo.toml" ] && continue
+    if sed '/^\[dev-dependencies\]/,$d' "$manifest" | grep -qE "^($1)[. ]"; then problem "$manifest: $1 belongs in $2 alone"; fi
+  done
+}
+only_in 'arrow|parquet' tables
+only_in jsonschema consumer
+only_in duckdb reader
+only_in redb dev/local-s3
+
 [ "$problems" -eq 0 ] || exit 1
 printf 'lint: one version of arrow, parquet and object_store; scripts and documents are valid\n'

@@ -59,7 +59,8 @@ until_counts '[ "$rows" -gt "$before" ]'
 
 step "starting again is harmless"
 make start </dev/null | tee target/run/second-start.txt
-[ "$(grep -ciE 'runs already|running' target/run/second-start.txt)" -gt 0 ] || fail "the second start did not notice the first"
+# Natively each program says so; Docker Compose shows containers that run.
+grep -qE 'runs already|^ *(✔ )?Container .*Running' target/run/second-start.txt || fail "the second start did not notice the first"
 
 step "the queries of README.md"
 awk '/^```sql$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >target/run/readme.sql
