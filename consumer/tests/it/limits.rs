@@ -169,7 +169,7 @@ async fn a_long_object_becomes_several_files_and_a_second_execution_makes_the_sa
     assert!(verify(&lake.ledger()).await.unwrap().ok);
 }
 
-/// Fails when an object that streams keeps nothing of itself, as it did once.
+/// Fails when an object that streams leaves no bytes in its dead letter, as it did once.
 #[test]
 fn what_a_dead_letter_keeps_of_a_bad_object_does_not_depend_on_how_it_was_fetched() {
     let mut cut = GzEncoder::new(Vec::new(), flate2::Compression::fast());
