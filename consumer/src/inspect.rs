@@ -34,6 +34,13 @@ async fn refuse_unknown(ledger: &Ledger) -> Result<(), Error> {
     problems.into_result()
 }
 
+/// The law in words: `6 read = 4 rows + 1 dead letter + 1 discarded`, after what was counted.
+fn balance(read: &str, rows: u64, dead_letters: u64, discarded: u64) -> String {
+    let (rows, dead_letters) = (counted(rows, "row"), counted(dead_letters, "dead letter"));
+    let discarded = if discarded == 0 { String::new() } else { format!(" + {discarded} discarded") };
+    format!("{read} read = {rows} + {dead_letters}{discarded}")
+}
+
 /// A count of things: `1 batch`, `2 batches`.
 fn counted(count: u64, thing: &str) -> String {
     let ending = if thing.ends_with("ch") { "es" } else { "s" };

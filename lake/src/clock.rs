@@ -5,12 +5,13 @@
 
 use std::{fmt, sync::Mutex};
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment in UTC, to the microsecond, as in a bronze column, so that nothing is rounded on the way.
 ///
-/// Written everywhere as RFC 3339 with six digits, for example `2026-11-20T08:00:00.000000Z`.
+/// Written everywhere as RFC 3339 with six digits, for example `2026-11-20T08:00:00.000000Z`. A year beyond four digits has
+/// a sign, as in ISO 8601: `9999-12-31T23:59:59-05:00` is a valid RFC 3339 time, and in UTC it is in the year `+10000`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
@@ -63,10 +64,19 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text)
-            .map(|moment| Self::new(moment.with_timezone(&Utc)))
-            .map_err(|_| de::Error::custom("not an RFC 3339 time"))
+        parse(&text).ok_or_else(|| de::Error::custom("not an RFC 3339 time"))
     }
+}
+
+/// Every text that [`Timestamp`]'s `Display` writes, and every RFC 3339 time.
+fn parse(text: &str) -> Option<Timestamp> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Some(Timestamp::new(moment.with_timezone(&Utc)));
+    }
+    // RFC 3339 has no years beyond four digits.
+    let signed = text.strip_suffix('Z').filter(|text| text.starts_with(['+', '-']))?;
+    let moment = NaiveDateTime::parse_from_str(signed, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
+    Some(Timestamp::new(moment.and_utc()))
 }
 
 /// Says what time it is. Passed in, so that a test can set the time.

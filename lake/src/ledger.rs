@@ -28,6 +28,7 @@ pub use plan::{ChosenDeadLetters, Discard, Ingest, Plan, PlannedObject, PlannedT
 pub use schema::SchemaRecord;
 pub use snapshot::{COMMITS_PER_SNAPSHOT, SEGMENT_BYTES_MAX, Segment, Snapshot};
 pub use tail::{Fold, Tail};
+use versioned::encode_readable;
 pub use versioned::{StoredFormat, decode, encode};
 
 use crate::{
@@ -207,19 +208,19 @@ impl Ledger {
     /// [`Error::Damaged`] when other bytes are stored under its id; [`Error::Store`] when the store failed.
     pub async fn create_schema(&self, record: &SchemaRecord) -> Result<(), Error> {
         let key = self.schema_key(&record.id());
-        match self.lake.create(&key, encode(record)?).await? {
+        match self.lake.create(&key, encode_readable(&key, record)?).await? {
             Created::Ours => Ok(()),
             Created::Theirs(bytes) if decode::<SchemaRecord>(&key, &bytes)? == *record => Ok(()),
             Created::Theirs(_) => Err(Error::damaged(&key, "is not the schema that its name says; restore it")),
         }
     }
 
-    async fn claim<T: StoredFormat + Serialize + DeserializeOwned>(
+    async fn claim<T: StoredFormat + Serialize + DeserializeOwned + PartialEq>(
         &self,
         key: &Key,
         value: &T,
     ) -> Result<Claimed<T>, Error> {
-        match self.lake.create(key, encode(value)?).await? {
+        match self.lake.create(key, encode_readable(key, value)?).await? {
             Created::Ours => Ok(Claimed::Ours),
             Created::Theirs(bytes) => Ok(Claimed::Theirs(decode(key, &bytes)?)),
         }

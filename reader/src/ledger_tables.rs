@@ -1,10 +1,11 @@
 //! The ledger as SQL: `checkpoints.batches`, `checkpoints.objects` and `checkpoints.files`, filled from commits.
 //!
 //! The rows are in tables of their own schema; users see views over them, which can't be written to. Times are kept as
-//! text with their offset, so that no session's time zone changes them when they are inserted.
+//! microseconds since 1970, so that no session's time zone changes them when they are inserted, and none is out of range.
 
 use duckdb::{Appender, Connection, appender_params_from_iter, types::Value};
 use lake::{
+    clock::Timestamp,
     ids::StreamName,
     keys::Key,
     ledger::{Commit, InputOutcome, OutputFile},
@@ -18,21 +19,22 @@ CREATE SCHEMA memory.bronze;
 CREATE SCHEMA memory.dead_letters;
 CREATE SCHEMA memory.checkpoints;
 CREATE SCHEMA memory.internal;
-CREATE TABLE memory.internal.batches (stream VARCHAR, batch BIGINT, plan_id UUID, committed_at VARCHAR,
+CREATE TABLE memory.internal.batches (stream VARCHAR, batch BIGINT, plan_id UUID, committed_at BIGINT,
     schema_id VARCHAR, fingerprint VARCHAR, objects BIGINT, files BIGINT, records_read BIGINT, \"rows\" BIGINT,
     dead_letters BIGINT, dead_letters_by_reason VARCHAR, files_removed BIGINT, dead_letters_resolved BIGINT,
     records_discarded BIGINT);
 CREATE TABLE memory.internal.objects (stream VARCHAR, batch BIGINT, key VARCHAR, etag VARCHAR, size BIGINT,
     outcome VARCHAR, records_read BIGINT, \"rows\" BIGINT, dead_letters BIGINT, copy VARCHAR);
 CREATE TABLE memory.internal.files (stream VARCHAR, batch BIGINT, key VARCHAR, zone VARCHAR, location VARCHAR,
-    size BIGINT, sha256 VARCHAR, \"rows\" BIGINT, event_time_min VARCHAR, event_time_max VARCHAR, path VARCHAR, is_closed BOOLEAN);
+    size BIGINT, sha256 VARCHAR, \"rows\" BIGINT, event_time_min BIGINT, event_time_max BIGINT, path VARCHAR, is_closed BOOLEAN);
 CREATE TABLE memory.internal.resolved (stream VARCHAR, batch BIGINT, dead_letter_id VARCHAR);
-CREATE VIEW memory.checkpoints.batches AS SELECT * REPLACE (CAST(committed_at AS TIMESTAMPTZ) AS committed_at,
+CREATE TABLE memory.internal.raw_objects (stream VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, last_modified BIGINT);
+CREATE VIEW memory.checkpoints.batches AS SELECT * REPLACE (make_timestamptz(committed_at) AS committed_at,
     CAST(CAST(dead_letters_by_reason AS JSON) AS MAP(VARCHAR, BIGINT)) AS dead_letters_by_reason)
     FROM memory.internal.batches;
 CREATE VIEW memory.checkpoints.objects AS FROM memory.internal.objects;
 CREATE VIEW memory.checkpoints.files AS SELECT * EXCLUDE (path, is_closed) REPLACE (
-    CAST(event_time_min AS TIMESTAMPTZ) AS event_time_min, CAST(event_time_max AS TIMESTAMPTZ) AS event_time_max)
+    make_timestamptz(event_time_min) AS event_time_min, make_timestamptz(event_time_max) AS event_time_max)
     FROM memory.internal.files;
 ";
 
@@ -168,7 +170,7 @@ fn batch_row(published: &Published) -> [Value; 15] {
         text(&commit.stream),
         count(commit.batch.number()),
         text(commit.plan_id),
-        text(commit.committed_at),
+        micros(commit.committed_at),
         text(&commit.schema_id),
         text(&commit.fingerprint),
         count(published.objects),
@@ -209,8 +211,8 @@ fn file_row(commit: &Commit, placed: &PlacedFile<'_>) -> [Value; 12] {
         count(file.size),
         text(&file.sha256),
         count(file.rows),
-        file.event_time_min.map_or(Value::Null, text),
-        file.event_time_max.map_or(Value::Null, text),
+        file.event_time_min.map_or(Value::Null, micros),
+        file.event_time_max.map_or(Value::Null, micros),
         text(&placed.path),
         Value::Boolean(false),
     ]
@@ -227,6 +229,10 @@ fn resolved_rows(commit: &Commit) -> impl Iterator<Item = [Value; 3]> {
 
 fn text(value: impl ToString) -> Value {
     Value::Text(value.to_string())
+}
+
+fn micros(time: Timestamp) -> Value {
+    Value::BigInt(time.micros())
 }
 
 fn count(value: u64) -> Value {

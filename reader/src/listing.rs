@@ -14,8 +14,8 @@ pub const TABLES: &str = "SELECT schema_name AS schema, view_name AS name FROM d
     WHERE schema_name IN ('bronze', 'dead_letters', 'checkpoints') ORDER BY ALL";
 
 /// A table for the landed objects, filled by the shell.
-pub const RAW_OBJECTS: &str = "CREATE OR REPLACE TEMPORARY TABLE raw_objects \
-    (stream VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, last_modified TIMESTAMPTZ)";
+pub const RAW_OBJECTS: &str = "DELETE FROM memory.internal.raw_objects; CREATE OR REPLACE TEMPORARY VIEW raw_objects AS \
+    SELECT * REPLACE (make_timestamptz(last_modified) AS last_modified) FROM memory.internal.raw_objects";
 
 /// What has landed and is not committed. Marker files of other tools are not inputs.
 pub const LAG: &str = "\

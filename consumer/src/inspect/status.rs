@@ -12,7 +12,7 @@ use lake::{
 };
 use serde::Serialize;
 
-use super::{counted, refuse_unknown};
+use super::{balance, counted, refuse_unknown};
 use crate::{
     discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, Pending},
     recover::refuse_orphaned_rows,
@@ -192,15 +192,8 @@ impl Status {
                 self.objects_unchanged
             ),
             format!(
-                "records        {} read = {} + {}{}",
-                self.records_read,
-                counted(self.rows, "row"),
-                counted(self.dead_letters, "dead letter"),
-                if self.records_discarded == 0 {
-                    String::new()
-                } else {
-                    format!(" + {} discarded", self.records_discarded)
-                }
+                "records        {}",
+                balance(&self.records_read.to_string(), self.rows, self.dead_letters, self.records_discarded)
             ),
         ];
         let reasons = self.dead_letters_by_reason.iter();

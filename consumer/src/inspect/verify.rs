@@ -15,7 +15,7 @@ use lake::{
 };
 use serde::Serialize;
 
-use super::{counted, refuse_unknown};
+use super::{balance, counted, refuse_unknown};
 use crate::recover::refuse_orphaned_rows;
 
 /// How many files are read at a time.
@@ -329,18 +329,12 @@ fn file_violation(file: &OutputFile, bytes: Bytes) -> Option<String> {
 impl Verification {
     /// The result for a person.
     pub fn text(&self) -> String {
+        let records = counted(self.records_read, "record");
         let mut lines = vec![format!(
-            "looked at {} and {}: {} read = {} + {}{}",
+            "looked at {} and {}: {}",
             counted(self.batches, "batch"),
             counted(self.files, "file"),
-            counted(self.records_read, "record"),
-            counted(self.rows, "row"),
-            counted(self.dead_letters, "dead letter"),
-            if self.records_discarded == 0 {
-                String::new()
-            } else {
-                format!(" + {} discarded", self.records_discarded)
-            }
+            balance(&records, self.rows, self.dead_letters, self.records_discarded)
         )];
         lines.extend(self.violations.iter().map(|violation| format!("VIOLATION: {violation}")));
         lines.push(match self.violations.len() {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use consumer::inspect::status;
+use consumer::inspect::{status, verify};
 use lake::{
     clock::SystemClock,
     ledger::Outcome,
@@ -238,4 +238,68 @@ async fn real_events_come_through_whole_and_a_damaged_line_affects_no_other() {
         let meta_extra: Value = serde_json::from_str(meta("_extra").unwrap().as_str().unwrap()).unwrap();
         assert_eq!(meta_extra.get("offset"), record.pointer("/meta/offset"), "in a struct as well");
     }
+}
+
+/// The reader's answer to a script over a lake in a folder, as CSV.
+fn ask_reader(lake: &FolderLake, script: &str) -> String {
+    let reader = std::path::Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("reader");
+    let url = format!("file://{}", lake.folder.path().display());
+    let mut command = std::process::Command::new(&reader);
+    command.args(["--format", "csv", "-c", script]).env_clear().env("LAKE_URL", url).current_dir(lake.folder.path());
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}; build the workspace", reader.display()));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Fails when the ledger holds a time that its readers refuse: one valid record then stops the stream for good.
+#[tokio::test]
+async fn an_event_time_at_either_end_of_the_calendar_harms_nothing() {
+    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}, "ts": {"type": "string", "format": "date-time"}}});
+    let mut definition = with_schema(Format::Ndjson, schema);
+    definition.read.event_time = Some("ts".to_owned());
+    let lake = FolderLake::new().await;
+    let times = [
+        "9999-12-31T23:59:59-05:00",
+        "9999-12-31T23:59:59.999999-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "0000-01-01T00:00:00+10:00",
+    ];
+    for (id, time) in times.iter().enumerate() {
+        lake.land(&format!("{id}.json"), format!("{{\"id\": {id}, \"ts\": \"{time}\"}}"));
+        lake.consume(definition.clone()).await.unwrap();
+    }
+    lake.consume(definition).await.unwrap();
+    let held = lake.holds().await;
+    assert_eq!(held.commits.len(), 4);
+    assert!(held.rows.len() >= 3, "{:?}", held.faults());
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+    assert_eq!(status(&lake.ledger(), &SystemClock).await.unwrap().batches_committed, 4);
+    let first = ask_reader(&lake, "SELECT epoch_us(event_time_max) AS us FROM checkpoints.files WHERE batch = 1");
+    assert_eq!(first, "us\n253402318799000000\n");
+    let all = ask_reader(
+        &lake,
+        "SELECT count(*) AS n, max(ts) > '9999-12-31' AS later FROM bronze.events; FROM checkpoints.files; FROM checkpoints.batches",
+    );
+    assert!(all.starts_with(&format!("n,later\n{},true\n", held.rows.len())), "{all}");
+}
+
+/// Fails when a file's time reaches DuckDB as text. Needs a file system that knows such times: Linux's in memory does.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_from_the_far_future_is_shown_as_pending() {
+    let lake = FolderLake::in_folder(tempfile::tempdir_in("/dev/shm").unwrap()).await;
+    lake.land("first.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    lake.land("future.json", "[{\"id\": 2}]");
+    // The year 36812.
+    let far = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_099_511_627_776);
+    let file = fs::File::options().write(true).open(lake.path("raw/events/future.json")).unwrap();
+    file.set_modified(far).unwrap();
+    assert_eq!(file.metadata().unwrap().modified().unwrap(), far);
+    let lag = ask_reader(&lake, ".lag");
+    assert!(lag.contains("events,1,"), "{lag}");
+    let status = status(&lake.ledger(), &SystemClock).await.unwrap();
+    assert_eq!((status.objects_pending, status.lag_seconds), (1, 0.0));
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    assert_eq!(lake.holds().await.rows.len(), 2);
 }

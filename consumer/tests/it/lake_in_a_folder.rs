@@ -28,7 +28,10 @@ pub(crate) struct FolderLake {
 
 impl FolderLake {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap()).await
+    }
+
+    pub(crate) async fn in_folder(folder: tempfile::TempDir) -> Self {
         let urls = LakeUrls::below(&format!("file://{}", folder.path().display())).unwrap();
         Self { lake: Lake::open(&urls).await.unwrap(), folder }
     }

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::ObjectStoreExt;
 
 use super::{
-    Commit, Ledger, READS_AT_ONCE, decode, encode,
+    Commit, Ledger, READS_AT_ONCE, decode, encode, encode_readable,
     snapshot::{COMMITS_PER_SNAPSHOT, Latest, Segment, Snapshot, compress, due_for_merge, read_segment},
 };
 use crate::{
@@ -228,7 +228,7 @@ impl Ledger {
         };
         let snapshot = Snapshot { stream: self.stream.clone(), batch: last, segments, retired };
         let key = self.snapshot_key(last);
-        let snapshot = match self.lake.create(&key, encode(&snapshot)?).await? {
+        let snapshot = match self.lake.create(&key, encode_readable(&key, &snapshot)?).await? {
             Created::Ours => snapshot,
             Created::Theirs(bytes) => decode::<Snapshot>(&key, &bytes)?,
         };

@@ -42,6 +42,23 @@ pub fn encode<T: StoredFormat + Serialize>(value: &T) -> Result<Bytes, Error> {
     Ok(bytes.into())
 }
 
+/// The bytes of a ledger file that this program reads back as the same value: anything else must never be stored, since it
+/// would stop every program that reads the ledger.
+///
+/// # Errors
+/// [`Error::Bug`] when it does not.
+pub(super) fn encode_readable<T>(key: &Key, value: &T) -> Result<Bytes, Error>
+where
+    T: StoredFormat + Serialize + DeserializeOwned + PartialEq,
+{
+    let bytes = encode(value)?;
+    match decode::<T>(key, &bytes) {
+        Ok(read) if read == *value => Ok(bytes),
+        Ok(_) => Err(Error::Bug(format!("{key} would be read as something else than was written; nothing was stored"))),
+        Err(error) => Err(Error::Bug(format!("{key} could not be read again ({error}); nothing was stored"))),
+    }
+}
+
 /// Reads a ledger file.
 ///
 /// # Errors

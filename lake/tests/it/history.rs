@@ -17,6 +17,16 @@ use proptest::prelude::*;
 
 use crate::ledger::{commit, folder_lake, moment, stream};
 
+/// A ledger on a server whose requests are counted.
+pub(crate) async fn on_s3() -> (Server, Ledger, tempfile::TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path(), local_s3::Credentials::new("tester", "test-secret")).bucket("lake");
+    let server = Server::start(config).await.unwrap();
+    let credentials = Credentials::new("tester", "test-secret", None, None, "test");
+    let lake = Lake::on_bucket(S3Store::at("lake", &server.endpoint(), credentials).unwrap());
+    (server, Ledger::new(lake, stream()), root)
+}
+
 pub(crate) async fn commit_up_to(ledger: &Ledger, first: u64, last: u64) {
     for batch in first..=last {
         assert_eq!(ledger.create_commit(&commit(batch)).await.unwrap(), Claimed::Ours);
@@ -90,11 +100,7 @@ async fn snapshots_are_smaller_than_the_commits_they_cover_and_stay_few() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_an_old_stream_costs_one_listing_and_few_reads() {
-    let root = tempfile::tempdir().unwrap();
-    let config = Config::new(root.path(), local_s3::Credentials::new("tester", "test-secret")).bucket("lake");
-    let server = Server::start(config).await.unwrap();
-    let credentials = Credentials::new("tester", "test-secret", None, None, "test");
-    let ledger = Ledger::new(Lake::on_bucket(S3Store::at("lake", &server.endpoint(), credentials).unwrap()), stream());
+    let (server, ledger, _root) = on_s3().await;
     let mut snapshot = None;
     for number in 1..=1_100 {
         commit_up_to(&ledger, number, number).await;

@@ -17,6 +17,7 @@ use lake::{
     store::{Created, Lake},
     stream::{CsvSettings, Format, ReadSettings},
 };
+use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use uuid::Uuid;
@@ -397,4 +398,42 @@ async fn streams_are_the_folders_of_the_ledger() {
         Ledger::new(lake.clone(), name).create_schema(&record).await.unwrap();
     }
     assert_eq!(lake.streams().await.unwrap(), [stream(), strange]);
+}
+
+proptest! {
+    /// Fails for years beyond four digits when only RFC 3339 is read: a valid time of year 9999 west of Greenwich is in the year
+    /// 10000 in UTC.
+    #[test]
+    fn every_time_that_a_column_can_hold_is_read_as_it_was_written(micros in any::<i64>()) {
+        if let Some(time) = Timestamp::from_micros(micros) {
+            let text = serde_json::to_string(&time).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), time, "{}", text);
+        }
+    }
+
+    #[test]
+    fn times_around_the_ends_of_four_digit_years_are_read_as_they_were_written(
+        seconds in prop_oneof![-62_167_305_600..-62_167_132_800_i64, 253_402_214_400..253_402_387_200_i64],
+    ) {
+        let time = Timestamp::from_micros(seconds * 1_000_000 + 123_456).unwrap();
+        let text = serde_json::to_string(&time).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), time, "{}", text);
+    }
+}
+
+/// Fails when the bytes are not read back first: such a schema record would stop every program from then on.
+#[tokio::test]
+async fn what_would_not_be_read_as_it_was_written_is_never_stored() {
+    let ledger = Ledger::new(Lake::in_memory(), stream());
+    // A key that serde_json keeps for itself, with a text that is not a number.
+    let json_schema = json!({"type": "object", "properties": {}, "default": {"$serde_json::private::Number": "1"}});
+    let record = SchemaRecord { json_schema, ..schema() };
+    match ledger.create_schema(&record).await {
+        Ok(()) => assert_eq!(ledger.schema(&record.id()).await.unwrap(), record),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Bug);
+            assert!(error.to_string().contains("nothing was stored"), "{error}");
+            assert_eq!(ledger.schema_ids().await.unwrap(), []);
+        }
+    }
 }

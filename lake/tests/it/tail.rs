@@ -10,15 +10,10 @@ use lake::{
         Claimed, Commit, Fold, Ledger, LiveFiles, OpenDeadLetters, RemovedFile, ResolvedDeadLetters, Snapshot, Tail,
         Totals,
     },
-    store::{
-        Lake,
-        s3::{Credentials, S3Store},
-    },
 };
-use local_s3::{Config, Server};
 
 use crate::{
-    history::{batch, commit_up_to},
+    history::{batch, commit_up_to, on_s3},
     ledger::{bronze, commit, folder_lake, ids, letters, moment, stream},
 };
 
@@ -41,12 +36,7 @@ fn up_to(last: u64) -> Vec<u64> {
 /// Fails when a look lists snapshots too, or reads commits again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_costs_one_listing_and_a_read_per_new_commit_however_old_the_stream_is() {
-    let root = tempfile::tempdir().unwrap();
-    let config = Config::new(root.path(), local_s3::Credentials::new("tester", "test-secret")).bucket("lake");
-    let server = Server::start(config).await.unwrap();
-    let credentials = Credentials::new("tester", "test-secret", None, None, "test");
-    let lake = Lake::on_bucket(S3Store::at("lake", &server.endpoint(), credentials).unwrap());
-    let ledger = Ledger::new(lake, stream());
+    let (server, ledger, _root) = on_s3().await;
     let mut snapshot = None;
     for number in 1..=300 {
         commit_up_to(&ledger, number, number).await;

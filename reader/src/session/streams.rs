@@ -36,7 +36,7 @@ impl Session {
         self.relations.streams().map(summary).collect()
     }
 
-    /// Fills the temporary table `raw_objects` with the objects in the raw zone.
+    /// Fills the temporary view `raw_objects` with the objects in the raw zone.
     ///
     /// # Errors
     /// [`Error::Lake`]: the store failed.
@@ -49,7 +49,7 @@ impl Session {
         for stream in self.relations.streams() {
             let mut listing = lake.list(&Prefix::Raw(stream), None);
             let mut rows =
-                self.connection.appender_to_catalog_and_db("raw_objects", "temp", "main").map_err(failed())?;
+                self.connection.appender_to_catalog_and_db("raw_objects", "memory", "internal").map_err(failed())?;
             while let Some(listed) = runtime.block_on(listing.try_next())? {
                 rows.append_row(appender_params_from_iter(raw_row(stream.as_str(), &listed))).map_err(failed())?;
             }
@@ -94,6 +94,6 @@ fn raw_row(stream: &str, listed: &Listed) -> [Value; 5] {
         Value::Text(listed.key.clone()),
         Value::Text(listed.etag.clone()),
         Value::BigInt(size),
-        Value::Text(listed.last_modified.to_rfc3339()),
+        Value::BigInt(listed.last_modified.timestamp_micros()),
     ]
 }
