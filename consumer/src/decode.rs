@@ -61,7 +61,7 @@ pub(crate) fn feed<S: RecordSink>(
     }
     match settings.format {
         Format::JsonArray => json::array::feed(&mut input, sink),
-        Format::Ndjson => json::lines::feed(&mut input, settings, sink).map(Ok),
+        Format::Ndjson => json::lines::feed(&mut input, settings, sink),
         Format::Csv => csv::feed(&mut input, settings, cells, sink),
     }
 }
@@ -74,6 +74,11 @@ pub(crate) fn too_large_object(size: u64, limit: u64) -> Fault {
 
 fn empty_object() -> Fault {
     Fault::new(Reason::CorruptedBatch, ErrorCode::Empty, "the object is empty")
+}
+
+/// The fault of an object that has bytes, but no record.
+fn blank_object() -> Fault {
+    Fault::new(Reason::CorruptedBatch, ErrorCode::Empty, "the object is only white space")
 }
 
 fn not_utf8(reason: Reason, what: &str, error: std::str::Utf8Error) -> Fault {

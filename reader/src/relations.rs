@@ -203,17 +203,19 @@ impl Side {
             return Ok(());
         }
         let created = connection.execute_batch(&self.view.create(&wanted));
-        self.made = match created {
-            Ok(()) => Some(wanted),
-            // A file that existed before is gone.
-            Err(error) if matches!(wanted, Body::Files | Body::OpenDeadLetters(_)) => {
+        self.made = Some(match created {
+            Ok(()) => wanted,
+            // A file that existed before is gone, or DuckDB can't name a column. This view fails alone.
+            Err(error) => {
                 let fault = words(&error).lines().next().unwrap_or_default().to_owned();
                 let body = Body::Unreadable(fault);
-                connection.execute_batch(&self.view.create(&body)).map_err(Error::bug("make a view"))?;
-                Some(body)
+                connection
+                    .execute_batch(&self.view.create(&body))
+                    .or_else(|_| connection.execute_batch(&self.view.without_columns().create(&body)))
+                    .map_err(Error::bug("make a view"))?;
+                body
             }
-            Err(error) => return Err(Error::bug("make a view")(error)),
-        };
+        });
         Ok(())
     }
 }

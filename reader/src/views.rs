@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use lake::{
-    columns::{BRONZE_COLUMNS, Column, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID},
+    columns::{BRONZE_COLUMNS, Column, ColumnType, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID},
     ids::StreamName,
     ledger::SchemaRecord,
 };
@@ -75,6 +75,11 @@ impl View {
             Body::Unreadable(words) => self.over_nothing(&format!("error({}) IS NULL", literal(words))),
         };
         format!("CREATE OR REPLACE VIEW {} AS {body}", self.full_name())
+    }
+
+    /// The same view with a single column, for when DuckDB refuses the names of its columns.
+    pub fn without_columns(&self) -> Self {
+        Self { columns: vec![Column::unnumbered("unreadable", ColumnType::Boolean, true)], ..self.clone() }
     }
 
     fn over_files(&self) -> String {

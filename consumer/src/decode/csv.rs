@@ -14,7 +14,7 @@ use lake::{
 };
 
 use super::{
-    Content, Record, RecordSink, empty_object,
+    Content, Record, RecordSink, blank_object,
     input::Input,
     not_utf8,
     record::{reach_of, skip_long, too_long},
@@ -63,7 +63,7 @@ pub(crate) fn feed<S: RecordSink>(
             Ok(())
         }
     })?;
-    Ok(header.unwrap_or_else(|| Err(empty_object())).map(drop))
+    Ok(header.unwrap_or_else(|| Err(blank_object())).map(drop))
 }
 
 /// A row's bytes and place, the header included.

@@ -125,9 +125,9 @@ proptest! {
     }
 
     #[test]
-    fn lines_are_where_their_offsets_say(values in prop::collection::vec(json(), 0..8), end in "\r?\n", last in any::<bool>()) {
+    fn lines_are_where_their_offsets_say(values in prop::collection::vec(json(), 1..8), end in "\r?\n", last in any::<bool>()) {
         let mut body = values.iter().map(Value::to_string).collect::<Vec<_>>().join(&format!("{end}{end}"));
-        if last || body.is_empty() {
+        if last {
             body.push_str(&end);
         }
         let records = decode(body.as_bytes(), Format::Ndjson).unwrap();
@@ -136,6 +136,34 @@ proptest! {
             prop_assert_eq!(&body.as_bytes()[record.offset..][..record.raw.len()], &record.raw[..]);
             prop_assert_eq!(&parse(std::str::from_utf8(&record.raw).unwrap(), 20).unwrap(), value);
         }
+    }
+}
+
+/// RFC 8259 knows four kinds of white space, and these are not among them.
+#[test]
+fn a_form_feed_is_not_white_space() {
+    for space in ["\x0c", "\x0b", "\u{a0}", "\u{2028}"] {
+        let body = format!("1{space}\n{space}2\n{space}\n\t4 \r\n");
+        let records = decode(body.as_bytes(), Format::Ndjson).unwrap();
+        let read: Vec<_> = records.iter().map(|record| (record.index, record.code.as_str())).collect();
+        assert_eq!(read, [(0, "not_json"), (1, "not_json"), (2, "not_json"), (3, "wrong_type")], "{space:?}");
+        assert_eq!(records[2].raw, space.as_bytes());
+        assert_eq!(code_of_object(format!("[1]{space}").as_bytes()), "not_json", "{space:?}");
+    }
+}
+
+#[test]
+fn an_object_without_a_record_is_empty_in_every_format() {
+    let mark = "\u{feff}";
+    for format in [Format::JsonArray, Format::Ndjson, Format::Csv] {
+        for text in ["", mark, "\n", "\r\n\n", &format!("{mark}\r\n")] {
+            let given = refused(text.as_bytes(), format);
+            assert_eq!(fault_of_object(&given), ("corrupted_batch", "empty"), "{format:?} {text:?}");
+        }
+    }
+    for text in [" ", " \n\t\r\n", &" ".repeat(10_000)] {
+        let given = refused(text.as_bytes(), Format::Ndjson);
+        assert_eq!(fault_of_object(&given), ("corrupted_batch", "empty"), "{text:?}");
     }
 }
 
@@ -163,10 +191,10 @@ fn an_object_that_is_not_an_array_has_a_code_that_says_why() {
 }
 
 #[test]
-fn an_empty_array_and_blank_lines_have_no_record() {
-    assert!(decode(b"[]", Format::JsonArray).unwrap().is_empty());
-    assert!(decode(b"\n\r\n  \n", Format::Ndjson).unwrap().is_empty());
-    assert!(decode(b"", Format::Ndjson).is_none(), "an empty object is a corrupted batch in every format");
+fn an_empty_array_has_no_record_and_blank_lines_are_none() {
+    assert!(decode(b" [] ", Format::JsonArray).unwrap().is_empty());
+    let records = decode(b"\n\r\n  \n1\n \t\n", Format::Ndjson).unwrap();
+    assert_eq!(records.iter().map(|record| (record.index, record.offset)).collect::<Vec<_>>(), [(0, 6)]);
 }
 
 #[test]

@@ -63,6 +63,45 @@ fn one_point_zero_is_an_integer() {
     assert!(judge(schema(), serde_json::from_str("{\"id\": 1.5}").unwrap()).is_err());
 }
 
+/// As listed in the suites of the drafts; the formats of older drafts are a part of these.
+#[test]
+fn every_format_of_the_drafts_is_asserted() {
+    let wrong = [
+        ("date-time", "2026-11-20"),
+        ("date", "2026-02-30"),
+        ("time", "25:00:00Z"),
+        ("duration", "P1"),
+        ("email", "2962"),
+        ("idn-email", "2962"),
+        ("hostname", "-a-"),
+        ("idn-hostname", "-- no host --"),
+        ("idn-hostname", "."),
+        ("idn-hostname", ""),
+        ("idn-email", ""),
+        ("ipv4", "256.0.0.1"),
+        ("ipv6", "12345::"),
+        ("uri", "no uri"),
+        ("uri-reference", "\\\\a"),
+        ("iri", "no iri"),
+        ("iri-reference", "\\\\a"),
+        ("uuid", "2eb8aa08"),
+        ("uri-template", "{a"),
+        ("json-pointer", "a"),
+        ("relative-json-pointer", "/a"),
+        ("regex", "^(a"),
+    ];
+    for (format, text) in wrong {
+        let schema = json!({"type": "object", "properties": {"field": {"type": "string", "format": format}}});
+        let fault = judge(schema, json!({"field": text})).expect_err(&format!("{format} {text:?}"));
+        assert_eq!((fault.code, fault.path.as_deref()), (ErrorCode::BadFormat, Some("/field")), "{format} {text:?}");
+    }
+    let right = [("idn-hostname", "m\u{fc}nchen.de"), ("idn-email", "\u{fc}@m\u{fc}nchen.de")];
+    for (format, text) in right {
+        let schema = json!({"type": "object", "properties": {"field": {"type": "string", "format": format}}});
+        assert_eq!(judge(schema, json!({"field": text})), Ok(()), "{format} {text:?}");
+    }
+}
+
 #[test]
 fn a_message_has_no_control_character_and_stays_short() {
     let evil = format!("\u{1b}[2J\n\0{}", "x".repeat(100_000));

@@ -13,7 +13,8 @@ const DEPTH_MAX: usize = 16;
 /// The columns of a record that the schema describes, without ids.
 ///
 /// Properties whose names differ only in case, or that are named like Sluice's own columns, share a name in SQL: the
-/// first one becomes a column and the others are kept in `_extra`.
+/// first one becomes a column and the others are kept in `_extra`. So is a name that no SQL can hold: an empty one, or one
+/// with a NUL.
 ///
 /// # Errors
 /// A message for the user, if the schema does not describe objects.
@@ -68,8 +69,8 @@ impl<'a> Root<'a> {
         let mut columns = Vec::new();
         let mut all_named = true;
         for (name, schema) in properties {
-            let unusable = name.is_empty() || taken.iter().any(|other| other.to_lowercase() == name.to_lowercase());
-            if unusable {
+            let is_taken = taken.iter().any(|other| other.to_lowercase() == name.to_lowercase());
+            if is_taken || name.is_empty() || name.contains('\0') {
                 all_named = false;
                 continue;
             }

@@ -54,6 +54,16 @@ fn what_has_no_single_type_is_kept_as_json() {
     }
 }
 
+/// No SQL can hold such a name.
+#[test]
+fn a_name_with_a_nul_is_kept_in_extra_at_every_depth() {
+    let closed =
+        json!({"type": "object", "additionalProperties": false, "properties": {"a": {"type": "string"}, "b\0": {}}});
+    assert_eq!(names(&columns_of(&closed).unwrap()), ["a", "_extra"]);
+    let ColumnType::Struct(fields) = kind(closed) else { panic!("not a struct") };
+    assert_eq!(names(&fields), ["a", "_extra"]);
+}
+
 #[test]
 fn nested_types_map_as_documented() {
     let ColumnType::List(element) = kind(json!({"type": "array", "items": {"type": ["integer", "null"]}})) else {

@@ -12,7 +12,7 @@ use lake::{
     clock::Timestamp,
     columns::{BRONZE_COLUMNS, Column, ColumnType, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID},
     dead_letter::Reason,
-    ids::{BatchId, Fingerprint, Ordinal, StreamName},
+    ids::{BatchId, Fingerprint, Ordinal, SchemaId, StreamName},
     keys::{DataFile, Key},
     ledger::{Commit, Ingest, InputOutcome, Ledger, Outcome, OutputFile, Plan, SchemaRecord, Totals, Work},
     settings::{LakeUrls, StoreUrl},
@@ -87,6 +87,20 @@ impl TestLake {
         self.runtime.block_on(ledger.create_plan(&plan)).unwrap();
         self.records.insert(name, record);
         plan
+    }
+
+    /// Stores a schema whose columns are changed by hand, as an earlier version may have written it.
+    pub(crate) fn store_schema(
+        &mut self,
+        stream: &str,
+        schema: &Value,
+        change: impl FnOnce(&mut Vec<Column>),
+    ) -> SchemaId {
+        let name: StreamName = stream.parse().unwrap();
+        let mut record = SchemaRecord::derive(&name, schema, self.records.get(&name)).unwrap();
+        change(&mut record.columns);
+        self.runtime.block_on(self.ledger(stream).create_schema(&record)).unwrap();
+        record.id()
     }
 
     /// Commits a batch with the rows from one query and the dead letters from another.

@@ -204,6 +204,24 @@ fn a_missing_batch_is_reported_as_damage() {
     assert_eq!(failed.kind(), lake::ErrorKind::Corrupt);
 }
 
+/// Fails when a view that can't be made ends the shell, or takes another relation with it.
+#[test]
+fn a_view_that_can_not_be_made_fails_alone_and_says_why() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
+    lake.commit("orders", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    let mut session = lake.session();
+    let schema_id = lake.store_schema("events", &id_and_name(), |columns| columns[1].name = "na\0me".to_owned());
+    lake.commit_by_hand("events", &id_and_name(), |commit| commit.schema_id = schema_id);
+
+    for session in [&mut session, &mut lake.session()] {
+        assert_eq!(ask(session, "SELECT id FROM bronze.orders").unwrap(), "id\n2\n");
+        assert_eq!(ask(session, "SELECT count(*) AS n FROM dead_letters.events").unwrap(), "n\n1\n");
+        let failed = ask(session, "FROM bronze.events").unwrap_err();
+        assert!(failed.to_string().contains("nul byte"), "{failed}");
+    }
+}
+
 #[test]
 fn show_tables_lists_what_a_query_can_name() {
     let mut lake = TestLake::new();

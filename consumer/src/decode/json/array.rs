@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
 use super::{
-    super::{Content, Record, RecordSink, input::Input, not_utf8},
+    super::{Content, Record, RecordSink, blank_object, input::Input, not_utf8},
     Cursor,
 };
 use crate::error::Error;
@@ -91,7 +91,7 @@ fn is_array(text: &str) -> bool {
 /// What is wrong with a text that is not an array, as a JSON library reports it.
 fn fault(text: &str) -> Fault {
     match text.trim_start_matches([' ', '\t', '\r', '\n']).bytes().next() {
-        None => return corrupted(ErrorCode::Empty, "the object is only white space"),
+        None => return blank_object(),
         Some(b'[') => {}
         Some(_) => return not_an_array(text),
     }

@@ -1,32 +1,36 @@
 //! Feeds the lines of a text, one JSON record each. A bad line affects no other.
 
-use lake::stream::ReadSettings;
+use lake::{dead_letter::Fault, stream::ReadSettings};
 
 use super::super::{
-    Content, Record, RecordSink,
+    Content, Record, RecordSink, blank_object,
     input::Input,
-    record::{reach_of, skip_long, too_long},
+    record::{is_space, reach_of, skip_long, too_long, trim_space_end},
 };
 use crate::error::Error;
 
 /// How many spaces may follow a record before its line end, at least.
 const SPACE_BYTES: usize = 4 << 10;
 
-/// Passes each line that is not blank to `sink`.
+/// Passes each line that is not blank to `sink`. Returns the fault of the object if all are blank.
 ///
 /// # Errors
 /// The store's, or those of `sink`.
-pub(crate) fn feed<S: RecordSink>(input: &mut Input<'_>, settings: &ReadSettings, sink: &mut S) -> Result<(), Error> {
+pub(crate) fn feed<S: RecordSink>(
+    input: &mut Input<'_>,
+    settings: &ReadSettings,
+    sink: &mut S,
+) -> Result<Result<(), Fault>, Error> {
     let mut index = 0;
     loop {
         skip_space(input)?;
         if input.window().is_empty() {
-            return Ok(());
+            return Ok(if index == 0 { Err(blank_object()) } else { Ok(()) });
         }
         let offset = input.offset();
         match line_length(input, reach_of(settings, SPACE_BYTES))? {
             Some(end) => {
-                let raw = input.window()[..end].trim_ascii_end();
+                let raw = trim_space_end(&input.window()[..end]);
                 let length = raw.len() as u64;
                 let is_long = length > settings.record_bytes_max;
                 let content = if is_long { Content::Fault(too_long(length, settings)) } else { Content::Json };
@@ -47,7 +51,7 @@ pub(crate) fn feed<S: RecordSink>(input: &mut Input<'_>, settings: &ReadSettings
 fn skip_space(input: &mut Input<'_>) -> Result<(), Error> {
     loop {
         let window = input.window();
-        let space = window.len() - window.trim_ascii_start().len();
+        let space = window.iter().take_while(|byte| is_space(**byte)).count();
         let is_through = space < window.len();
         input.consume(space);
         if is_through || input.is_last() {
