@@ -4,18 +4,23 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::{error::Error, keys::ZoneName};
+use crate::{error::Error, keys::ZoneName, store::folder::OutwardLinks};
 
-/// The flags that set where the lake is; every program has them: `--lake-url`, and one for each zone.
+/// The flags that set where the lake is; every program has them: `--lake-url`, one for each zone, and `--follow-links`.
 #[derive(Clone, Debug, Default)]
 pub struct LakeArgs {
     /// The lake, as `s3://bucket/prefix`, `file:///folder` or `memory://`.
     pub lake_url: Option<String>,
     /// Each zone's own place, if it has one.
     pub zone_urls: [Option<String>; ZoneName::COUNT],
+    /// Whether links that lead out of a `file://` zone are followed: `true` or `false`.
+    pub follow_links: Option<String>,
 }
 
 const LAKE_URL: &str = "LAKE_URL";
+
+/// The variable that says whether links that lead out of a `file://` zone are followed.
+pub const FOLLOW_LINKS: &str = "FOLLOW_LINKS";
 
 impl clap::Args for LakeArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
@@ -24,7 +29,9 @@ impl clap::Args for LakeArgs {
         };
         let lake = flag(LAKE_URL, "lake-url", LAKE_URL, "The lake, as s3://bucket/prefix, file:///folder or memory://");
         let zones = ZoneName::ALL.map(|zone| flag(zone.variable(), zone.flag(), zone.variable(), zone.help()));
-        command.arg(lake).args(zones)
+        let links = "Follow links that lead out of a file:// zone: true or false (the default)";
+        let links = flag(FOLLOW_LINKS, "follow-links", FOLLOW_LINKS, links).value_name("BOOL");
+        command.arg(lake).args(zones).arg(links)
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
@@ -35,7 +42,8 @@ impl clap::Args for LakeArgs {
 impl clap::FromArgMatches for LakeArgs {
     fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         let url = |id: &str| matches.get_one::<String>(id).cloned();
-        Ok(Self { lake_url: url(LAKE_URL), zone_urls: ZoneName::ALL.map(|zone| url(zone.variable())) })
+        let zone_urls = ZoneName::ALL.map(|zone| url(zone.variable()));
+        Ok(Self { lake_url: url(LAKE_URL), zone_urls, follow_links: url(FOLLOW_LINKS) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
@@ -48,6 +56,7 @@ impl clap::FromArgMatches for LakeArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeUrls {
     zones: [(&'static str, StoreUrl); ZoneName::COUNT],
+    outward_links: OutwardLinks,
 }
 
 impl LakeUrls {
@@ -62,6 +71,11 @@ impl LakeUrls {
     /// Where a zone is, and the variable that set it.
     pub fn zone(&self, name: ZoneName) -> (&'static str, StoreUrl) {
         self.zones[name as usize].clone()
+    }
+
+    /// What to do with links that lead out of a `file://` zone.
+    pub fn outward_links(&self) -> OutwardLinks {
+        self.outward_links
     }
 }
 
@@ -83,8 +97,16 @@ impl LakeArgs {
             };
             zones.extend(url.map(|url| (variable, url)));
         }
+        let outward_links = match self.follow_links.as_deref() {
+            None | Some("" | "false") => OutwardLinks::Ignore,
+            Some("true") => OutwardLinks::Follow,
+            Some(other) => {
+                problems.add(FOLLOW_LINKS, format!("{other:?} is neither true nor false"));
+                OutwardLinks::Ignore
+            }
+        };
         match zones.try_into() {
-            Ok(zones) if problems.is_empty() => Ok(LakeUrls { zones }),
+            Ok(zones) if problems.is_empty() => Ok(LakeUrls { zones, outward_links }),
             _ => {
                 if problems.is_empty() {
                     problems.add(LAKE_URL, "is not set: set it to where the lake is, for example LAKE_URL=s3://lake");

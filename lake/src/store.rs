@@ -21,7 +21,7 @@ use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreEx
 
 pub use create::Created;
 pub use fetch::{FoundVersion, Wanted};
-use folder::{FolderStore, Found};
+use folder::{FolderStore, Found, OutwardLinks};
 pub use versions::Removed;
 use versions::{Unconditional, Versions};
 
@@ -107,6 +107,12 @@ impl Lake {
 
     fn of_zones(zone: impl FnMut(ZoneName) -> Zone) -> Self {
         Self { zones: Arc::new(ZoneName::ALL.map(zone)) }
+    }
+
+    /// Whether links that lead out of a `file://` zone are followed.
+    pub fn follows_outward_links(&self) -> bool {
+        let folders = self.zones.iter().filter_map(|zone| zone.folder.as_ref());
+        folders.map(FolderStore::outward_links).any(|links| links == OutwardLinks::Follow)
     }
 
     /// One of the lake's zones.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use lake::{ErrorKind, error::describe, keys::ZoneName, store::Lake};
+use lake::{ErrorKind, error::describe, keys::ZoneName, settings::FOLLOW_LINKS, store::Lake};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -119,6 +119,7 @@ pub async fn run_in_child(
     for zone in ZoneName::ALL {
         command.env(zone.variable(), lake.zone(zone).url());
     }
+    command.env(FOLLOW_LINKS, lake.follows_outward_links().to_string());
     let failed = |error: std::io::Error| Error::Bug(format!("cannot run {}: {error}", program.display()));
     let mut child = command.spawn().map_err(failed)?;
     let mut stderr = child.stderr.take();

@@ -62,6 +62,28 @@ async fn archived_objects_leave_the_landing_prefix_and_keep_name_and_bytes() {
     assert_eq!(lake.holds().await.commits.len(), 1);
 }
 
+/// Fails when a link lets the consumer read, move or delete what is outside of the lake.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_link_leads_to_outside_of_the_lake_is_neither_read_nor_removed() {
+    for after_commit in [AfterCommit::Delete, AfterCommit::Archive] {
+        let lake = FolderLake::new().await;
+        lake.land("a.json", "[{\"id\": 1}]");
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::write(elsewhere.path().join("b.json"), "[{\"id\": 2}]").unwrap();
+        let link = |to: &std::path::Path, name: &str| {
+            std::os::unix::fs::symlink(to, lake.path(&format!("raw/events/{name}"))).unwrap();
+        };
+        link(elsewhere.path(), "folder");
+        link(&elsewhere.path().join("b.json"), "file.json");
+        link(std::path::Path::new("/etc/passwd"), "passwd");
+        lake.consume(removing(after_commit)).await.unwrap();
+        let held = lake.holds().await;
+        assert_eq!((ids(&held), held.dead_letters.len()), ([1].into(), 0));
+        assert_eq!(landed(&lake.lake).await, ["file.json", "folder", "passwd"], "listed, but not as objects");
+        assert_eq!(std::fs::read(elsewhere.path().join("b.json")).unwrap(), b"[{\"id\": 2}]");
+    }
+}
+
 /// Fails when the delete is not conditional: the object that replaced the committed one is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_overwritten_before_its_removal_stays_and_is_an_input_of_its_own() {

@@ -2,9 +2,11 @@
 //!
 //! Knows files. Knows nothing about zones, streams or ledgers. Each operation has its own file below.
 //! Invariant: every file with a UTF-8 name is an object under exactly that name, and everything else is reported; the
-//! file system decides a [`PutMode::Create`], and an object appears whole or not at all.
+//! file system decides a [`PutMode::Create`], an object appears whole or not at all, and no file outside the folder is
+//! ever moved or deleted.
 
 mod error;
+mod links;
 mod name;
 mod read;
 mod walk;
@@ -25,13 +27,18 @@ use object_store::{
 };
 
 pub use error::FolderFailure;
+pub use links::OutwardLinks;
 pub(super) use walk::Found;
 use walk::Walk;
+
+/// Why a path is left alone.
+const LEADS_OUT: &str =
+    "it is, or is behind, a link that leads out of the lake; set FOLLOW_LINKS=true to follow such links";
 
 /// The files below one folder as an [`ObjectStore`]. Cheap to clone.
 ///
 /// A location is a file's path below the folder as [`to_path`](super::s3::to_path) writes it, so every UTF-8 name can
-/// be listed and read. Links are followed. A version is made of the file's size and its modification time in
+/// be listed and read. Links are followed within the folder, and out of it only with [`OutwardLinks::Follow`]. A version is made of the file's size and its modification time in
 /// nanoseconds, so a copy that keeps both is the same version. The first write creates the folder.
 ///
 /// `object_store`'s own `LocalFileSystem` is not used: it skips names that end in `#` and digits, fails on names with
@@ -43,6 +50,7 @@ pub struct FolderStore {
 
 struct Folder {
     root: PathBuf,
+    outward_links: OutwardLinks,
     /// What was reported as not an object, so that it is reported only once.
     told: Mutex<HashSet<PathBuf>>,
 }
@@ -50,7 +58,17 @@ struct Folder {
 impl FolderStore {
     /// The store of the files below `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { folder: Arc::new(Folder { root: root.into(), told: Mutex::default() }) }
+        Self::with_links(root, OutwardLinks::Ignore)
+    }
+
+    /// Like [`FolderStore::new`], and says what to do with links that lead out of `root`.
+    pub fn with_links(root: impl Into<PathBuf>, outward_links: OutwardLinks) -> Self {
+        Self { folder: Arc::new(Folder { root: root.into(), outward_links, told: Mutex::default() }) }
+    }
+
+    /// What is done with links that lead out of the folder.
+    pub(super) fn outward_links(&self) -> OutwardLinks {
+        self.folder.outward_links
     }
 
     /// Lists like [`ObjectStore::list`], and also what exists but can't be an object.
@@ -75,7 +93,7 @@ impl FolderStore {
 
     /// Reads one version of a file whole; without `whole`, only checks that it exists. Blocks.
     pub(super) fn read(&self, location: &Path, etag: &str, whole: bool) -> Result<Option<bytes::Bytes>> {
-        read::whole(&self.file(location)?, etag, whole)
+        read::whole(&self.file_to_read(location)?, etag, whole)
     }
 
     /// Whether `etag` can be the version of a file.
@@ -89,6 +107,41 @@ impl FolderStore {
             let source = "no file can have this name".into();
             Error::NotFound { path: location.to_string(), source }
         })
+    }
+
+    /// The same, unless links out of the folder are ignored and one leads there: then no such object exists.
+    fn file_to_read(&self, location: &Path) -> Result<PathBuf> {
+        let file = self.file(location)?;
+        if self.folder.ignores(&file) {
+            return Err(Error::NotFound { path: name::shown(&file), source: LEADS_OUT.into() });
+        }
+        Ok(file)
+    }
+
+    /// The same for writing. A link at the very end does not matter: it is replaced and not followed.
+    fn file_to_write(&self, location: &Path) -> Result<PathBuf> {
+        let file = self.file(location)?;
+        if file.parent().is_some_and(|parent| self.folder.ignores(parent)) {
+            return Err(Error::PermissionDenied { path: name::shown(&file), source: LEADS_OUT.into() });
+        }
+        Ok(file)
+    }
+
+    /// The same for moving or deleting a file, which no setting allows outside the folder.
+    fn file_to_remove(&self, location: &Path) -> Result<PathBuf> {
+        let file = self.file(location)?;
+        if file.parent().is_some_and(|parent| links::leads_out(&self.folder.root, parent)) {
+            let source = "a link leads out of the lake there; nothing outside of it is deleted".into();
+            return Err(Error::PermissionDenied { path: name::shown(&file), source });
+        }
+        Ok(file)
+    }
+}
+
+impl Folder {
+    /// Whether `path` is left alone because a link leads out of the folder there.
+    fn ignores(&self, path: &std::path::Path) -> bool {
+        self.outward_links == OutwardLinks::Ignore && links::leads_out(&self.root, path)
     }
 }
 
@@ -112,12 +165,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 #[async_trait]
 impl super::Versions for FolderStore {
     async fn delete_version(&self, location: &Path, etag: &str) -> Result<()> {
-        let (file, etag) = (self.file(location)?, etag.to_owned());
+        let (file, etag) = (self.file_to_remove(location)?, etag.to_owned());
         blocking(move || write::delete_version(&file, &etag)).await
     }
 
     async fn copy_version(&self, location: &Path, etag: &str, to: &Path) -> Result<()> {
-        let (from, to, etag) = (self.file(location)?, self.file(to)?, etag.to_owned());
+        let (from, to, etag) = (self.file_to_read(location)?, self.file_to_write(to)?, etag.to_owned());
         blocking(move || write::copy(&from, Some(&etag), &to, true)).await
     }
 }
@@ -127,7 +180,7 @@ impl ObjectStore for FolderStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.refuse(!options.attributes.is_empty(), "attributes of an object")?;
         self.refuse(matches!(options.mode, PutMode::Update(_)), "an update of one version")?;
-        let file = self.file(location)?;
+        let file = self.file_to_write(location)?;
         let replace = options.mode == PutMode::Overwrite;
         blocking(move || write::put(&file, &payload, replace)).await
     }
@@ -138,12 +191,12 @@ impl ObjectStore for FolderStore {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         self.refuse(!options.attributes.is_empty(), "attributes of an object")?;
-        let file = self.file(location)?;
+        let file = self.file_to_write(location)?;
         Ok(Box::new(blocking(move || write::Upload::start(file)).await?))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let (file, location) = (self.file(location)?, location.clone());
+        let (file, location) = (self.file_to_read(location)?, location.clone());
         blocking(move || read::get(&file, location, &options)).await
     }
 
@@ -151,7 +204,7 @@ impl ObjectStore for FolderStore {
         let store = self.clone();
         locations
             .and_then(move |location| {
-                let file = store.file(&location);
+                let file = store.file_to_remove(&location);
                 blocking(move || write::delete(&file?).map(|()| location))
             })
             .boxed()
@@ -173,7 +226,7 @@ impl ObjectStore for FolderStore {
 
     /// Copies the bytes: a hard link would change together with the original.
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let (from, to) = (self.file(from)?, self.file(to)?);
+        let (from, to) = (self.file_to_read(from)?, self.file_to_write(to)?);
         blocking(move || write::copy(&from, None, &to, options.mode == CopyMode::Overwrite)).await
     }
 }

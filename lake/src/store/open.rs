@@ -6,7 +6,7 @@ use object_store::{ObjectStore, memory::InMemory};
 
 use super::{
     Lake, Unconditional, Versions, Zone,
-    folder::FolderStore,
+    folder::{FolderStore, OutwardLinks},
     s3::{S3Failure, S3Store, Waits},
 };
 use crate::{
@@ -36,7 +36,8 @@ impl Lake {
     }
 
     async fn open_with(urls: &LakeUrls, waits: Waits) -> Result<Self, Error> {
-        let mut opened = Opened { waits, buckets: HashMap::new(), memory: None };
+        let outward_links = urls.outward_links();
+        let mut opened = Opened { waits, outward_links, buckets: HashMap::new(), memory: None };
         let mut zones = Vec::with_capacity(ZoneName::ALL.len());
         let mut problems = Problems::default();
         for name in ZoneName::ALL {
@@ -73,6 +74,7 @@ impl Lake {
 /// The stores opened so far; buckets by their name.
 struct Opened {
     waits: Waits,
+    outward_links: OutwardLinks,
     buckets: HashMap<String, Arc<S3Store>>,
     memory: Option<Arc<dyn ObjectStore>>,
 }
@@ -99,7 +101,7 @@ impl Opened {
                 ((Arc::clone(memory), Arc::new(Unconditional(Arc::clone(memory)))), prefix.clone())
             }
             StoreUrl::File { path } => {
-                let opened = check_folder(path).map_err(|what| Refused { name: None, what })?;
+                let opened = check_folder(path, self.outward_links).map_err(|what| Refused { name: None, what })?;
                 let opened = Arc::new(folder.insert(opened).clone());
                 ((Arc::<FolderStore>::clone(&opened), opened), String::new())
             }
@@ -121,10 +123,10 @@ impl Opened {
     }
 }
 
-fn check_folder(path: &Path) -> Result<FolderStore, String> {
+fn check_folder(path: &Path, links: OutwardLinks) -> Result<FolderStore, String> {
     match path.metadata() {
         Ok(found) if !found.is_dir() => Err(format!("{path:?} is not a folder")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("cannot access {path:?}: {error}")),
-        _ => Ok(FolderStore::new(path)),
+        _ => Ok(FolderStore::with_links(path, links)),
     }
 }

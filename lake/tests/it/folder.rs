@@ -1,15 +1,22 @@
 //! A lake in a folder: every file that can be an object is one, and everything else is accounted for.
 
-use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use lake::{
     ErrorKind,
+    error::describe,
     keys::{Key, Prefix, ZoneName},
-    settings::LakeUrls,
+    settings::{LakeArgs, LakeUrls},
     store::{
-        Created, FoundVersion, Lake, Listed, Wanted,
+        Created, FoundVersion, Lake, Listed, Removed, Wanted,
         folder::{FolderFailure, FolderStore},
         s3::to_path,
     },
@@ -145,18 +152,81 @@ async fn what_cannot_be_an_object_is_listed_as_such_and_never_read() {
     assert_eq!(folder.lake.read(&raw_key("pipe")).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn links_are_followed_to_files_and_to_folders() {
-    let folder = Folder::new().await;
+/// A folder outside of the lake with one file, and links to both and within the lake.
+fn with_links(folder: &Folder) -> tempfile::TempDir {
     folder.land("a.json", "[1]");
+    folder.land("sub/b.json", "[1]");
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("far.json"), "[2]").unwrap();
-    std::os::unix::fs::symlink(elsewhere.path(), folder.raw("there")).unwrap();
-    std::os::unix::fs::symlink("a.json", folder.raw("again.json")).unwrap();
+    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, folder.raw(name)).unwrap();
+    link(Path::new("a.json"), "again.json");
+    link(Path::new("sub"), "inside");
+    link(elsewhere.path(), "there");
+    link(&elsewhere.path().join("far.json"), "far.json");
+    link(Path::new("there/far.json"), "through.json");
+    elsewhere
+}
+
+/// Fails when a link makes anything outside of the lake an input, or lets a write through.
+#[tokio::test]
+async fn links_are_followed_within_a_zone_and_not_out_of_it() {
+    let folder = Folder::new().await;
+    let elsewhere = with_links(&folder);
     let listed = folder.list(None).await;
-    assert_eq!(listed.keys().collect::<Vec<_>>(), ["a.json", "again.json", "there/far.json"]);
-    assert!(listed.values().all(|listed| listed.is_object));
-    assert_eq!(folder.lake.read(&raw_key("there/far.json")).await.unwrap(), Some(Bytes::from_static(b"[2]")));
+    let objects: Vec<_> = listed.iter().map(|(name, listed)| (name.as_str(), listed.is_object)).collect();
+    let expected = [
+        ("a.json", true),
+        ("again.json", true),
+        ("far.json", false),
+        ("inside/b.json", true),
+        ("sub/b.json", true),
+        ("there", false),
+        ("through.json", false),
+    ];
+    assert_eq!(objects, expected);
+    for name in ["far.json", "there/far.json", "through.json"] {
+        assert_eq!(folder.lake.read(&raw_key(name)).await.unwrap(), None, "{name}");
+    }
+    let refused = folder.lake.create(&raw_key("there/new.json"), Bytes::new()).await.unwrap_err();
+    assert!(describe(&refused).contains("FOLLOW_LINKS=true"), "{}", describe(&refused));
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+
+    // The same for a stream that is a link as a whole, and for every zone.
+    let ours = folder.root.path();
+    std::os::unix::fs::symlink(elsewhere.path(), ours.join("raw/linked")).unwrap();
+    fs::create_dir_all(ours.join("checkpoints")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), ours.join("checkpoints/linked")).unwrap();
+    let stream: lake::ids::StreamName = "linked".parse().unwrap();
+    let listed: Vec<_> = folder.lake.list(&Prefix::Raw(&stream), None).try_collect().await.unwrap();
+    assert!(listed.iter().all(|listed| !listed.is_object) && listed.len() == 1, "{listed:?}");
+    assert_eq!(folder.lake.streams().await.unwrap(), []);
+}
+
+/// A user may follow links, and still nothing outside of the lake is moved or deleted.
+#[tokio::test]
+async fn links_out_of_a_zone_are_followed_if_that_is_set_and_nothing_there_is_ever_deleted() {
+    let folder = Folder::new().await;
+    let elsewhere = with_links(&folder);
+    let args = LakeArgs {
+        lake_url: Some(format!("file://{}", folder.root.path().display())),
+        follow_links: Some("true".to_owned()),
+        ..LakeArgs::default()
+    };
+    let lake = Lake::open(&args.check().unwrap()).await.unwrap();
+    let folder = Folder { lake, root: folder.root };
+    let listed = folder.list(None).await;
+    for name in ["far.json", "there/far.json", "through.json"] {
+        assert!(listed[name].is_object, "{name}");
+        assert_eq!(folder.lake.read(&raw_key(name)).await.unwrap(), Some(Bytes::from_static(b"[2]")), "{name}");
+    }
+    let refused = folder.lake.delete_version(&raw_key("there/far.json"), &listed["there/far.json"].etag).await;
+    assert!(describe(&refused.unwrap_err()).contains("nothing outside of it is deleted"));
+    for name in ["far.json", "through.json"] {
+        // The link is in the zone; what it leads to is not.
+        assert_eq!(folder.lake.delete_version(&raw_key(name), &listed[name].etag).await.unwrap(), Removed::Gone);
+        assert!(!folder.raw(name).is_symlink());
+    }
+    assert_eq!(fs::read(elsewhere.path().join("far.json")).unwrap(), b"[2]");
 }
 
 #[tokio::test]

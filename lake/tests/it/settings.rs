@@ -19,6 +19,7 @@ fn zones_are_below_the_lake_unless_set_otherwise() {
     let args = LakeArgs {
         lake_url: Some("s3://lake/team".to_owned()),
         zone_urls: [Some("s3://theirs/landing/".to_owned()), None, None, None],
+        ..LakeArgs::default()
     };
     let urls = args.check().unwrap();
     let text = |name| urls.zone(name).1.to_string();
@@ -34,9 +35,10 @@ fn every_wrong_url_is_reported_at_once_with_its_variable() {
         lake_url: Some("ftp://lake".to_owned()),
         zone_urls: ["s3://UPPER", "file://relative/folder", "s3://lake/../else", "lake"]
             .map(|url| Some(url.to_owned())),
+        follow_links: Some("maybe".to_owned()),
     };
     let message = message(&args.check().unwrap_err());
-    for name in ["LAKE_URL", "RAW_URL", "BRONZE_URL", "DEAD_LETTERS_URL", "CHECKPOINTS_URL"] {
+    for name in ["LAKE_URL", "RAW_URL", "BRONZE_URL", "DEAD_LETTERS_URL", "CHECKPOINTS_URL", "FOLLOW_LINKS"] {
         assert!(message.contains(name), "{name} in {message}");
     }
 }

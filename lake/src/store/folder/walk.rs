@@ -10,10 +10,10 @@ use std::{
 
 use futures::{Stream, TryStreamExt, stream};
 use object_store::{Error, ListResult, ObjectMeta, Result, path};
-use walkdir::{DirEntry, WalkDir};
+use walkdir::{DirEntry, IntoIter, WalkDir};
 
 use super::{
-    Folder, blocking,
+    Folder, LEADS_OUT, blocking,
     error::{failed, is_absence},
     name::{is_staging, shown, to_file, to_text},
     read::meta,
@@ -64,16 +64,18 @@ impl Walk {
         Self { after: offset.map(to_key), ..self }
     }
 
-    fn entries(&self, depth_max: usize) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
-        let walk = |start| WalkDir::new(start).min_depth(1).max_depth(depth_max).follow_links(true);
-        self.start.as_ref().map(walk).into_iter().flatten()
+    fn entries(&self, depth_max: usize) -> Entries {
+        let walk = |start| WalkDir::new(start).min_depth(1).max_depth(depth_max).follow_links(true).into_iter();
+        let outward = self.start.clone().filter(|start| self.folder.ignores(start));
+        let walk = if outward.is_none() { self.start.as_ref().map(walk) } else { None };
+        Entries { folder: Arc::clone(&self.folder), outward, walk }
     }
 
     /// The objects and the folders directly below one folder.
     pub(super) fn one_level(self) -> Result<ListResult> {
         let mut result = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
         for entry in self.entries(1) {
-            if let Ok(entry) = &entry
+            if let Entry::Reached(Ok(entry)) = &entry
                 && entry.file_type().is_dir()
             {
                 match to_text(&self.folder.root, entry.path()) {
@@ -90,10 +92,11 @@ impl Walk {
     }
 
     /// What an entry is; `None` for a folder, and for what is skipped.
-    fn found(&self, entry: walkdir::Result<DirEntry>) -> Result<Option<Found>> {
+    fn found(&self, entry: Entry) -> Result<Option<Found>> {
         let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => return self.unreadable(error),
+            Entry::Reached(Ok(entry)) => entry,
+            Entry::Reached(Err(error)) => return self.unreadable(error),
+            Entry::Outward(link) => return Ok(Some(self.unfit(&link, &link, LEADS_OUT))),
         };
         let file = entry.path();
         if entry.file_type().is_dir() || is_staging(file) {
@@ -134,6 +137,42 @@ impl Walk {
     fn unfit(&self, file: &Path, culprit: &Path, why: &str) -> Found {
         self.folder.tell(culprit, why);
         Found::Unfit(shown(file.strip_prefix(&self.folder.root).unwrap_or(file)))
+    }
+}
+
+/// What a walk comes across.
+enum Entry {
+    /// A file or a folder, behind a link or not.
+    Reached(walkdir::Result<DirEntry>),
+    /// A link that is not followed, because it leads out of the folder.
+    Outward(PathBuf),
+}
+
+/// The entries of a walk.
+struct Entries {
+    folder: Arc<Folder>,
+    /// The start, if it is itself a link that is not followed.
+    outward: Option<PathBuf>,
+    walk: Option<IntoIter>,
+}
+
+impl Iterator for Entries {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if let Some(start) = self.outward.take() {
+            return Some(Entry::Outward(start));
+        }
+        let walk = self.walk.as_mut()?;
+        match walk.next()? {
+            Ok(entry) if entry.path_is_symlink() && self.folder.ignores(entry.path()) => {
+                if entry.file_type().is_dir() {
+                    walk.skip_current_dir();
+                }
+                Some(Entry::Outward(entry.into_path()))
+            }
+            entry => Some(Entry::Reached(entry)),
+        }
     }
 }
 
