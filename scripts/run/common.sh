@@ -8,15 +8,22 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Exports each variable in .env that is not set in the environment; expands ${OTHER} in a value.
+# Sets each variable in .env that the environment does not have, for this script alone: the programs and Compose read the
+# file themselves. Expands ${OTHER} in a value that is not in single quotes.
 load_env() {
   while IFS= read -r line || [ -n "$line" ]; do
-    case "$line" in
-      [A-Z]*=*)
-        name=${line%%=*}
-        eval "[ -n \"\${$name+set}\" ]" || eval "export $name=\"${line#*=}\""
-        ;;
+    name=${line%%=*} value=${line#*=}
+    case "$name" in "$line" | "" | [0-9]* | *[!A-Z0-9_]*) continue ;; esac
+    eval "[ -z \"\${$name+set}\" ]" || continue
+    case "$value" in
+      \'*\') value=${value#\'} && value=${value%\'} && eval "$name=\$value" && continue ;;
+      \"*\") value=${value#\"} && value=${value%\"} ;;
+      *) value=${value%% #*} ;;
     esac
+    case "$value" in
+      *[\"\\\`]* | *'$('*) fail ".env: the value of $name has a quote, a backslash or a command in it; write it in single quotes" ;;
+    esac
+    eval "$name=\"$value\""
   done <.env
 }
 
