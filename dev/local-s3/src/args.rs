@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 const AFTER_HELP: &str = "\
-Environment:
+Environment, or .env in the working folder:
   AWS_ACCESS_KEY_ID      the access key clients sign with (required)
   AWS_SECRET_ACCESS_KEY  its secret (required)
   RUST_LOG               what is logged to stderr [default: info]

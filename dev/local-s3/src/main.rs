@@ -16,6 +16,7 @@ use program::{ErrorKind, exit, logs, output, signals};
 const DEFAULT_LOG: &str = "info,s3s=off";
 
 fn main() -> ExitCode {
+    program::read_dotenv();
     let config = match settings::validate(args::Args::parse(), |name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(problems) => {

@@ -193,6 +193,17 @@ fn every_wrong_setting_is_reported_at_once() {
 }
 
 #[test]
+fn what_the_environment_does_not_have_comes_from_dotenv_in_the_working_folder() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join(".env"), "AWS_ACCESS_KEY_ID='a b'\n").unwrap();
+    let mut command = command(&folder.path().join("root"));
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").current_dir(folder.path());
+    let (code, text) = fails(&mut command);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("AWS_SECRET_ACCESS_KEY is not set") && !text.contains("AWS_ACCESS_KEY_ID"), "{text}");
+}
+
+#[test]
 fn help_names_the_exit_codes() {
     let output = Command::new(env!("CARGO_BIN_EXE_local-s3")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
