@@ -15,7 +15,7 @@ pub fn print_result(text: &str) -> io::Result<()> {
     }
 }
 
-/// An error and its causes on one line, each once, without control characters.
+/// An error and its causes on one line, each once, without characters that a terminal would act on.
 pub fn describe(error: &(dyn Error + 'static)) -> String {
     describe_with(error, |_| None)
 }
@@ -41,15 +41,22 @@ pub fn describe_with(
     escape_control(&text)
 }
 
-/// The text with every control character except the line feed escaped, so that none reaches a terminal.
+/// The text with every character except the line feed escaped that a terminal would act on.
 pub fn escape_control(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        if is_obeyed(c) && c != '\n' {
             escaped.extend(c.escape_unicode());
         } else {
             escaped.push(c);
         }
     }
     escaped
+}
+
+/// Whether a terminal acts on a character instead of showing it: control characters, and those that change the text
+/// direction (Unicode Standard Annex 9, section 2).
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

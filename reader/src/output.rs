@@ -11,6 +11,7 @@ mod separated;
 
 use std::io::{self, IsTerminal, Write};
 
+use program::output::is_obeyed;
 use screen::Screen;
 use separated::Separated;
 
@@ -154,10 +155,4 @@ fn visible(text: &str) -> String {
 fn draw(out: &mut dyn Write, text: &str) -> io::Result<()> {
     text.lines().try_for_each(|line| writeln!(out, "{}", visible(line)))?;
     out.flush()
-}
-
-/// Whether a terminal acts on a character instead of showing it: control characters, and those that change the text
-/// direction.
-pub(crate) fn is_obeyed(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -33,7 +33,7 @@ use walk::Walk;
 
 /// Why a path is left alone.
 const LEADS_OUT: &str =
-    "it is, or is behind, a link that leads out of the lake; set FOLLOW_LINKS=true to follow such links";
+    "it is a link that leads out of the lake, or below one; set FOLLOW_LINKS=true to follow such links";
 
 /// The files below one folder as an [`ObjectStore`]. Cheap to clone.
 ///

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::is_obeyed;
+use program::output::is_obeyed;
 
 /// A terminal that only gets visible characters, tabs and line ends.
 pub(super) struct Screen<W>(pub(super) W);

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use duckdb::Connection;
+use program::output::is_obeyed;
 use reedline::{Completer, Span, Suggestion};
 
 use super::commands::{COMMANDS, format_names};
 use crate::{
-    output::is_obeyed,
     quote::identifier,
     tokens::{Kind, Token, tokens},
 };

@@ -50,12 +50,12 @@ pub(super) fn is_staging(file: &Path) -> bool {
     name.starts_with(STAGING.0.as_bytes()) && name.ends_with(STAGING.1.as_bytes())
 }
 
-/// A path for display: bytes that are not UTF-8, and control characters, are escaped.
+/// A path for display: bytes that are not UTF-8, and characters that a terminal would act on, are escaped.
 pub(in crate::store) fn shown(path: &Path) -> String {
     let mut shown = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() {
+            if program::output::is_obeyed(character) {
                 shown.extend(character.escape_default());
             } else {
                 shown.push(character);

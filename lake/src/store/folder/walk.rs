@@ -142,7 +142,7 @@ impl Walk {
 
 /// What a walk comes across.
 enum Entry {
-    /// A file or a folder, behind a link or not.
+    /// A file or a folder, reached through a link or not.
     Reached(walkdir::Result<DirEntry>),
     /// A link that is not followed, because it leads out of the folder.
     Outward(PathBuf),

@@ -106,11 +106,11 @@ fn credentials_error(error: &(dyn Error + 'static)) -> Option<String> {
     })
 }
 
-/// Text from outside as one line of limited length without control characters.
+/// Text from outside as one line of limited length without characters that a terminal would act on.
 pub(in super::super) fn clean(text: &str) -> String {
     let mut cleaned: String = text
         .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| if program::output::is_obeyed(character) { ' ' } else { character })
         .take(TEXT_CHARS_MAX)
         .collect();
     if text.chars().nth(TEXT_CHARS_MAX).is_some() {
