@@ -8,6 +8,7 @@ mod any_work;
 mod cli;
 mod cost;
 mod decode;
+mod drafts;
 mod earlier_version;
 mod enforce;
 mod failpoints;
