@@ -33,6 +33,8 @@ pub struct Relations {
 #[derive(Debug)]
 struct Stream {
     damage: Option<String>,
+    /// Whether the schema could be read, and so the columns of its rows are known.
+    has_columns: bool,
     sides: [Side; 2],
 }
 
@@ -59,6 +61,7 @@ impl Relations {
             stream.damage.clone_from(&news.damage);
             if news.columns_changed {
                 stream.sides[0].view.columns = bronze_columns(news.record.as_ref());
+                stream.has_columns = news.record.is_some();
                 stream.sides[0].made = None;
             }
         }
@@ -132,12 +135,27 @@ impl Relations {
     /// The current faults, each with the name of its stream or view.
     pub fn faults(&self) -> impl Iterator<Item = (String, &str)> {
         self.streams.iter().flat_map(|(name, stream)| {
-            let damage = stream.damage.as_deref().map(|damage| (format!("stream {:?}", name.as_str()), damage));
+            let damage = stream.damaged(name);
             let sides = stream.sides.iter().filter_map(|side| match &side.made {
                 Some(Body::Unreadable(words)) => Some((side.view.shown_name(), words.as_str())),
                 _ => None,
             });
             damage.into_iter().chain(sides)
+        })
+    }
+
+    /// The damaged streams, and what is wrong with each.
+    pub fn damage(&self) -> impl Iterator<Item = (String, &str)> {
+        self.streams.iter().filter_map(|(name, stream)| stream.damaged(name))
+    }
+
+    /// The views that can't be read and whose columns are not known: their SQL names, and their faults as
+    /// [`Relations::faults`] shows them.
+    pub fn faults_without_columns(&self) -> impl Iterator<Item = (&str, String, &str)> {
+        let damaged = self.streams.values().filter(|stream| !stream.has_columns);
+        damaged.filter_map(|stream| {
+            let view = &stream.sides[0].view;
+            Some((view.name.as_str(), view.shown_name(), stream.damage.as_deref()?))
         })
     }
 
@@ -173,7 +191,11 @@ impl Stream {
             let view = View { schema: zone.as_str(), name: name.to_string(), variable, columns };
             Side { view, files: 0, has_resolved: false, faulty: Vec::new(), fault: None, made: None }
         };
-        Self { damage: None, sides: SIDES.map(side) }
+        Self { damage: None, has_columns: false, sides: SIDES.map(side) }
+    }
+
+    fn damaged(&self, name: &StreamName) -> Option<(String, &str)> {
+        Some((format!("stream {:?}", name.as_str()), self.damage.as_deref()?))
     }
 
     fn side(&mut self, zone: ZoneName) -> Option<&mut Side> {

@@ -3,14 +3,17 @@
 //! Has only DuckDB's message to go by. Invariant: an error that a committed file caused names the file, and is never
 //! reported as the user's mistake.
 
+use std::collections::HashSet;
+
 use duckdb::Row;
 use lake::{ids::StreamName, ledger::OutputFile};
 
 use super::Session;
 use crate::{
     error::{Error, words},
+    names::folded,
     quote::literal,
-    tokens::{holds_secret, without_strings},
+    tokens::{holds_secret, tokens, without_strings},
 };
 
 /// The most files that are tried one by one when DuckDB does not say which one it can't read.
@@ -54,6 +57,11 @@ impl Session {
         if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| said.contains(fault)) {
             return Error::Unreadable { view, words: fault.to_owned() };
         }
+        if said.starts_with("Binder Error: ")
+            && let Some((view, fault)) = self.without_columns(statement)
+        {
+            return Error::Unreadable { view, words: fault };
+        }
         // The first line names the file; the others show SQL that the user did not type.
         let first = said.lines().next().unwrap_or_default().to_owned();
         if let Some(known) = self.aside.query_row(IN_WORDS, [&first], known).ok().flatten() {
@@ -65,6 +73,15 @@ impl Session {
             return self.unreadable_file().unwrap_or(error);
         }
         error
+    }
+
+    /// The relation in the statement whose columns are not known because of damage, and what the damage is: any column
+    /// in the statement may be right.
+    fn without_columns(&self, statement: &str) -> Option<(String, String)> {
+        let names: HashSet<String> = tokens(statement).filter_map(|token| token.name()).collect();
+        let mut faults = self.relations.faults_without_columns();
+        let (_, view, fault) = faults.find(|(name, ..)| names.contains(&folded(name)))?;
+        Some((view, fault.to_owned()))
     }
 
     /// DuckDB repeats the faulty line and rejected values, including secrets: this removes them.

@@ -36,6 +36,17 @@ impl Session {
         self.relations.streams().map(summary).collect()
     }
 
+    /// Makes sure that every stream can be read: a result over all streams is not complete otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`]: the first stream that can't be read.
+    pub fn check_complete(&self) -> Result<(), Error> {
+        match self.relations.damage().next() {
+            Some((view, words)) => Err(Error::Unreadable { view, words: words.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     /// Fills the temporary view `raw_objects` with the objects in the raw zone.
     ///
     /// # Errors

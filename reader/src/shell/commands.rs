@@ -127,19 +127,20 @@ impl Shell {
         let chosen: Vec<String> = chosen.map(|stream| stream.name).collect();
         match (stream, chosen.is_empty()) {
             (Some(stream), true) => {
-                Err(Error::Command(format!("stream {stream:?} does not exist; .tables lists them")))
+                return Err(Error::Command(format!("stream {stream:?} does not exist; .tables lists them")));
             }
-            (None, true) => {
-                eprintln!("No dead letters.");
-                Ok(())
-            }
-            _ => self.show_with_sql(&listing::dead_letters(&chosen)),
+            (None, true) if self.session.check_complete().is_ok() => eprintln!("No dead letters."),
+            (None, true) => {}
+            _ => self.show_with_sql(&listing::dead_letters(&chosen))?,
         }
+        // The others are shown first.
+        if stream.is_none() { self.session.check_complete() } else { Ok(()) }
     }
 
     fn show_lag(&mut self) -> Result<(), Error> {
         self.session.list_raw_objects()?;
-        self.show_with_sql(listing::LAG)
+        self.show_with_sql(listing::LAG)?;
+        self.session.check_complete()
     }
 
     fn write_to(&mut self, file: &str) -> Result<(), Error> {

@@ -324,6 +324,31 @@ fn dead_shows_dead_letters_by_reason_and_lag_shows_pending_objects() {
     assert_eq!(lines[2..], ["quiet,0,0,,", "key", "raw/events/_SUCCESS"]);
 }
 
+/// Fails when a summary over all streams looks complete although one of them is damaged.
+#[test]
+fn what_is_said_of_all_streams_is_shown_and_ends_with_3_if_one_is_damaged() {
+    let mut lake = TestLake::new();
+    let dead = "SELECT 'invalid_schema' AS _dead_letter_reason, 'wrong_type' AS _error_code";
+    for stream in ["bad", "good"] {
+        lake.commit(stream, &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some(dead));
+    }
+    let commit = lake::keys::Key::Commit { stream: "bad".parse().unwrap(), batch: lake::ids::BatchId::FIRST };
+    std::fs::write(lake.path(&commit.to_string()), "x").unwrap();
+    for (command, shown) in
+        [(".dead", "good,invalid_schema"), (".lag", "good,0,0"), (".dead good", "good,invalid_schema")]
+    {
+        let done = lake.reader().args(["-c", command]).output().unwrap();
+        let (out, err) = (text(&done.stdout), text(&done.stderr));
+        assert!(out.contains(shown), "{command}: {out} {err}");
+        let names_one = command.ends_with("good");
+        assert_eq!(done.status.code(), Some(if names_one { 0 } else { 3 }), "{command}: {err}");
+        assert_eq!(err.contains("cannot read stream \"bad\""), !names_one, "{command}: {err}");
+    }
+    std::fs::remove_dir_all(lake.path("checkpoints/good")).unwrap();
+    let done = lake.reader().args(["-c", ".dead"]).output().unwrap();
+    assert!(!text(&done.stderr).contains("No dead letters"), "{}", text(&done.stderr));
+}
+
 #[test]
 fn parse_errors_are_shown_in_duckdbs_words() {
     let lake = TestLake::new();

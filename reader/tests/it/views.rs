@@ -204,6 +204,26 @@ fn a_missing_batch_is_reported_as_damage() {
     assert_eq!(failed.kind(), lake::ErrorKind::Corrupt);
 }
 
+/// Fails when damage looks like the user's mistake: no column of a damaged stream is known.
+#[test]
+fn a_column_of_a_damaged_stream_is_damage_and_a_wrong_column_elsewhere_is_not() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("orders", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    let stream: StreamName = "events".parse().unwrap();
+    let commit = lake::keys::Key::Commit { stream, batch: lake::ids::BatchId::FIRST };
+    std::fs::write(lake.path(&commit.to_string()), "x").unwrap();
+    let mut session = lake.session();
+    for query in ["SELECT id FROM bronze.events", "SELECT max(name) FROM bronze.\"EVENTS\" WHERE id > 1"] {
+        let failed = ask(&mut session, query).unwrap_err();
+        assert_eq!(failed.kind(), lake::ErrorKind::Corrupt, "{query}: {failed}");
+        assert!(failed.to_string().contains("bronze.events") && failed.to_string().contains("damaged"), "{failed}");
+    }
+    for query in ["SELECT wrong FROM bronze.orders", "SELECT wrong FROM dead_letters.orders"] {
+        assert_eq!(ask(&mut session, query).unwrap_err().kind(), lake::ErrorKind::Invalid, "{query}");
+    }
+}
+
 /// Fails when a view that can't be made ends the shell, or takes another relation with it.
 #[test]
 fn a_view_that_can_not_be_made_fails_alone_and_says_why() {
