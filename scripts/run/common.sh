@@ -15,9 +15,10 @@ load_env() {
     name=${line%%=*} value=${line#*=}
     case "$name" in "$line" | "" | [0-9]* | *[!A-Z0-9_]*) continue ;; esac
     eval "[ -z \"\${$name+set}\" ]" || continue
+    # What follows the closing quote is a comment.
     case "$value" in
-      \'*\') value=${value#\'} && value=${value%\'} && eval "$name=\$value" && continue ;;
-      \"*\") value=${value#\"} && value=${value%\"} ;;
+      \'*) value=${value#\'} && value=${value%%\'*} && eval "$name=\$value" && continue ;;
+      \"*) value=${value#\"} && value=${value%%\"*} ;;
       *) value=${value%% #*} ;;
     esac
     case "$value" in
