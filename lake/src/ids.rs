@@ -170,6 +170,50 @@ fn digits(text: &str, width: usize) -> Option<u64> {
     all_digits.then(|| text.parse().ok()).flatten()
 }
 
+pub(crate) fn is_hex(text: &str, width: usize) -> bool {
+    text.len() == width && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The text of an id that is a number: all of its hex digits, which are also its JSON form.
+macro_rules! hex_number {
+    ($name:ident, $number:ty, $wanted:literal) => {
+        impl $name {
+            const WIDTH: usize = 2 * size_of::<$number>();
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{:0width$x}", self.0, width = Self::WIDTH)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::IdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match <$number>::from_str_radix(text, 16) {
+                    Ok(id) if $crate::ids::is_hex(text, Self::WIDTH) => Ok(Self(id)),
+                    _ => Err($crate::ids::IdError::new($wanted, text)),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pub(crate) use hex_number;
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $width:literal, $wanted:literal) => {
         $(#[$doc])*
@@ -193,8 +237,7 @@ macro_rules! hex_id {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let hex = text.len() == $width && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                if hex { Ok(Self(text.to_owned())) } else { refuse($wanted, text) }
+                if is_hex(text, $width) { Ok(Self(text.to_owned())) } else { refuse($wanted, text) }
             }
         }
 
@@ -272,35 +315,7 @@ impl ContentHasher {
     }
 }
 
-impl fmt::Display for ContentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for ContentId {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let hex = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match u128::from_str_radix(text, 16) {
-            Ok(id) if hex => Ok(Self(id)),
-            _ => refuse("a content id of 32 hex digits", text),
-        }
-    }
-}
-
-impl Serialize for ContentId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ContentId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+hex_number!(ContentId, u128, "a content id of 32 hex digits");
 
 /// The SHA-256 of `bytes` in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {

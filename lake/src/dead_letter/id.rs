@@ -5,19 +5,15 @@
 //! space, so no two records share a text. In SQL:
 //! `left(sha256(concat(_source_etag, ' ', _source_key, ' ', coalesce(_record_index::varchar, '-'))), 16)`.
 
-use std::{fmt, str::FromStr};
-
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::IdError;
+use crate::ids::hex_number;
 
 /// A dead letter's id: 16 hex digits that follow from its object's key and version and its place there.
 ///
 /// The same however often its batch is executed, and after a replay that failed. Unique in a stream among the dead letters
 /// that are open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeadLetterId(u64);
 
 /// The ids of one object's dead letters.
@@ -48,34 +44,4 @@ impl DeadLetterIds {
     }
 }
 
-impl fmt::Display for DeadLetterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl FromStr for DeadLetterId {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let is_hex = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        match u64::from_str_radix(text, 16) {
-            Ok(id) if is_hex => Ok(Self(id)),
-            _ => Err(IdError::new("a dead letter's id of 16 hex digits", text)),
-        }
-    }
-}
-
-impl TryFrom<String> for DeadLetterId {
-    type Error = IdError;
-
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<DeadLetterId> for String {
-    fn from(id: DeadLetterId) -> Self {
-        id.to_string()
-    }
-}
+hex_number!(DeadLetterId, u64, "a dead letter's id of 16 hex digits");
