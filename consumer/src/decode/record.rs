@@ -107,17 +107,6 @@ pub(crate) trait RecordSink {
     fn release(&mut self) -> Result<(), Error>;
 }
 
-/// Whether a byte is white space between JSON values (RFC 8259, section 2). A form feed is not.
-pub(super) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// The bytes without the white space at their end.
-pub(super) fn trim_space_end(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
-    &bytes[..end]
-}
-
 /// How far to search for the end of a record: the length of the longest one, and `beyond` for what follows it.
 pub(super) fn reach_of(settings: &ReadSettings, beyond: usize) -> usize {
     usize::try_from(settings.record_bytes_max).unwrap_or(usize::MAX).saturating_add(beyond)
@@ -144,7 +133,7 @@ pub(super) fn skip_long(input: &mut Input<'_>, known: usize, settings: &ReadSett
         let end = memchr::memchr(b'\n', &window[from..]).map(|at| from + at);
         let part = &window[..end.unwrap_or(window.len())];
         kept.extend_from_slice(&part[..part.len().min(kept_max - kept.len().min(kept_max))]);
-        let trimmed = trim_space_end(part).len() as u64;
+        let trimmed = json::trim_space_end(part).len() as u64;
         if trimmed > 0 {
             solid = length + trimmed;
         }

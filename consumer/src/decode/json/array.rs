@@ -11,7 +11,7 @@ use serde_json::{error::Category, value::RawValue};
 
 use super::{
     super::{Content, Record, RecordSink, blank_object, input::Input, not_utf8},
-    Cursor,
+    Cursor, is_space,
 };
 use crate::error::Error;
 
@@ -90,7 +90,7 @@ fn is_array(text: &str) -> bool {
 
 /// What is wrong with a text that is not an array, as a JSON library reports it.
 fn fault(text: &str) -> Fault {
-    match text.trim_start_matches([' ', '\t', '\r', '\n']).bytes().next() {
+    match text.bytes().find(|byte| !is_space(*byte)) {
         None => return blank_object(),
         Some(b'[') => {}
         Some(_) => return not_an_array(text),

@@ -7,7 +7,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::parse::{Limits, parse};
+use super::{
+    is_space,
+    parse::{Limits, parse},
+};
 
 /// The text is not what was expected. A slower reader finds out what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+        while self.peek().is_some_and(is_space) {
             self.at += 1;
         }
     }

@@ -2,10 +2,13 @@
 
 use lake::{dead_letter::Fault, stream::ReadSettings};
 
-use super::super::{
-    Content, Record, RecordSink, blank_object,
-    input::Input,
-    record::{is_space, reach_of, skip_long, too_long, trim_space_end},
+use super::{
+    super::{
+        Content, Record, RecordSink, blank_object,
+        input::Input,
+        record::{reach_of, skip_long, too_long},
+    },
+    is_space, trim_space_end,
 };
 use crate::error::Error;
 
