@@ -100,7 +100,7 @@ impl Table {
         let store = Arc::clone(self.lake.store(&file.key));
         let object = ParquetObjectReader::new(store, self.lake.path(&file.key)).with_file_size(file.size);
         let builder = ParquetRecordBatchStreamBuilder::new(object).await.map_err(failed)?;
-        let layout = Layout::of(&self.columns, &self.schema, builder.schema());
+        let layout = Layout::of(&self.columns, builder.schema());
         let mask = ProjectionMask::roots(builder.parquet_schema(), layout.roots.iter().copied());
         let batches: ParquetRecordBatchStream<_> = builder.with_projection(mask).build().map_err(failed)?;
         let failed = move |source| Error::Read { key: file.key.to_string(), source };
@@ -163,7 +163,7 @@ enum Source {
 }
 
 impl Layout {
-    fn of(columns: &[Column], wanted: &SchemaRef, file: &SchemaRef) -> Self {
+    fn of(columns: &[Column], file: &SchemaRef) -> Self {
         let root = |id: i32| file.fields().iter().position(|field| field_id(field) == Some(id));
         let origin = || ORIGIN_IDS.map(root).into_iter().collect::<Option<Vec<_>>>();
         let mut roots: Vec<usize> = columns.iter().filter_map(|column| root(column.id)).collect();
@@ -182,7 +182,6 @@ impl Layout {
             }
             (None, _) => Source::Absent,
         };
-        debug_assert_eq!(columns.len(), wanted.fields().len());
         Self { sources: columns.iter().map(source).collect(), roots }
     }
 }

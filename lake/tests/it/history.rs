@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use futures::TryStreamExt;
 use lake::{
     ErrorKind,
+    clock::Timestamp,
     ids::BatchId,
     ledger::{COMMITS_PER_SNAPSHOT, Claimed, Commit, Ledger, Snapshot},
     store::{
@@ -31,6 +32,18 @@ pub(crate) async fn commit_up_to(ledger: &Ledger, first: u64, last: u64) {
     for batch in first..=last {
         assert_eq!(ledger.create_commit(&commit(batch)).await.unwrap(), Claimed::Ours);
     }
+}
+
+/// Makes a commit, and the snapshot that is due after it; returns the newest snapshot. Commits from before `keep_after` may be
+/// deleted.
+pub(crate) async fn commit_and_snapshot(
+    ledger: &Ledger,
+    commit: &Commit,
+    snapshot: Option<Arc<Snapshot>>,
+    keep_after: Option<Timestamp>,
+) -> Option<Arc<Snapshot>> {
+    assert_eq!(ledger.create_commit(commit).await.unwrap(), Claimed::Ours);
+    ledger.snapshot_if_due(snapshot, commit.batch, keep_after).await.unwrap()
 }
 
 async fn history(ledger: &Ledger) -> Vec<Commit> {
@@ -86,8 +99,7 @@ async fn snapshots_are_smaller_than_the_commits_they_cover_and_stay_few() {
     let ledger = Ledger::new(lake, stream());
     let mut snapshot: Option<Arc<Snapshot>> = None;
     for number in 1..=2_000 {
-        commit_up_to(&ledger, number, number).await;
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number), None).await.unwrap();
+        snapshot = commit_and_snapshot(&ledger, &commit(number), snapshot, None).await;
     }
     let below = |name: &str| bytes_in(&folder.path().join("checkpoints/events").join(name));
     let (commits, written) = (below("commits"), below("snapshots") + below("segments"));
@@ -103,8 +115,7 @@ async fn a_start_on_an_old_stream_costs_one_listing_and_few_reads() {
     let (server, ledger, _root) = on_s3().await;
     let mut snapshot = None;
     for number in 1..=1_100 {
-        commit_up_to(&ledger, number, number).await;
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number), None).await.unwrap();
+        snapshot = commit_and_snapshot(&ledger, &commit(number), snapshot, None).await;
     }
     let before = server.requests();
     assert_eq!(history(&ledger).await.len(), 1_100);
@@ -185,10 +196,8 @@ async fn commits_older_than_the_retention_are_deleted_and_still_part_of_the_hist
     let commits = folder.path().join("checkpoints/events/commits");
     let mut snapshot: Option<Arc<Snapshot>> = None;
     for number in 1..=100 {
-        let mut commit = commit(number);
-        commit.committed_at = moment(number as i64);
-        assert_eq!(ledger.create_commit(&commit).await.unwrap(), Claimed::Ours);
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number), Some(moment(71))).await.unwrap();
+        let commit = Commit { committed_at: moment(number as i64), ..commit(number) };
+        snapshot = commit_and_snapshot(&ledger, &commit, snapshot, Some(moment(71))).await;
     }
     assert_eq!(snapshot.unwrap().retired, Some(batch(70)));
     assert_eq!(files_in(&commits), 30);

@@ -13,7 +13,7 @@ use lake::{
 };
 
 use crate::{
-    history::{batch, commit_up_to, on_s3},
+    history::{batch, commit_and_snapshot, commit_up_to, on_s3},
     ledger::{bronze, commit, folder_lake, ids, letters, moment, stream},
 };
 
@@ -39,8 +39,7 @@ async fn a_look_costs_one_listing_and_a_read_per_new_commit_however_old_the_stre
     let (server, ledger, _root) = on_s3().await;
     let mut snapshot = None;
     for number in 1..=300 {
-        commit_up_to(&ledger, number, number).await;
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number), None).await.unwrap();
+        snapshot = commit_and_snapshot(&ledger, &commit(number), snapshot, None).await;
     }
     let mut tail = Tail::new(ledger.clone(), Numbers::default());
     // The hint, the snapshot, one segment of 256 commits and two of 16, and the 12 commits after them.
@@ -85,10 +84,8 @@ async fn a_follower_that_slept_while_commits_were_deleted_reads_them_from_segmen
     let mut followers = Vec::new();
     let mut snapshot: Option<Arc<Snapshot>> = None;
     for number in 1..=100 {
-        let mut commit = commit(number);
-        commit.committed_at = moment(number as i64);
-        assert_eq!(ledger.create_commit(&commit).await.unwrap(), Claimed::Ours);
-        snapshot = ledger.snapshot_if_due(snapshot, batch(number), Some(moment(71))).await.unwrap();
+        let commit = Commit { committed_at: moment(number as i64), ..commit(number) };
+        snapshot = commit_and_snapshot(&ledger, &commit, snapshot, Some(moment(71))).await;
         if [5, 16, 40, 70, 71, 90].contains(&number) {
             let mut tail = Tail::new(ledger.clone(), Numbers::default());
             assert_eq!(tail.follow().await.unwrap(), number);

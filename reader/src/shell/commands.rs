@@ -125,14 +125,15 @@ impl Shell {
         let is_chosen = |name: &str, dead: i64| stream.map_or(dead > 0, |wanted| wanted == name);
         let chosen = all.into_iter().filter(|stream| is_chosen(&stream.name, stream.dead_letters));
         let chosen: Vec<String> = chosen.map(|stream| stream.name).collect();
-        match (stream, chosen.is_empty()) {
-            (Some(stream), true) => {
+        if chosen.is_empty() {
+            if let Some(stream) = stream {
                 return Err(Error::Command(format!("stream {stream:?} does not exist; .tables lists them")));
             }
-            (None, true) if self.session.check_complete().is_ok() => eprintln!("No dead letters."),
-            (None, true) => {}
-            _ => self.show_with_sql(&listing::dead_letters(&chosen))?,
+            self.session.check_complete()?;
+            eprintln!("No dead letters.");
+            return Ok(());
         }
+        self.show_with_sql(&listing::dead_letters(&chosen))?;
         // The others are shown first.
         if stream.is_none() { self.session.check_complete() } else { Ok(()) }
     }

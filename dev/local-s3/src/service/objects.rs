@@ -55,6 +55,18 @@ pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// The conditions of a read, taken out of a request's input.
+macro_rules! read_conditions_of {
+    ($input:expr) => {
+        Conditions {
+            if_match: $input.if_match.take(),
+            if_none_match: $input.if_none_match.take(),
+            if_modified_since: $input.if_modified_since.take(),
+            if_unmodified_since: $input.if_unmodified_since.take(),
+        }
+    };
+}
+
 /// The output of GET or HEAD, which share these fields by name.
 macro_rules! object_output {
     ($output:ident, $record:expr, $input:expr, $range:expr) => {{
@@ -134,12 +146,7 @@ impl Service {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let mut input = request.input;
         check_part_number(input.part_number)?;
-        let conditions = Conditions {
-            if_match: input.if_match.take(),
-            if_none_match: input.if_none_match.take(),
-            if_modified_since: input.if_modified_since.take(),
-            if_unmodified_since: input.if_unmodified_since.take(),
-        };
+        let conditions = read_conditions_of!(input);
         let (bucket, key, asked) = (input.bucket, input.key, input.range);
         self.tamper(&request.extensions, &bucket, &key).await?;
         let store = Arc::clone(&self.store);
@@ -167,12 +174,7 @@ impl Service {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let mut input = request.input;
         check_part_number(input.part_number)?;
-        let conditions = Conditions {
-            if_match: input.if_match.take(),
-            if_none_match: input.if_none_match.take(),
-            if_modified_since: input.if_modified_since.take(),
-            if_unmodified_since: input.if_unmodified_since.take(),
-        };
+        let conditions = read_conditions_of!(input);
         let (bucket, key) = (input.bucket, input.key);
         let record = self.store.read(move |tables| tables.object(&bucket, &key)).await?;
         conditions.check_read(&record)?;
