@@ -37,8 +37,7 @@ pub(crate) fn assemble(plan: &Plan, reports: Vec<TaskReport>, clock: &dyn Clock)
         attempt_id: Uuid::new_v4(),
         committed_at: clock.now(),
         schema_id: schema_id.ok_or_else(|| Error::Bug("a plan without a schema was executed".to_owned()))?,
-        // The fingerprint of a task that found all of its objects.
-        fingerprint: version::fingerprint(&[], 0),
+        fingerprint: version::of_program(),
         inputs: Vec::new(),
         files: Vec::new(),
         removed: Vec::new(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use lake::ErrorKind;
 
+use crate::execute::DeathCause;
+
 /// An error of this crate; its cause, if any, is its `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,7 +39,7 @@ pub enum Error {
 
     /// An object took so long that it counts as hung.
     #[error(
-        "{key} took longer than {}, the limit of limits.object_time, and counts as hung; start again: an object \
+        "{key} made no progress for {}, the limit of limits.object_time, and counts as hung; start again: an object \
          that hangs each time becomes a dead letter",
         humantime::format_duration(*limit)
     )]
@@ -46,6 +48,22 @@ pub enum Error {
         key: String,
         /// How long an object may take.
         limit: Duration,
+    },
+
+    /// Child processes died, and no object could be found that makes them die.
+    #[error(
+        "a task was tried several times in processes of its own, and each one {cause}{}; each object could be read \
+         alone. Something else ends these processes: another process, or the system because memory runs out. Their \
+         last words: {last_words:?}",
+        reading.as_ref().map(|key| format!(", the last one while it read {key}")).unwrap_or_default()
+    )]
+    ChildrenDie {
+        /// What the last one died of.
+        cause: DeathCause,
+        /// The object that it was reading.
+        reading: Option<String>,
+        /// The end of what it wrote.
+        last_words: String,
     },
 
     /// The error of another process.
@@ -73,7 +91,7 @@ impl Error {
             Self::Lake(error) => error.kind(),
             Self::Tables(error) => error.kind(),
             Self::Fetch { source, .. } => lake::store::kind_of(source),
-            Self::ShortBody { .. } => ErrorKind::Retry,
+            Self::ShortBody { .. } | Self::ChildrenDie { .. } => ErrorKind::Retry,
             Self::Elsewhere { kind, .. } => *kind,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::Hung { .. } | Self::Bug(_) => ErrorKind::Bug,

@@ -1,13 +1,13 @@
 //! Executor: runs the tasks of a plan, here or in another process.
 //!
 //! A task is a value: a [`TaskRequest`] has all that is needed to run it, a [`TaskReport`] all of its results. An
-//! [`Executor`] does not decide whether a batch is still wanted and does not write to the ledger: it passes on what
-//! must be noted through a [`Watch`]. Invariant: a task's files depend on its request and the versions in [`version`]
-//! alone.
+//! [`Executor`] does not decide whether a batch is still wanted and does not write to the ledger. Invariant: a task's
+//! files depend on its request and the versions in [`version`] alone.
 
 mod child;
 mod context;
 mod fetch;
+mod isolated;
 mod local;
 mod object;
 mod request;
@@ -17,9 +17,10 @@ mod watch;
 
 use async_trait::async_trait;
 
-pub use child::{ChildLimits, ChildOutcome, Death, DeathCause, answer_parent, run_in_child};
+pub use child::{ChildLimits, ChildOutcome, Death, DeathCause, Purpose, answer_parent, run_in_child};
 pub use context::TaskContext;
 pub use fetch::Fetched;
+pub use isolated::{ChildProcesses, Company, IsolatedExecutor, Isolation};
 pub use local::LocalExecutor;
 pub use object::{ObjectResult, TaskOutput, execute};
 pub use request::{PlanHead, StageTimes, TaskReport, TaskRequest};
@@ -41,7 +42,6 @@ pub trait Executor: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Kind `Retry`: a store failed; run them again. Kind `Corrupt`: the ledger or a file contradicts the plan.
-    /// [`Error::Hung`]: an object took too long, which was noted. This process must end, since a thread still works on
-    /// it.
-    async fn run(&self, tasks: Vec<TaskRequest>, watch: &dyn Watch) -> Result<Vec<TaskReport>, Error>;
+    /// [`Error::Hung`]: an object took too long; this process must end, since a thread still works on it.
+    async fn run(&self, tasks: Vec<TaskRequest>) -> Result<Vec<TaskReport>, Error>;
 }

@@ -2,7 +2,8 @@
 //!
 //! Compiled in for tests only (feature `failpoints`). `SLUICE_FAILPOINTS` names the armed ones, separated by spaces, as
 //! `stage:moment`. With `@text`, only if the current object has `text` in its key; with `#n`, only the n-th time. A
-//! name that ends with `!hang` hangs instead.
+//! name that ends with `!hang` hangs instead; with `!once=file`, only one process dies, the one that creates the file. A
+//! child process has its own ones armed: those in `SLUICE_CHILD_FAILPOINTS`.
 
 /// Every failpoint, in the order that a batch passes them; the tests compare the list with the code.
 pub const ALL: [&str; 18] = [
@@ -31,6 +32,11 @@ pub const ALL: [&str; 18] = [
 #[inline(always)]
 pub(crate) fn reach(_name: &'static str, _object: &dyn std::fmt::Display) {}
 
+/// Arms the failpoints of a child process.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub(crate) fn arm_child(_child: &mut tokio::process::Command) {}
+
 /// Whether a test makes this process act as another version of the program.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
@@ -46,7 +52,7 @@ pub(crate) fn judge_as_other_version(_record: &serde_json::Value) -> Result<(), 
 }
 
 #[cfg(feature = "failpoints")]
-pub(crate) use armed::{is_other_version, judge_as_other_version, reach};
+pub(crate) use armed::{arm_child, is_other_version, judge_as_other_version, reach};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -74,10 +80,14 @@ mod armed {
         };
         for armed in ARMED.split_whitespace() {
             let (armed, hangs) = armed.strip_suffix("!hang").map_or((armed, false), |rest| (rest, true));
+            let (armed, once) = armed.split_once("!once=").map_or((armed, None), |(armed, file)| (armed, Some(file)));
             let (armed, nth) = armed.split_once('#').unwrap_or((armed, ""));
             let (armed, object_has) = armed.split_once('@').unwrap_or((armed, ""));
             let due = nth.is_empty() || nth.parse() == Ok(times);
             if armed != name || !due || !object.to_string().contains(object_has) {
+                continue;
+            }
+            if once.is_some_and(|file| std::fs::File::create_new(file).is_err()) {
                 continue;
             }
             if !hangs {
@@ -87,6 +97,10 @@ mod armed {
                 std::thread::park();
             }
         }
+    }
+
+    pub(crate) fn arm_child(child: &mut tokio::process::Command) {
+        child.env("SLUICE_FAILPOINTS", std::env::var("SLUICE_CHILD_FAILPOINTS").unwrap_or_default());
     }
 
     pub(crate) fn is_other_version() -> bool {

@@ -10,7 +10,8 @@
 //! | enforce | [`enforce`]: most records by compiled rules, straight into columns, the rest by the judge |
 //! | write | `write`, on top of the crate `tables` |
 //! | commit, and what becomes of the raw objects then | `commit` |
-//! | what kills the process | `quarantine` |
+//! | who may execute a plan that was left uncommitted, and when | `takeover` |
+//! | which process made a plan | `owner` |
 //! | all control flow | [`pipeline`] |
 //! | `status` and `verify` | [`inspect`] |
 //!
@@ -25,11 +26,12 @@ mod error;
 pub mod execute;
 pub mod failpoint;
 pub mod inspect;
+pub mod owner;
 pub mod pipeline;
 mod plan;
-mod quarantine;
 mod recover;
 pub mod settings;
+mod takeover;
 mod write;
 
 pub use error::Error;

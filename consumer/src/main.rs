@@ -6,8 +6,9 @@ use clap::Parser;
 use consumer::{
     Error,
     args::ConsumerArgs,
-    execute::answer_parent,
+    execute::{ChildProcesses, Isolation, answer_parent},
     inspect::{status, verify},
+    owner::Owner,
     pipeline::{Pipeline, RunSettings},
     settings::{self, Action},
 };
@@ -41,7 +42,10 @@ async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode,
     match action {
         Action::Run { definition, once } => {
             let lake = Lake::open(&urls).await?;
-            let settings = RunSettings { once, workers: available_parallelism().map_or(1, usize::from) };
+            let workers = available_parallelism().map_or(1, usize::from);
+            let isolation: Arc<dyn Isolation> = Arc::new(ChildProcesses::new(lake.clone(), workers)?);
+            let owner = Owner::this_process();
+            let settings = RunSettings { once, workers, isolation: Some(isolation), owner };
             let stop = signals::stop_token();
             let pipeline = Pipeline::open(lake, *definition, Arc::new(SystemClock), settings);
             let pipeline = tokio::select! {

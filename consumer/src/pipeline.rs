@@ -17,17 +17,19 @@ use lake::{
 use program::backoff::Backoff;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::{
     commit::{self, done_with},
     discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, KnownVersion},
     enforce::Judge,
     error::Error,
-    execute::{Executor, LocalExecutor},
+    execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
     failpoint,
+    owner::Owner,
     plan::plan,
-    quarantine::{Attempt, Notes},
     recover::recover,
+    takeover::{Attempt, stand_by},
 };
 
 /// How long the consumer retries while the store fails, before it exits with code 4, and the pauses in between.
@@ -48,6 +50,17 @@ pub struct RunSettings {
     pub once: bool,
     /// How many tasks run at a time.
     pub workers: usize,
+    /// How to run the tasks of a plan that may have killed a process; `None` runs them as any others.
+    pub isolation: Option<Arc<dyn Isolation>>,
+    /// Who makes the plans.
+    pub owner: Owner,
+}
+
+impl RunSettings {
+    /// Everything in this process, which nobody knows to be dead.
+    pub fn in_process(once: bool, workers: usize) -> Self {
+        Self { once, workers, isolation: None, owner: Owner::nobody() }
+    }
 }
 
 /// The result of one look at the raw zone.
@@ -62,12 +75,10 @@ enum Step {
 /// Whose a plan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
-    /// Made just now, by this process.
+    /// Made by this process.
     Ours,
-    /// Made by another consumer, which may be working on it.
+    /// Made by another process, which may be working on it.
     Theirs,
-    /// Found without a commit at the start, or left by a failure of this process.
-    LeftOver,
 }
 
 /// One stream's consumer.
@@ -79,8 +90,11 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     settings: RunSettings,
     executor: Arc<dyn Executor>,
+    isolated: Option<Arc<dyn Executor>>,
     next: BatchId,
     uncommitted: Option<Plan>,
+    /// The last plan that this process made, stored or not.
+    made: Option<Uuid>,
     /// How this process executes the current plan, once it has started to.
     attempt: Option<Attempt>,
     known: KnownInputs,
@@ -115,6 +129,10 @@ impl Pipeline {
             lake.probe_conditional_delete().await?;
         }
         let executor = Arc::new(LocalExecutor::new(lake.clone(), settings.workers));
+        let isolated = settings
+            .isolation
+            .clone()
+            .map(|isolation| -> Arc<dyn Executor> { Arc::new(IsolatedExecutor::new(isolation, settings.workers)) });
         let ledger = Ledger::new(lake, definition.name.clone());
         let position = recover(&ledger).await?;
         let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
@@ -138,8 +156,10 @@ impl Pipeline {
             clock,
             settings,
             executor,
+            isolated,
             next: position.next,
             uncommitted: position.uncommitted,
+            made: None,
             attempt: None,
             known: position.known,
             pending: VecDeque::new(),
@@ -158,6 +178,15 @@ impl Pipeline {
     /// # Errors
     /// Kind `Retry`: a store could not be reached for a minute. Others as for [`Pipeline::open`].
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let ended = self.run_until(stop).await;
+        // Of what may be an object's fault, nobody may say that it ended in order.
+        if ended.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Bug) {
+            self.leave().await;
+        }
+        ended
+    }
+
+    async fn run_until(&mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         tokio::pin!(stop);
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, OUTAGE_MAX);
         loop {
@@ -200,10 +229,8 @@ impl Pipeline {
     /// Moves the stream forward by one batch, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Error> {
         let (plan, claim) = match self.uncommitted.take() {
-            Some(plan) => {
-                info!(batch = plan.batch.number(), "executing a plan that was left uncommitted");
-                (plan, Claim::LeftOver)
-            }
+            Some(plan) if self.made == Some(plan.plan_id) => (plan, Claim::Ours),
+            Some(plan) => (plan, Claim::Theirs),
             None => match self.plan_next().await? {
                 Some(claimed) => claimed,
                 None => return Ok(Step::Idle),
@@ -211,10 +238,8 @@ impl Pipeline {
         };
         // Kept until it is committed, so that a failure in between leads back here.
         self.uncommitted = Some(plan.clone());
-        let theirs = match claim {
-            Claim::Theirs => self.stand_by(&plan).await?,
-            Claim::Ours | Claim::LeftOver => None,
-        };
+        let is_ours = claim == Claim::Ours || self.attempt.as_ref().is_some_and(|ours| ours.batch() == plan.batch);
+        let theirs = if is_ours { None } else { self.stand_by(&plan).await? };
         let commit = match theirs {
             Some(commit) => commit,
             None => {
@@ -231,11 +256,10 @@ impl Pipeline {
         if let Some(begun) = self.attempt.as_ref().filter(|attempt| attempt.batch() == plan.batch) {
             return Ok(begun.clone());
         }
-        let object_time = self.definition.object_time;
         let attempt = match claim {
-            Claim::Ours => Attempt::first(plan.batch, object_time),
-            Claim::Theirs | Claim::LeftOver => {
-                Attempt::again(&self.ledger, plan, self.clock.as_ref(), object_time).await?
+            Claim::Ours => Attempt::first(plan.batch),
+            Claim::Theirs => {
+                Attempt::again(&self.ledger, plan.batch, &self.settings.owner, self.clock.as_ref()).await?
             }
         };
         Ok(self.attempt.insert(attempt).clone())
@@ -254,11 +278,14 @@ impl Pipeline {
             // Another consumer may have planned all there was.
             return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, Claim::Theirs)));
         }
-        let plan = plan(&self.definition, self.schema.id(), self.next, &mut self.pending, self.clock.now());
+        let (plan_id, now) = (self.settings.owner.new_id(), self.clock.now());
+        let plan = plan(&self.definition, self.schema.id(), self.next, &mut self.pending, plan_id, now);
+        self.made = Some(plan_id);
         failpoint::reach("plan:taken", &"");
         match self.ledger.create_plan(&plan).await {
             Ok(Claimed::Ours) => {
                 failpoint::reach("plan:created", &"");
+                self.attempt = Some(Attempt::first(plan.batch));
                 Ok(Some((plan, Claim::Ours)))
             }
             Ok(Claimed::Theirs(theirs)) => {
@@ -276,28 +303,20 @@ impl Pipeline {
         }
     }
 
-    /// Waits for another consumer's commit; `None` when it is overdue and this process must execute the batch.
+    /// Waits for another consumer's commit; `None` when this process must execute the batch.
     async fn stand_by(&self, plan: &Plan) -> Result<Option<Commit>, Error> {
-        let began = Instant::now();
-        loop {
-            if let Some(commit) = self.ledger.commit(plan.batch).await? {
-                return Ok(Some(commit));
-            }
-            if began.elapsed() >= self.definition.take_over_after {
-                warn!(batch = plan.batch.number(), "taking over a batch that another consumer left uncommitted");
-                return Ok(None);
-            }
-            tokio::time::sleep(self.definition.interval.min(Duration::from_secs(1))).await;
-        }
+        let hold = self.definition.take_over_after;
+        stand_by(&self.ledger, plan, &self.settings.owner, self.clock.as_ref(), hold).await
     }
 
     /// Executes a plan and commits it. Returns the commit that counts in the end.
     async fn execute(&self, plan: &Plan, attempt: &Attempt) -> Result<Commit, Error> {
-        let notes = Notes { ledger: &self.ledger, attempt, clock: self.clock.as_ref() };
-        let tasks = attempt.tasks(plan)?;
-        let inputs = tasks.iter().map(|task| task.objects.len()).sum();
-        let reports = self.executor.run(tasks, &notes).await?;
-        attempt.all_read(&self.ledger, inputs).await?;
+        let tasks = TaskRequest::of(plan, self.definition.object_time)?;
+        let executor = match &self.isolated {
+            Some(isolated) if attempt.after_a_death => isolated,
+            _ => &self.executor,
+        };
+        let reports = executor.run(tasks).await?;
         failpoint::reach("write:done", &"");
         let commit = commit::assemble(plan, reports, self.clock.as_ref())?;
         if attempt.is_again() {
@@ -317,11 +336,26 @@ impl Pipeline {
         self.known.add(&CommittedInputs::of(commit));
         self.next = plan.batch.next();
         self.uncommitted = None;
-        self.attempt = None;
+        self.forget_attempts().await;
         if self.definition.after_commit != AfterCommit::Keep {
             self.remove(done_with(commit)).await;
         }
         self.write_snapshot(plan.batch).await
+    }
+
+    /// Deletes what the ledger knows about attempts at a batch that is committed now.
+    async fn forget_attempts(&mut self) {
+        let Some(attempt) = self.attempt.take().filter(Attempt::is_again) else { return };
+        if let Err(error) = self.ledger.delete_attempts(attempt.batch()).await {
+            info!(error = %describe(&error), "notes about attempts are left, and deleted with the batch's plan");
+        }
+    }
+
+    /// Leaves the current plan, if this process was executing one, in order.
+    async fn leave(&self) {
+        if let Some(attempt) = &self.attempt {
+            attempt.leave(&self.ledger, self.clock.as_ref()).await;
+        }
     }
 
     /// Removes committed objects from the raw zone if the stream wants that. After a failure, waits before it tries

@@ -20,9 +20,10 @@ pub(crate) fn plan(
     schema_id: SchemaId,
     batch: BatchId,
     pending: &mut VecDeque<PlannedObject>,
+    plan_id: Uuid,
     planned_at: Timestamp,
 ) -> Plan {
     let tasks = take_tasks(pending, &definition.batch);
     let work = Work::Ingest(Ingest { schema_id, read: definition.read.clone(), tasks });
-    Plan { stream: definition.name.clone(), batch, plan_id: Uuid::new_v4(), planned_at, work }
+    Plan { stream: definition.name.clone(), batch, plan_id, planned_at, work }
 }

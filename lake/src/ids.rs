@@ -128,8 +128,8 @@ impl FromStr for BatchId {
     }
 }
 
-/// A counter within a batch, for tasks and inputs: 0, 1, 2, …; five digits in keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A counter within a batch, for tasks, inputs and attempts: 0, 1, 2, …; five digits in keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ordinal(u32);
 

@@ -57,6 +57,8 @@ pub enum Key {
         batch: BatchId,
         /// Its place among the batch's inputs.
         input: Ordinal,
+        /// The fingerprint of the plan's id; earlier programs left it out.
+        plan: Option<Fingerprint>,
     },
     /// A schema that a plan named.
     Schema {
@@ -88,7 +90,16 @@ pub enum Key {
         /// Its place among the batch's attempts.
         attempt: Ordinal,
     },
-    /// The object that an attempt began to read.
+    /// The end of an execution whose process stopped in order, or because of an error that is not an object's.
+    AttemptEnd {
+        /// The planned stream.
+        stream: StreamName,
+        /// The batch that was executed.
+        batch: BatchId,
+        /// The attempt; 0 is the execution by the process that made the plan.
+        attempt: Ordinal,
+    },
+    /// The object that an attempt of an earlier program began to read.
     Reading {
         /// The planned stream.
         stream: StreamName,
@@ -139,6 +150,7 @@ impl Key {
             | Self::Plan { .. }
             | Self::Commit { .. }
             | Self::Attempt { .. }
+            | Self::AttemptEnd { .. }
             | Self::Reading { .. }
             | Self::Snapshot { .. }
             | Self::LatestSnapshot { .. }
@@ -156,6 +168,7 @@ impl Key {
             | Self::Plan { batch, .. }
             | Self::Commit { batch, .. }
             | Self::Attempt { batch, .. }
+            | Self::AttemptEnd { batch, .. }
             | Self::Reading { batch, .. }
             | Self::Snapshot { batch, .. } => Some(*batch),
             _ => None,
@@ -184,7 +197,7 @@ pub enum Prefix<'a> {
     Plans(&'a StreamName),
     /// A stream's commits.
     Commits(&'a StreamName),
-    /// A batch's attempts, and the objects that they read.
+    /// A batch's attempts, and their ends.
     Attempts(&'a StreamName, BatchId),
     /// Those of all batches.
     AllAttempts(&'a StreamName),
@@ -247,11 +260,17 @@ impl fmt::Display for Key {
                 let DataFile { stream, ingested_date, batch, task, fingerprint } = file;
                 write!(f, "{zone}/{stream}/ingested_date={ingested_date}/{batch}-{task}-{fingerprint}.parquet")
             }
-            Self::ObjectCopy { stream, batch, input } => write!(f, "{zone}/{stream}/objects/{batch}-{input}"),
+            Self::ObjectCopy { stream, batch, input, plan } => {
+                write!(f, "{zone}/{stream}/objects/{batch}-{input}")?;
+                plan.as_ref().map_or(Ok(()), |plan| write!(f, "-{plan}"))
+            }
             Self::Schema { stream, id } => write!(f, "{zone}/{stream}/schemas/{id}.json"),
             Self::Plan { stream, batch } => write!(f, "{zone}/{stream}/plans/{batch}.json"),
             Self::Commit { stream, batch } => write!(f, "{zone}/{stream}/commits/{batch}.json"),
             Self::Attempt { stream, batch, attempt } => write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}.json"),
+            Self::AttemptEnd { stream, batch, attempt } => {
+                write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}-end.json")
+            }
             Self::Reading { stream, batch, attempt, input } => {
                 write!(f, "{zone}/{stream}/attempts/{batch}/{attempt}-{input}.json")
             }
@@ -292,8 +311,10 @@ impl FromStr for Key {
                 Ok(Self::Bronze(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?))
             }
             (Some(ZoneName::DeadLetters), "objects") => {
-                let (batch, input) = name.split_once('-').ok_or_else(not_a_key)?;
-                Ok(Self::ObjectCopy { stream, batch: batch.parse()?, input: input.parse()? })
+                let mut parts = name.splitn(3, '-');
+                let (batch, input) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(not_a_key)?);
+                let plan = parts.next().map(str::parse).transpose()?;
+                Ok(Self::ObjectCopy { stream, batch: batch.parse()?, input: input.parse()?, plan })
             }
             (Some(ZoneName::DeadLetters), _) => {
                 Ok(Self::DeadLetters(parse_data_file(stream, folder, name).ok_or_else(not_a_key)?))
@@ -332,6 +353,7 @@ fn parse_archived(text: &str) -> Option<Key> {
 fn parse_attempt(stream: StreamName, batch: BatchId, name: &str) -> Result<Key, IdError> {
     match name.split_once('-') {
         None => Ok(Key::Attempt { stream, batch, attempt: name.parse()? }),
+        Some((attempt, "end")) => Ok(Key::AttemptEnd { stream, batch, attempt: attempt.parse()? }),
         Some((attempt, input)) => Ok(Key::Reading { stream, batch, attempt: attempt.parse()?, input: input.parse()? }),
     }
 }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use attempt::{Attempt, AttemptMade};
+pub use attempt::{Attempt, AttemptEnd, Attempts};
 pub use commit::{Commit, InputOutcome, Outcome, OutputFile, RemovedFile, ResolvedDeadLetters, Totals};
 pub use history::{FromCommitFile, History};
 pub use live::{LiveFile, LiveFiles, OpenDeadLetters};

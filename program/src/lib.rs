@@ -1,4 +1,4 @@
-//! What all programs have in common: exit codes, logs, `.env`, signals, waiting between retries, and safe output.
+//! What all programs have in common: exit codes, logs, `.env`, signals, waiting between retries, and safe output, memory.
 //!
 //! Knows nothing about lakes, streams or stores, so that every program can use it.
 
@@ -6,6 +6,7 @@ pub mod backoff;
 mod dotenv;
 pub mod exit;
 pub mod logs;
+pub mod memory;
 pub mod output;
 pub mod signals;
 

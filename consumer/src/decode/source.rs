@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -38,17 +38,33 @@ pub enum Source {
 
 /// Counts the work that was done, so that a watcher can distinguish work from a hang.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Progress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    ticks: AtomicU64,
+    waits_for_store: AtomicBool,
+}
 
 impl Progress {
     /// Counts one step of work.
     pub fn tick(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.ticks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The steps counted so far.
-    pub fn ticks(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// The steps counted so far; `None` while the worker waits for a store, which no object is to blame for.
+    pub fn ticks(&self) -> Option<u64> {
+        let waits = self.0.waits_for_store.load(Ordering::Relaxed);
+        (!waits).then(|| self.0.ticks.load(Ordering::Relaxed))
+    }
+
+    /// Waits for a store.
+    pub fn wait<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.0.waits_for_store.store(true, Ordering::Relaxed);
+        let waited = wait();
+        self.tick();
+        self.0.waits_for_store.store(false, Ordering::Relaxed);
+        waited
     }
 }
 
@@ -67,7 +83,7 @@ impl Source {
     ///
     /// # Errors
     /// The store's.
-    pub(crate) fn first_bytes(&self, bytes_max: u64) -> Result<Cow<'_, [u8]>, Error> {
+    pub(crate) fn first_bytes(&self, bytes_max: u64, progress: &Progress) -> Result<Cow<'_, [u8]>, Error> {
         match self {
             Self::Whole(bytes) => {
                 let length = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(bytes.len());
@@ -75,7 +91,8 @@ impl Source {
             }
             Self::Streamed(streamed) => {
                 let mut first = Vec::new();
-                streamed.open().take(bytes_max).read_to_end(&mut first).map_err(store_failure)?;
+                let mut start = streamed.open().take(bytes_max);
+                progress.wait(|| start.read_to_end(&mut first)).map_err(store_failure)?;
                 Ok(Cow::Owned(first))
             }
         }
@@ -125,8 +142,7 @@ pub(crate) struct SourceReader<'a> {
 
 impl Read for SourceReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.progress.tick();
-        let read = self.inner.read(buffer)?;
+        let read = self.progress.wait(|| self.inner.read(buffer))?;
         if let Some(hash) = &self.hash {
             hash.0.borrow_mut().update(&buffer[..read]);
         }

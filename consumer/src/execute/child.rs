@@ -2,14 +2,14 @@
 //! task.
 //!
 //! The parent starts `consumer task`, with the lake's zones in its environment, and exchanges lines of JSON with it:
-//! one [`ToChild`] on its stdin, then [`FromChild`] lines on its stdout. The parent answers each but the last with an
-//! empty line. Both are one version of one program: nothing is stored. Invariant: a child that is not wanted any more
-//! is killed.
+//! one [`ToChild`] on its stdin, then [`FromChild`] lines on its stdout. Both are one version of one program: nothing is
+//! stored. Invariant: no child outlives its parent.
 
 use std::{
     fmt,
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,11 +17,12 @@ use lake::{ErrorKind, error::describe, keys::ZoneName, settings::FOLLOW_LINKS, s
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStderr, Command},
+    task::JoinHandle,
 };
 
-use super::{TaskReport, TaskRequest, Watch, run_task};
-use crate::error::Error;
+use super::{TaskReport, TaskRequest, Watch, Worker};
+use crate::{error::Error, failpoint};
 
 /// The subcommand for a parent process.
 const SUBCOMMAND: &str = "task";
@@ -38,11 +39,23 @@ pub struct ChildLimits {
     pub deadline: Duration,
 }
 
+/// What a child does with its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// It runs the task.
+    Run,
+    /// It only reads the task's objects, and stores nothing.
+    Rehearse,
+}
+
 /// How a child ended.
 #[derive(Debug)]
 pub enum ChildOutcome {
     /// It ran the task.
     Reported(TaskReport),
+    /// It read all of the task's objects, which was its purpose.
+    Rehearsed,
     /// It could not, for a reason that it reported: for example, a store that failed. The same task may succeed later.
     Failed(Error),
     /// It died.
@@ -54,6 +67,8 @@ pub enum ChildOutcome {
 pub struct Death {
     /// Its cause.
     pub cause: DeathCause,
+    /// The input of the batch that it began to read last, if it began any.
+    pub reading: Option<usize>,
     /// The end of what it wrote on stderr.
     pub last_words: String,
 }
@@ -63,6 +78,8 @@ pub struct Death {
 pub enum DeathCause {
     /// It asked for more memory than it may have.
     OutOfMemory,
+    /// An object made no progress for as long as one may take.
+    Hung,
     /// It was killed at its deadline.
     Deadline,
     /// A signal of this number, sent by itself (an abort) or by another process.
@@ -75,6 +92,7 @@ impl fmt::Display for DeathCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfMemory => f.write_str("out of memory"),
+            Self::Hung => f.write_str("hung"),
             Self::Deadline => f.write_str("killed at its deadline"),
             Self::Signal(number) => write!(f, "killed by signal {number}"),
             Self::Exit(code) => write!(f, "ended with exit code {code}"),
@@ -82,10 +100,30 @@ impl fmt::Display for DeathCause {
     }
 }
 
+impl DeathCause {
+    /// Whether what the child did itself must be the cause: nobody else sends these signals, and the limits were its own.
+    pub fn is_its_own(self) -> bool {
+        match self {
+            Self::OutOfMemory | Self::Hung => true,
+            #[cfg(unix)]
+            Self::Signal(number) => {
+                use rustix::process::Signal;
+                let of_faults = [Signal::ABORT, Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE, Signal::TRAP];
+                of_faults.iter().any(|signal| signal.as_raw() == number)
+            }
+            #[cfg(not(unix))]
+            Self::Signal(_) => false,
+            Self::Deadline | Self::Exit(_) => false,
+        }
+    }
+}
+
 /// What a parent asks for.
 #[derive(Debug, Serialize, Deserialize)]
 struct ToChild {
+    parent: u32,
     request: TaskRequest,
+    purpose: Purpose,
     memory_bytes: u64,
 }
 
@@ -93,26 +131,28 @@ struct ToChild {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FromChild {
-    /// It waits until the parent has noted this: [`Watch::begins`].
+    /// It is about to read this input.
     Begins { input: usize },
-    /// The same for [`Watch::hangs`].
-    Hangs { input: usize },
     /// The last message: the task is done.
     Report(Box<TaskReport>),
+    /// The last message: all objects were read.
+    Rehearsed,
+    /// The last message: the object that it reads makes no progress.
+    Hung,
     /// The last message: the task failed.
     Failed { kind: ErrorKind, words: String },
 }
 
-/// Runs a task in a child process: `program` is the consumer. What the child reports while it runs goes to `watch`.
+/// Runs a task in a child process: `program` is the consumer.
 ///
 /// # Errors
-/// [`Error::Bug`]: the child can't be started. Those of `watch`; the child is then killed.
+/// [`Error::Bug`]: the child can't be started.
 pub async fn run_in_child(
     program: &Path,
     lake: &Lake,
     request: &TaskRequest,
+    purpose: Purpose,
     limits: ChildLimits,
-    watch: &dyn Watch,
 ) -> Result<ChildOutcome, Error> {
     let mut command = Command::new(program);
     command.arg(SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -120,12 +160,40 @@ pub async fn run_in_child(
         command.env(zone.variable(), lake.zone(zone).url());
     }
     command.env(FOLLOW_LINKS, lake.follows_outward_links().to_string());
+    failpoint::arm_child(&mut command);
     let failed = |error: std::io::Error| Error::Bug(format!("cannot run {}: {error}", program.display()));
     let mut child = command.spawn().map_err(failed)?;
-    let mut stderr = child.stderr.take();
-    let last_words = tokio::spawn(async move {
+    let last_words = last_words(child.stderr.take());
+    let (parent, request) = (std::process::id(), request.clone());
+    let asked = ToChild { parent, request, purpose, memory_bytes: limits.memory_bytes };
+    let mut reading = None;
+    let said = tokio::time::timeout(limits.deadline, talk(&mut child, &asked, &mut reading)).await;
+    let is_late = said.is_err();
+    if is_late {
+        child.kill().await.map_err(failed)?;
+    }
+    let cause = match said.unwrap_or(Ok(None))? {
+        Some(FromChild::Report(report)) => return Ok(ChildOutcome::Reported(*report)),
+        Some(FromChild::Rehearsed) => return Ok(ChildOutcome::Rehearsed),
+        Some(FromChild::Failed { kind, words }) => return Ok(ChildOutcome::Failed(Error::Elsewhere { kind, words })),
+        Some(FromChild::Hung) => {
+            // A thread still works on the object.
+            child.kill().await.map_err(failed)?;
+            Some(DeathCause::Hung)
+        }
+        Some(FromChild::Begins { .. }) | None => is_late.then_some(DeathCause::Deadline),
+    };
+    let status = child.wait().await.map_err(failed)?;
+    let last_words = last_words.await.unwrap_or_default();
+    let cause = cause.unwrap_or_else(|| cause_of(status, &last_words));
+    Ok(ChildOutcome::Died(Death { cause, reading, last_words }))
+}
+
+/// Collects the end of what a child writes on stderr.
+fn last_words(stderr: Option<ChildStderr>) -> JoinHandle<String> {
+    tokio::spawn(async move {
         let mut text = Vec::new();
-        if let Some(stderr) = &mut stderr {
+        if let Some(mut stderr) = stderr {
             let mut piece = [0; 1 << 10];
             while let Ok(length @ 1..) = stderr.read(&mut piece).await {
                 text.extend_from_slice(&piece[..length]);
@@ -134,36 +202,16 @@ pub async fn run_in_child(
             }
         }
         program::output::escape_control(&String::from_utf8_lossy(&text))
-    });
-    let said = tokio::time::timeout(limits.deadline, talk(&mut child, request, limits, watch)).await;
-    let is_late = said.is_err();
-    let said = said.unwrap_or(Ok(None));
-    if is_late || said.is_err() {
-        child.kill().await.map_err(failed)?;
-    }
-    let status = child.wait().await.map_err(failed)?;
-    match said? {
-        Some(outcome) => Ok(outcome),
-        None => {
-            let last_words = last_words.await.unwrap_or_default();
-            let cause = if is_late { DeathCause::Deadline } else { cause(status, &last_words) };
-            Ok(ChildOutcome::Died(Death { cause, last_words }))
-        }
-    }
+    })
 }
 
-/// Sends the task and waits for the child's last message; `None` if it dies without one.
-async fn talk(
-    child: &mut Child,
-    request: &TaskRequest,
-    limits: ChildLimits,
-    watch: &dyn Watch,
-) -> Result<Option<ChildOutcome>, Error> {
+/// Sends the task and waits for the child's last message; `None` if it dies without one. `reading` is what it began to
+/// read last.
+async fn talk(child: &mut Child, asked: &ToChild, reading: &mut Option<usize>) -> Result<Option<FromChild>, Error> {
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Ok(None) };
-    let asked = ToChild { request: request.clone(), memory_bytes: limits.memory_bytes };
-    let mut line = to_line(&asked)?;
+    let mut line = to_line(asked)?;
     // A child that dies early does not read: how it ended shows why.
-    let mut is_read = stdin.write_all(&line).await.is_ok();
+    let _is_read = stdin.write_all(&line).await.is_ok();
     let mut stdout = BufReader::new(stdout);
     loop {
         line.clear();
@@ -171,19 +219,10 @@ async fn talk(
             Ok(1..) if line.ends_with(b"\n") => {}
             _ => return Ok(None),
         }
-        let key = |input: usize| {
-            let object = input.checked_sub(request.first_input).and_then(|at| request.objects.get(at));
-            object.map(|object| &object.key).ok_or_else(|| Error::Bug(format!("a child reports on input {input}")))
-        };
         match serde_json::from_slice(&line).map_err(|error| Error::Bug(format!("a child's message: {error}")))? {
-            FromChild::Begins { input } => watch.begins(input, key(input)?).await?,
-            FromChild::Hangs { input } => watch.hangs(input, key(input)?).await?,
-            FromChild::Report(report) => return Ok(Some(ChildOutcome::Reported(*report))),
-            FromChild::Failed { kind, words } => {
-                return Ok(Some(ChildOutcome::Failed(Error::Elsewhere { kind, words })));
-            }
+            FromChild::Begins { input } => *reading = Some(input),
+            last => return Ok(Some(last)),
         }
-        is_read = is_read && stdin.write_all(b"\n").await.is_ok();
     }
 }
 
@@ -193,7 +232,7 @@ fn to_line(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     Ok(line)
 }
 
-fn cause(status: ExitStatus, last_words: &str) -> DeathCause {
+fn cause_of(status: ExitStatus, last_words: &str) -> DeathCause {
     // What the standard library prints before it aborts.
     if last_words.contains("memory allocation of") {
         return DeathCause::OutOfMemory;
@@ -215,18 +254,50 @@ pub fn answer_parent(open_lake: impl AsyncFnOnce() -> Result<Lake, Error>) -> Re
     std::io::stdin().read_line(&mut line).map_err(bug)?;
     let asked: ToChild = serde_json::from_str(&line)
         .map_err(|error| Error::Bug(format!("this is only for a parent process: {error}")))?;
+    die_with_parent(asked.parent);
+    die_of_panic();
     limit_memory(asked.memory_bytes);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(bug)?;
     let ended = runtime.block_on(async {
-        let lake = open_lake().await?;
-        run_task(&lake, &asked.request, &ToParent).await
+        let worker = Worker::new(open_lake().await?, 1);
+        match asked.purpose {
+            Purpose::Run => {
+                worker.run(&asked.request, Arc::new(ToParent)).await.map(|report| FromChild::Report(Box::new(report)))
+            }
+            Purpose::Rehearse => {
+                worker.rehearse(&asked.request, Arc::new(ToParent)).await.map(|()| FromChild::Rehearsed)
+            }
+        }
     });
     runtime.shutdown_background();
-    let last = match ended {
-        Ok(report) => FromChild::Report(Box::new(report)),
+    say(&match ended {
+        Ok(last) => last,
+        Err(Error::Hung { .. }) => FromChild::Hung,
         Err(error) => FromChild::Failed { kind: error.kind(), words: describe(&error) },
-    };
-    say(&last)
+    })
+}
+
+/// A parent that is killed can't kill its child.
+fn die_with_parent(parent: u32) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+        if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+            eprintln!("this process may outlive its parent: {error}");
+        }
+        // The parent died before that, and another process has adopted this one.
+        if getppid().map(|pid| pid.as_raw_nonzero().get()) != i32::try_from(parent).ok() {
+            std::process::exit(1);
+        }
+    }
+}
+
+/// A panic is a death like any other: without this, it would end the task with an error and leave the process alive.
+fn die_of_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        std::process::abort();
+    }));
 }
 
 fn limit_memory(bytes: u64) {
@@ -250,26 +321,14 @@ fn say(word: &FromChild) -> Result<(), Error> {
     said.map_err(|error| Error::Bug(format!("cannot talk to the parent process: {error}")))
 }
 
-/// The child's watch: asks the parent to note it.
+/// The child's watch.
 struct ToParent;
 
-impl ToParent {
-    fn ask(word: &FromChild) -> Result<(), Error> {
-        say(word)?;
-        match std::io::stdin().read_line(&mut String::new()) {
-            Ok(1..) => Ok(()),
-            _ => Err(Error::Bug("the parent process is gone".to_owned())),
-        }
-    }
-}
-
-#[async_trait::async_trait]
 impl Watch for ToParent {
-    async fn begins(&self, input: usize, _: &lake::keys::Key) -> Result<(), Error> {
-        Self::ask(&FromChild::Begins { input })
-    }
-
-    async fn hangs(&self, input: usize, _: &lake::keys::Key) -> Result<(), Error> {
-        Self::ask(&FromChild::Hangs { input })
+    fn begins(&self, input: usize) {
+        if say(&FromChild::Begins { input }).is_err() {
+            // The parent is gone, so the task is not wanted any more.
+            std::process::exit(1);
+        }
     }
 }

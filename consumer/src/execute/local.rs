@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::store::Lake;
 
-use super::{Executor, TaskReport, TaskRequest, Watch, Worker};
+use super::{Executor, NoWatch, TaskReport, TaskRequest, Worker};
 use crate::error::Error;
 
 /// An executor of this process.
@@ -25,10 +25,9 @@ impl LocalExecutor {
 
 #[async_trait]
 impl Executor for LocalExecutor {
-    async fn run(&self, tasks: Vec<TaskRequest>, watch: &dyn Watch) -> Result<Vec<TaskReport>, Error> {
+    async fn run(&self, tasks: Vec<TaskRequest>) -> Result<Vec<TaskReport>, Error> {
+        let running: Vec<_> = tasks.iter().map(|task| self.worker.run(task, Arc::new(NoWatch))).collect();
         // One more than there are cores, so that one task's transfers overlap with the others' work.
-        let at_once = if tasks.iter().any(|task| task.careful) { 1 } else { self.cores + 1 };
-        let running: Vec<_> = tasks.iter().map(|task| self.worker.run(task, watch)).collect();
-        stream::iter(running).buffered(at_once).try_collect().await
+        stream::iter(running).buffered(self.cores + 1).try_collect().await
     }
 }

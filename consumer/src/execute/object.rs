@@ -58,7 +58,7 @@ pub struct TaskOutput {
 }
 
 /// Executes a task on what was fetched for it, one entry per planned object. Calls `at` with each object's place before
-/// reading it. Also returns how long it took to make the files.
+/// it reads the object. Also returns how long it took to make the files.
 ///
 /// # Errors
 /// [`Error::Fetch`] and [`Error::ShortBody`] for an object that a store fails to send, those of `emit`, and
@@ -162,7 +162,7 @@ impl Execution {
 
     /// Sets an object aside as a whole, with its first bytes, however it was fetched.
     fn dead_object(&mut self, object: &PlannedObject, source: &Source, fault: &Fault) -> Result<ObjectResult, Error> {
-        let raw = &source.first_bytes(self.context.read.raw_bytes_max)?;
+        let raw = &source.first_bytes(self.context.read.raw_bytes_max, &self.progress)?;
         let key = object.key.to_string();
         let (etag, length) = (object.etag.as_str(), object.size);
         self.letters.append(&DeadLetter { fault, raw, key: &key, etag, index: None, offset: 0, length });
@@ -184,7 +184,7 @@ impl Execution {
 
 /// The fault of an object that ends every process that reads it.
 fn poison() -> Fault {
-    let message = "every attempt to read the object killed the process or hung".to_owned();
+    let message = "every process that read the object on its own died of it or hung".to_owned();
     Fault { reason: Reason::CorruptedBatch, code: ErrorCode::Poison, path: None, message }
 }
 

@@ -46,10 +46,8 @@ pub struct TaskRequest {
     pub first_input: usize,
     /// The objects that it reads, in order.
     pub objects: Vec<PlannedObject>,
-    /// Inputs of the batch that must not be read, since they ended too many attempts.
+    /// Inputs of the batch that must not be read, since each process that read them died of it.
     pub poisoned: BTreeSet<usize>,
-    /// Whether objects are read one at a time, each noted before it is read.
-    pub careful: bool,
     /// How long one object may take.
     pub object_time: Duration,
 }
@@ -59,12 +57,7 @@ impl TaskRequest {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a plan of another work, which this program can't execute.
-    pub fn of(
-        plan: &Plan,
-        poisoned: &BTreeSet<usize>,
-        careful: bool,
-        object_time: Duration,
-    ) -> Result<Vec<Self>, Error> {
+    pub fn of(plan: &Plan, object_time: Duration) -> Result<Vec<Self>, Error> {
         let Some(ingest) = plan.ingest() else {
             let (batch, work) = (plan.batch.number(), plan.work.name());
             return Err(Error::Corrupt(format!(
@@ -82,19 +75,25 @@ impl TaskRequest {
         let mut first_input = 0;
         let mut requests = Vec::with_capacity(ingest.tasks.len());
         for (number, task) in ingest.tasks.iter().enumerate() {
-            let inputs = first_input..first_input + task.objects.len();
             requests.push(Self {
                 plan: head.clone(),
                 task: Ordinal::new(number).ok_or_else(|| Error::Bug("the plan has too many tasks".to_owned()))?,
                 first_input,
                 objects: task.objects.clone(),
-                poisoned: poisoned.range(inputs.clone()).copied().collect(),
-                careful,
+                poisoned: BTreeSet::new(),
                 object_time,
             });
-            first_input = inputs.end;
+            first_input += task.objects.len();
         }
         Ok(requests)
+    }
+}
+
+impl TaskRequest {
+    /// The same task for one of its objects alone.
+    pub fn alone(&self, input: usize) -> Option<Self> {
+        let object = input.checked_sub(self.first_input).and_then(|at| self.objects.get(at))?;
+        Some(Self { first_input: input, objects: vec![object.clone()], ..self.clone() })
     }
 }
 

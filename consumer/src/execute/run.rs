@@ -19,11 +19,8 @@ use lake::{
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    Fetched, ObjectResult, StageTimes, TaskContext, TaskOutput, TaskReport, TaskRequest, Watch,
-    context::Schemas,
-    fetch::fetch,
-    object::{self, Execution},
-    version,
+    Fetched, ObjectResult, StageTimes, TaskContext, TaskOutput, TaskReport, TaskRequest, Watch, context::Schemas,
+    fetch::fetch, object, version,
 };
 use crate::{
     decode::Progress,
@@ -36,7 +33,7 @@ use crate::{
 ///
 /// # Errors
 /// As [`Worker::run`].
-pub async fn run_task(lake: &Lake, request: &TaskRequest, watch: &dyn Watch) -> Result<TaskReport, Error> {
+pub async fn run_task(lake: &Lake, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<TaskReport, Error> {
     Worker::new(lake.clone(), 1).run(request, watch).await
 }
 
@@ -64,31 +61,15 @@ impl Worker {
     ///
     /// # Errors
     /// Kind `Retry`: a store failed; run it again. Kind `Corrupt`: the ledger or a file contradicts the plan.
-    /// [`Error::Hung`]: an object took too long; the process must end, since a thread still works on it. Those of `watch`.
-    pub async fn run(&self, request: &TaskRequest, watch: &dyn Watch) -> Result<TaskReport, Error> {
-        let ledger = Ledger::new(self.lake.clone(), request.plan.stream.clone());
-        let context = Arc::new(self.schemas.context(&ledger, &request.plan).await?);
-        let mut times = StageTimes::default();
-        let began = Instant::now();
-        let fetched = Arc::new(fetch(&self.lake, request).await?);
-        times.fetch = began.elapsed();
-        failpoint::reach("fetch:done", &"");
-        let running = Running { lake: &self.lake, request, watch, context, fetched };
-        let (emit, parts) = parts();
-        let output = async {
-            let _core = self.cores.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
-            let began = Instant::now();
-            let (output, encoding) = match request.careful {
-                true => running.read_carefully(emit).await,
-                false => running.read(emit).await,
-            }?;
-            Ok((output, encoding, began.elapsed()))
-        };
-        let ((output, encode, read), (files, storing)) = tokio::try_join!(output, running.store(parts))?;
+    /// [`Error::Hung`]: an object took too long; the process must end, since a thread still works on it.
+    pub async fn run(&self, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<TaskReport, Error> {
+        let (running, fetch) = self.fetch(request, watch).await?;
+        let (emit, parts) = parts(&running.progress);
+        let ((output, encode, read), (files, storing)) =
+            tokio::try_join!(self.read(&running, emit), running.store(parts))?;
         let began = Instant::now();
         let inputs = running.inputs(output.objects).await?;
-        (times.encode, times.read) = (encode, read.saturating_sub(encode));
-        times.store = storing + began.elapsed();
+        let store = storing + began.elapsed();
         let totals = Totals {
             records_read: inputs.iter().map(|input| input.records_read).sum(),
             rows: inputs.iter().map(|input| input.rows).sum(),
@@ -96,7 +77,46 @@ impl Worker {
             dead_letters_by_reason: output.by_reason,
             ..Totals::default()
         };
+        let times = StageTimes { fetch, read: read.saturating_sub(encode), encode, store };
         Ok(TaskReport { inputs, files, totals, times })
+    }
+
+    /// Reads a task's objects as [`Worker::run`] does, and stores nothing: to see whether that can be done at all.
+    ///
+    /// # Errors
+    /// As [`Worker::run`].
+    pub async fn rehearse(&self, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<(), Error> {
+        let (running, _) = self.fetch(request, watch).await?;
+        let (emit, mut parts) = parts(&running.progress);
+        let forget = async {
+            while parts.recv().await.is_some() {}
+            Ok(())
+        };
+        tokio::try_join!(self.read(&running, emit), forget).map(drop)
+    }
+
+    /// Fetches a task's objects. Also returns how long it took.
+    async fn fetch<'a>(
+        &'a self,
+        request: &'a TaskRequest,
+        watch: Arc<dyn Watch>,
+    ) -> Result<(Running<'a>, Duration), Error> {
+        let ledger = Ledger::new(self.lake.clone(), request.plan.stream.clone());
+        let context = Arc::new(self.schemas.context(&ledger, &request.plan).await?);
+        let began = Instant::now();
+        let fetched = Arc::new(fetch(&self.lake, request).await?);
+        let took = began.elapsed();
+        failpoint::reach("fetch:done", &"");
+        let running = Running { lake: &self.lake, request, watch, context, fetched, progress: Progress::default() };
+        Ok((running, took))
+    }
+
+    /// Reads a task's objects on one core. Also returns how long it took to make the files, and in all.
+    async fn read(&self, running: &Running<'_>, emit: Emit) -> Result<(TaskOutput, Duration, Duration), Error> {
+        let _core = self.cores.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
+        let began = Instant::now();
+        let (output, encoding) = running.read(emit).await?;
+        Ok((output, encoding, began.elapsed()))
     }
 }
 
@@ -104,9 +124,10 @@ impl Worker {
 struct Running<'a> {
     lake: &'a Lake,
     request: &'a TaskRequest,
-    watch: &'a dyn Watch,
+    watch: Arc<dyn Watch>,
     context: Arc<TaskContext>,
     fetched: Arc<Vec<Fetched>>,
+    progress: Progress,
 }
 
 impl Running<'_> {
@@ -116,7 +137,8 @@ impl Running<'_> {
         let (mut files, mut storing) = (Vec::new(), Duration::ZERO);
         while let Some(OutputPart { kind, part, file }) = parts.recv().await {
             let began = Instant::now();
-            let name = data_file(&self.request.plan, self.request.task, version::fingerprint(&self.fetched, part));
+            let plan = &self.request.plan;
+            let name = data_file(plan, self.request.task, version::of_file(plan.plan_id, &self.fetched, part));
             let (key, stored) = match kind {
                 OutputKind::Bronze => (Key::Bronze(name), "write:bronze"),
                 OutputKind::DeadLetters => (Key::DeadLetters(name), "write:dead_letters"),
@@ -129,39 +151,18 @@ impl Running<'_> {
         Ok((files, storing))
     }
 
-    /// Reads all objects in one go.
+    /// Reads all objects on a thread of their own, for as long as that makes progress.
     async fn read(&self, emit: Emit) -> Result<(TaskOutput, Duration), Error> {
         let (context, fetched) = (Arc::clone(&self.context), Arc::clone(&self.fetched));
-        let objects = self.request.objects.clone();
-        let (at, progress) = (Arc::new(AtomicUsize::new(0)), Progress::default());
-        let (begun, ticks) = (Arc::clone(&at), progress.clone());
-        let begin = move |index| begun.store(index, Ordering::Relaxed);
-        let work = move || object::execute(&context, &objects, &fetched, begin, &ticks, emit);
-        self.watched(&at, &progress, work).await
-    }
-
-    /// Reads the objects one at a time, and reports each to the watch before.
-    async fn read_carefully(&self, emit: Emit) -> Result<(TaskOutput, Duration), Error> {
-        let progress = Progress::default();
-        let mut execution = Execution::new(Arc::clone(&self.context), &progress, emit);
-        for (index, object) in self.request.objects.iter().enumerate() {
-            self.watch.begins(self.request.first_input + index, &object.key).await?;
-            let (object, fetched) = (object.clone(), Arc::clone(&self.fetched));
-            let work = move || execution.object(&object, &fetched[index]).map(|()| execution);
-            execution = self.watched(&AtomicUsize::new(index), &progress, work).await?;
-        }
-        let last = AtomicUsize::new(self.request.objects.len().saturating_sub(1));
-        self.watched(&last, &progress, move || execution.finish()).await
-    }
-
-    /// Runs work on a thread of its own for as long as it makes progress.
-    async fn watched<T: Send + 'static>(
-        &self,
-        at: &AtomicUsize,
-        progress: &Progress,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let work = tokio::task::spawn_blocking(work);
+        let (objects, first_input) = (self.request.objects.clone(), self.request.first_input);
+        let (at, watch, progress) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&self.watch), self.progress.clone());
+        let begun = Arc::clone(&at);
+        let begin = move |index| {
+            begun.store(index, Ordering::Relaxed);
+            watch.begins(first_input + index);
+        };
+        let work =
+            tokio::task::spawn_blocking(move || object::execute(&context, &objects, &fetched, begin, &progress, emit));
         tokio::pin!(work);
         let limit = self.request.object_time;
         let mut before = None;
@@ -169,11 +170,9 @@ impl Running<'_> {
             if let Ok(ended) = tokio::time::timeout(limit, &mut work).await {
                 return ended.map_err(|error| Error::Bug(format!("a task ended without a result: {error}")))?;
             }
-            let (now, ticks) = (at.load(Ordering::Relaxed), progress.ticks());
-            if before.replace(ticks) == Some(ticks)
-                && let Some(object) = self.request.objects.get(now)
-            {
-                self.watch.hangs(self.request.first_input + now, &object.key).await?;
+            let ticks = self.progress.ticks();
+            let stands_still = before.replace(ticks) == Some(ticks) && ticks.is_some();
+            if stands_still && let Some(object) = self.request.objects.get(at.load(Ordering::Relaxed)) {
                 return Err(Error::Hung { key: object.key.to_string(), limit });
             }
         }
@@ -209,10 +208,12 @@ impl Running<'_> {
 }
 
 /// The channel for a task's files from its working thread; one file may wait.
-fn parts() -> (Emit, mpsc::Receiver<OutputPart>) {
+fn parts(progress: &Progress) -> (Emit, mpsc::Receiver<OutputPart>) {
     let (sender, parts) = mpsc::channel(1);
+    let progress = progress.clone();
     let emit = move |part| {
-        sender.blocking_send(part).map_err(|_| Error::Bug("a file was made that is not stored any more".to_owned()))
+        let sent = progress.wait(|| sender.blocking_send(part));
+        sent.map_err(|_| Error::Bug("a file was made that is not stored any more".to_owned()))
     };
     (Box::new(emit), parts)
 }

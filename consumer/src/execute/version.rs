@@ -7,6 +7,7 @@
 use lake::ids::Fingerprint;
 pub use tables::WRITER_VERSION;
 use tables::library_versions;
+use uuid::Uuid;
 
 use super::fetch::Fetched;
 use crate::failpoint;
@@ -14,12 +15,24 @@ use crate::failpoint;
 /// The version of what is accepted, refused, and reported: raise it whenever the result for any record could change.
 pub const ENFORCEMENT_VERSION: u32 = 4;
 
-/// The fingerprint of a task's file: which objects were gone or must not be read, and the file's number, from 0, if
-/// there are several of one kind.
-pub fn fingerprint(fetched: &[Fetched], part: u32) -> Fingerprint {
+/// The fingerprint of the program: what decides a file's bytes in addition to its plan and its objects.
+pub fn of_program() -> Fingerprint {
+    Fingerprint::of(program_versions().as_bytes())
+}
+
+fn program_versions() -> String {
     let enforcement = ENFORCEMENT_VERSION + u32::from(failpoint::is_other_version());
     let (program, libraries) = (env!("CARGO_PKG_VERSION"), library_versions());
-    let mut text = format!("{program} {enforcement} {WRITER_VERSION}, {libraries}");
+    format!("{program} {enforcement} {WRITER_VERSION}, {libraries}")
+}
+
+/// The fingerprint of a task's file: its plan's id, which objects were gone or must not be read, and the file's number,
+/// from 0, if there are several of one kind.
+///
+/// With the plan's id, files that a lost or restored ledger does not know are never in the way of a batch of the same
+/// number.
+pub fn of_file(plan_id: Uuid, fetched: &[Fetched], part: u32) -> Fingerprint {
+    let mut text = format!("{}, plan {plan_id}", program_versions());
     for (index, fetched) in fetched.iter().enumerate() {
         match fetched {
             Fetched::Missing | Fetched::Changed => text.push_str(&format!(" without {index}")),

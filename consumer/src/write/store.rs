@@ -67,8 +67,8 @@ pub(crate) async fn store_copy(
     Ok(())
 }
 
-/// Copies an object too large for memory. Not conditional, since a multipart upload can't safely be: the key contains
-/// the batch and the input, and with them the only bytes that can ever be written there.
+/// Copies an object too large for memory. Not conditional, since a multipart upload can't safely be: the key names
+/// the plan and the input, and with them the only bytes that can ever be written there.
 async fn stream_copy(lake: &Lake, copy: &Key, object: &PlannedObject) -> Result<(), Error> {
     let read = |source| Error::Fetch { key: object.key.to_string(), source };
     let write = |source| lake::Error::Store { doing: format!("copy {} to {copy}", object.key), source };
@@ -100,5 +100,6 @@ pub(crate) fn data_file(plan: &PlanHead, task: Ordinal, fingerprint: Fingerprint
 /// [`Error::Bug`]: no plan has so many inputs.
 pub(crate) fn object_copy(plan: &PlanHead, input: usize) -> Result<Key, Error> {
     let input = Ordinal::new(input).ok_or_else(|| Error::Bug("the plan has too many inputs".to_owned()))?;
-    Ok(Key::ObjectCopy { stream: plan.stream.clone(), batch: plan.batch, input })
+    let id = Some(Fingerprint::of(plan.plan_id.as_bytes()));
+    Ok(Key::ObjectCopy { stream: plan.stream.clone(), batch: plan.batch, input, plan: id })
 }

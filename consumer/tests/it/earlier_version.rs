@@ -73,7 +73,7 @@ impl Earlier {
     }
 
     async fn consume(&self) {
-        let settings = RunSettings { once: true, workers: 2 };
+        let settings = RunSettings::in_process(true, 2);
         let clock = std::sync::Arc::new(SystemClock);
         let pipeline = Pipeline::open(self.ledger.lake().clone(), self.definition(), clock, settings).await.unwrap();
         pipeline.run(std::future::pending()).await.unwrap();

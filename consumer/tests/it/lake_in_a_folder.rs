@@ -54,7 +54,7 @@ impl FolderLake {
     /// Drains the stream.
     pub(crate) async fn consume(&self, definition: StreamDefinition) -> Result<(), Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let settings = RunSettings { once: true, workers: 2 };
+        let settings = RunSettings::in_process(true, 2);
         let pipeline = Pipeline::open(self.lake.clone(), definition, clock, settings).await?;
         pipeline.run(std::future::pending()).await
     }

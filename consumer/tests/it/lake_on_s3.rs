@@ -80,7 +80,7 @@ pub(crate) async fn land(lake: &Lake, rest: &str, body: &str) {
 
 /// Drains the stream.
 pub(crate) async fn drain(lake: &Lake, definition: StreamDefinition) -> Result<(), Error> {
-    let settings = RunSettings { once: true, workers: 2 };
+    let settings = RunSettings::in_process(true, 2);
     let pipeline = Pipeline::open(lake.clone(), definition, Arc::new(SystemClock), settings).await?;
     pipeline.run(std::future::pending()).await
 }

@@ -5,6 +5,7 @@
 mod after_commit;
 mod agreement;
 mod any_work;
+mod blame;
 mod cli;
 mod cost;
 mod decode;

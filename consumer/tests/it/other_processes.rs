@@ -1,19 +1,14 @@
 //! A task is a value: it writes the same bytes in any process, and its death does not end the parent.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use consumer::{
-    Error,
-    execute::{
-        ChildLimits, ChildOutcome, Death, DeathCause, NoWatch, StageTimes, TaskReport, TaskRequest, Watch,
-        run_in_child, run_task,
-    },
+use consumer::execute::{
+    ChildLimits, ChildOutcome, Death, DeathCause, NoWatch, Purpose, StageTimes, TaskReport, TaskRequest, run_in_child,
+    run_task,
 };
 use lake::{
     clock::Timestamp,
     ids::BatchId,
-    keys::Key,
     ledger::{Ingest, Plan, SchemaRecord, Work},
     stream::Format,
 };
@@ -43,7 +38,7 @@ async fn planned(lake: &FolderLake) -> Vec<TaskRequest> {
     let work = Work::Ingest(Ingest { schema_id: schema.id(), read: definition.read, tasks: objects.collect() });
     let planned_at = Timestamp::from_micros(1_795_000_000_000_000).unwrap();
     let plan = Plan { stream: events(), batch: BatchId::FIRST, plan_id: Uuid::from_u128(5), planned_at, work };
-    TaskRequest::of(&plan, &Default::default(), false, Duration::from_secs(600)).unwrap()
+    TaskRequest::of(&plan, Duration::from_secs(600)).unwrap()
 }
 
 /// All files below a folder, by path.
@@ -66,7 +61,7 @@ fn without_times(report: TaskReport) -> TaskReport {
 }
 
 async fn in_child(lake: &FolderLake, request: &TaskRequest, limits: ChildLimits) -> ChildOutcome {
-    run_in_child(Path::new(PROGRAM), &lake.lake, request, limits, &NoWatch).await.unwrap()
+    run_in_child(Path::new(PROGRAM), &lake.lake, request, Purpose::Run, limits).await.unwrap()
 }
 
 /// Fails when anything but the request and the program affects what a task writes.
@@ -86,7 +81,7 @@ async fn a_plans_tasks_write_the_same_bytes_in_whatever_process_they_run() {
     for (number, request) in requests.iter().enumerate() {
         let travelled: TaskRequest = serde_json::from_str(&serde_json::to_string(request).unwrap()).unwrap();
         assert_eq!(travelled, *request);
-        let ours = run_task(&here.lake, request, &NoWatch).await.unwrap();
+        let ours = run_task(&here.lake, request, Arc::new(NoWatch)).await.unwrap();
         let ChildOutcome::Reported(theirs) = in_child(&there, request, LIMITS).await else { panic!("task {number}") };
         assert_eq!(without_times(ours), without_times(theirs), "task {number}");
     }
@@ -104,36 +99,17 @@ async fn a_plans_tasks_write_the_same_bytes_in_whatever_process_they_run() {
     }
 }
 
-/// Records the inputs that a careful task begins.
-#[derive(Default)]
-struct Begun(std::sync::Mutex<Vec<(usize, String)>>);
-
-#[async_trait]
-impl Watch for Begun {
-    async fn begins(&self, input: usize, object: &Key) -> Result<(), Error> {
-        self.0.lock().unwrap().push((input, object.to_string()));
-        if input == 3 { Err(Error::Bug("this one must not be read".to_owned())) } else { Ok(()) }
-    }
-
-    async fn hangs(&self, _: usize, _: &Key) -> Result<(), Error> {
-        unreachable!("nothing hangs")
-    }
-}
-
-/// Fails when the child does not wait until its parent has recorded the object, or goes on when that fails.
+/// Fails when a rehearsal stores anything: its task's files would then exist with the bytes of a part of the task.
 #[tokio::test]
-async fn a_careful_child_asks_its_parent_before_each_object() {
+async fn a_child_that_rehearses_reads_everything_and_stores_nothing() {
     let lake = FolderLake::new().await;
     let requests = planned(&lake).await;
-    let begun = Begun::default();
-    for request in requests {
-        let request = TaskRequest { careful: true, ..request };
-        let is_last = request.first_input == 3;
-        let ended = run_in_child(Path::new(PROGRAM), &lake.lake, &request, LIMITS, &begun).await;
-        assert_eq!(ended.is_err(), is_last, "{ended:?}");
+    let before = files(lake.folder.path());
+    for request in &requests {
+        let ended = run_in_child(Path::new(PROGRAM), &lake.lake, request, Purpose::Rehearse, LIMITS).await.unwrap();
+        assert!(matches!(ended, ChildOutcome::Rehearsed), "{ended:?}");
     }
-    let names: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| format!("raw/events/{name}.json")).collect();
-    assert_eq!(*begun.0.lock().unwrap(), names.into_iter().enumerate().collect::<Vec<_>>());
+    assert_eq!(files(lake.folder.path()).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
 }
 
 /// A script that runs the consumer with failpoints armed; a child's own environment comes from the test process.
@@ -146,9 +122,9 @@ fn armed(lake: &FolderLake, failpoints: &str) -> std::path::PathBuf {
 }
 
 async fn death_of(lake: &FolderLake, failpoints: &str, limits: ChildLimits) -> Death {
-    let requests = planned(lake).await;
+    let request = &planned(lake).await[0];
     let program = armed(lake, failpoints);
-    match run_in_child(&program, &lake.lake, &requests[0], limits, &NoWatch).await.unwrap() {
+    match run_in_child(&program, &lake.lake, request, Purpose::Run, limits).await.unwrap() {
         ChildOutcome::Died(death) => death,
         other => panic!("{other:?}"),
     }
@@ -160,7 +136,34 @@ const SIGABRT: i32 = 6;
 #[tokio::test]
 async fn a_child_that_aborts_is_reported_with_its_signal() {
     let death = death_of(&FolderLake::new().await, "decode:object", LIMITS).await;
-    assert_eq!(death.cause, DeathCause::Signal(SIGABRT));
+    assert_eq!((death.cause, death.reading), (DeathCause::Signal(SIGABRT), Some(0)));
+    assert!(death.cause.is_its_own());
+}
+
+/// Fails when the death of a child that was killed from outside counts as its own.
+#[tokio::test]
+async fn a_child_that_another_process_ends_did_not_die_of_what_it_did() {
+    let lake = FolderLake::new().await;
+    let request = &planned(&lake).await[0];
+    for signal in ["KILL", "TERM"] {
+        let killed = lake.path("killed-consumer");
+        fs::write(&killed, format!("#!/bin/sh\nkill -{signal} $$\n")).unwrap();
+        assert!(Command::new("chmod").arg("+x").arg(&killed).status().unwrap().success());
+        let ended = run_in_child(&killed, &lake.lake, request, Purpose::Run, LIMITS).await.unwrap();
+        let ChildOutcome::Died(death) = ended else { panic!("{ended:?}") };
+        assert!(!death.cause.is_its_own(), "{death:?}");
+    }
+}
+
+/// Fails when nothing in the child watches for progress: it then ends at the deadline, which is nobody's fault.
+#[tokio::test]
+async fn a_child_whose_object_makes_no_progress_says_so() {
+    let lake = FolderLake::new().await;
+    let request = TaskRequest { object_time: Duration::from_millis(100), ..planned(&lake).await[0].clone() };
+    let program = armed(&lake, "decode:object!hang");
+    let ended = run_in_child(&program, &lake.lake, &request, Purpose::Run, LIMITS).await.unwrap();
+    let ChildOutcome::Died(death) = ended else { panic!("{ended:?}") };
+    assert_eq!((death.cause, death.reading), (DeathCause::Hung, Some(0)));
 }
 
 /// Fails when nothing checks the deadline, or when the child is left running.
@@ -190,7 +193,7 @@ async fn a_child_that_needs_more_memory_than_it_may_have_dies_of_it() {
     request.objects[0].etag = format!("{nanos:x}-{:x}", long.len());
     let few = ChildLimits { memory_bytes: 100 << 20, ..LIMITS };
     match in_child(&lake, &request, few).await {
-        ChildOutcome::Died(Death { cause: DeathCause::OutOfMemory, last_words }) => {
+        ChildOutcome::Died(Death { cause: DeathCause::OutOfMemory, reading: Some(0), last_words }) => {
             assert!(last_words.contains("memory allocation of"), "{last_words}");
         }
         other => panic!("{other:?}"),

@@ -1,10 +1,10 @@
 //! The protocol of plans and commits, seen from outside: each record once, whatever happens in between.
 
-use std::{collections::BTreeSet, fs, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use consumer::{
     Error, discover,
-    execute::{Executor, LocalExecutor, NoWatch, StageTimes, TaskReport, TaskRequest},
+    execute::{Executor, LocalExecutor, StageTimes, TaskReport, TaskRequest},
     inspect::{status, verify},
     pipeline::{Pipeline, RunSettings},
 };
@@ -44,8 +44,8 @@ async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Pla
 
 /// Executes a plan like the process that made it, without a commit.
 async fn execute(lake: &FolderLake, plan: &Plan, cores: usize) -> Result<Vec<TaskReport>, Error> {
-    let tasks = TaskRequest::of(plan, &BTreeSet::new(), false, Duration::from_secs(600)).unwrap();
-    LocalExecutor::new(lake.lake.clone(), cores).run(tasks, &NoWatch).await
+    let tasks = TaskRequest::of(plan, Duration::from_secs(600)).unwrap();
+    LocalExecutor::new(lake.lake.clone(), cores).run(tasks).await
 }
 
 fn ids(rows: &[serde_json::Map<String, serde_json::Value>]) -> Vec<i64> {
@@ -146,7 +146,7 @@ async fn a_clock_that_jumps_loses_and_duplicates_nothing() {
     for (id, hours) in hours.into_iter().enumerate() {
         lake.land(&format!("{}.json", 9 - id), format!("[{{\"id\": {id}}}]"));
         let moment = Timestamp::from_micros(1_795_000_000_000_000 + hours * 3_600_000_000).unwrap();
-        let settings = RunSettings { once: true, workers: 1 };
+        let settings = RunSettings::in_process(true, 1);
         let clock = Arc::new(ManualClock::new(moment));
         let pipeline = Pipeline::open(lake.lake.clone(), definition(Format::JsonArray), clock, settings).await.unwrap();
         pipeline.run(std::future::pending()).await.unwrap();
@@ -227,7 +227,7 @@ async fn consumers_of_one_stream_commit_every_record_once() {
 #[tokio::test]
 async fn a_batch_that_another_consumer_left_is_taken_over_once_it_is_overdue() {
     let lake = FolderLake::new().await;
-    let settings = RunSettings { once: false, workers: 1 };
+    let settings = RunSettings::in_process(false, 1);
     let pipeline = Pipeline::open(lake.lake.clone(), definition(Format::JsonArray), Arc::new(SystemClock), settings);
     let pipeline = pipeline.await.unwrap();
     lake.land("a.json", "[{\"id\": 1}]");

@@ -93,7 +93,7 @@ async fn place(world: &World, number: u64) {
         let lake = Lake::on_store(Arc::new(store));
         let (definition, clock) = (definition(&mut rng), clock(&mut rng));
         let life = async {
-            let settings = RunSettings { once: false, workers: 0 };
+            let settings = RunSettings::in_process(false, 0);
             Pipeline::open(lake, definition, clock, settings).await?.run(std::future::pending()).await
         };
         let freezes = rng.u8(0..3) == 0;
@@ -145,7 +145,7 @@ async fn play(seed: u64) -> Figures {
 /// One undisturbed consumer.
 async fn drain(lake: &Lake, seed: u64) {
     let mut rng = rng(seed, 102, 0);
-    let settings = RunSettings { once: true, workers: 0 };
+    let settings = RunSettings::in_process(true, 0);
     let mut definition = definition(&mut rng);
     // Nothing else reads the lake now, so it may delete young files too.
     definition.ledger_keep = rng.bool().then_some(Duration::from_secs(1));

@@ -1,6 +1,10 @@
-//! Attempts: executions of a plan after one that was cut off, and the object that each was reading when it ended.
+//! Attempts: executions of a plan, other than the first, and the ends of those that stopped in order.
 //!
-//! Written only when a plan is found uncommitted, so a healthy stream has none. Stored: golden files contain the shape.
+//! They say who may still be working on a plan. They never say that an object is to blame for anything. Written only
+//! when a plan is found uncommitted or left so, and deleted with the batch's commit, so a healthy stream has none.
+//! Stored: golden files contain the shape.
+
+use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -21,91 +25,107 @@ use crate::{
 pub struct Attempt {
     /// Distinguishes this attempt from a rival's under the same number.
     pub attempt_id: Uuid,
-    /// When it began; for people only, decides nothing.
+    /// When it began.
     pub began_at: Timestamp,
 }
 
-/// `checkpoints/<stream>/attempts/<batch>/<attempt>-<input>.json`
+/// `checkpoints/<stream>/attempts/<batch>/<attempt>-end.json`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reading {
-    /// The object, for people; `None` when the attempt had read all of them.
-    object: Option<String>,
+pub struct AttemptEnd {
+    /// When it ended; for people only, decides nothing.
+    pub ended_at: Timestamp,
 }
 
-/// What is known about one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttemptMade {
-    /// Its number.
-    pub number: Ordinal,
-    /// The last object that it began to read, by its place among the batch's inputs. One past the last if it had read
-    /// all; `None` if it noted none.
-    pub last_object: Option<Ordinal>,
+/// The attempts at a batch so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Those that did not end in order, by number: their processes work on the plan, or died.
+    pub open: BTreeMap<Ordinal, Attempt>,
+    /// Whether the process that made the plan stopped in order.
+    pub maker_ended: bool,
+    /// The highest number used.
+    pub last: Ordinal,
+    /// The files that say all this.
+    pub keys: Vec<Key>,
 }
 
 impl StoredFormat for Attempt {
     const VERSION: u32 = 1;
 }
 
-impl StoredFormat for Reading {
+impl StoredFormat for AttemptEnd {
     const VERSION: u32 = 1;
 }
 
 impl Ledger {
-    /// The attempts at a batch so far, by number.
+    /// The attempts at a batch so far.
     ///
     /// # Errors
     /// [`Error::Damaged`] when a file there is not of an attempt; [`Error::Store`] when the store failed.
-    pub async fn attempts(&self, batch: BatchId) -> Result<Vec<AttemptMade>, Error> {
-        let mut made = std::collections::BTreeMap::new();
+    pub async fn attempts(&self, batch: BatchId) -> Result<Attempts, Error> {
+        let mut attempts = Attempts::default();
+        let (mut begun, mut ended) = (Vec::new(), Vec::new());
         let mut listing = self.lake().list(&Prefix::Attempts(self.stream(), batch), None);
         while let Some(listed) = listing.try_next().await? {
-            let (number, input) = match Key::parse(&listed.key) {
-                Ok(Key::Attempt { attempt, .. }) => (attempt, None),
-                Ok(Key::Reading { attempt, input, .. }) => (attempt, Some(input)),
+            let key = Key::parse(&listed.key);
+            match &key {
+                Ok(Key::Attempt { attempt, .. }) => begun.push(*attempt),
+                Ok(Key::AttemptEnd { attempt, .. }) => ended.push(*attempt),
+                Ok(Key::Reading { .. }) => {}
                 _ => return Err(Error::damaged(listed.key, "is not a file of a ledger; move it elsewhere")),
-            };
-            let last_object: &mut Option<Ordinal> = made.entry(number).or_default();
-            *last_object = (*last_object).max(input);
+            }
+            attempts.keys.extend(key.ok());
         }
-        Ok(made.into_iter().map(|(number, last_object)| AttemptMade { number, last_object }).collect())
+        attempts.maker_ended = ended.contains(&Ordinal::default());
+        attempts.last = begun.iter().chain(&ended).max().copied().unwrap_or_default();
+        for number in begun.into_iter().filter(|number| !ended.contains(number)) {
+            let key = self.attempt_key(batch, number);
+            // Gone if the batch was committed in the meantime.
+            if let Some(attempt) = self.read(&key).await? {
+                attempts.open.insert(number, attempt);
+            }
+        }
+        Ok(attempts)
     }
 
-    /// Registers the next attempt at a batch, after `made`, and returns its number. No two attempts share one.
+    /// Registers the next attempt at a batch, after those `made`, and returns its number, at least 1. No two attempts
+    /// share one.
     ///
     /// # Errors
     /// [`Error::Store`] when the store failed.
-    pub async fn begin_attempt(
-        &self,
-        batch: BatchId,
-        made: &[AttemptMade],
-        attempt: &Attempt,
-    ) -> Result<Ordinal, Error> {
-        let mut next = made.last().map_or(0, |last| last.number.index() + 1);
+    pub async fn begin_attempt(&self, batch: BatchId, made: &Attempts, attempt: &Attempt) -> Result<Ordinal, Error> {
+        let mut next = made.last.index() + 1;
         loop {
             let number = Ordinal::new(next)
                 .ok_or_else(|| Error::Bug(format!("batch {} has too many attempts", batch.number())))?;
-            let key = Key::Attempt { stream: self.stream().clone(), batch, attempt: number };
-            if self.lake().create(&key, encode(attempt)?).await? == Created::Ours {
+            if self.lake().create(&self.attempt_key(batch, number), encode(attempt)?).await? == Created::Ours {
                 return Ok(number);
             }
             next += 1;
         }
     }
 
-    /// Notes durably that an attempt begins to read `input`; `object` is `None` when it has read all.
+    /// Records that an attempt stopped in order, so that another may begin at once; 0 is the execution by the process
+    /// that made the plan.
     ///
     /// # Errors
     /// [`Error::Store`] when the store failed.
-    pub async fn note_object(
-        &self,
-        batch: BatchId,
-        attempt: Ordinal,
-        input: Ordinal,
-        object: Option<&Key>,
-    ) -> Result<(), Error> {
-        let key = Key::Reading { stream: self.stream().clone(), batch, attempt, input };
-        let body = encode(&Reading { object: object.map(Key::to_string) })?;
-        self.lake().create(&key, body).await.map(drop)
+    pub async fn end_attempt(&self, batch: BatchId, attempt: Ordinal, ended_at: Timestamp) -> Result<(), Error> {
+        let key = Key::AttemptEnd { stream: self.stream().clone(), batch, attempt };
+        self.lake().create(&key, encode(&AttemptEnd { ended_at })?).await.map(drop)
+    }
+
+    /// Deletes what is known about the attempts at a committed batch.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store failed; what is left is deleted with the batch's plan.
+    pub async fn delete_attempts(&self, batch: BatchId) -> Result<(), Error> {
+        let attempts = self.attempts(batch).await?;
+        self.lake().delete(attempts.keys).await
+    }
+
+    fn attempt_key(&self, batch: BatchId, attempt: Ordinal) -> Key {
+        Key::Attempt { stream: self.stream().clone(), batch, attempt }
     }
 }

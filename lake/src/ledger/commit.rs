@@ -214,9 +214,11 @@ impl Totals {
 impl StoredFormat for Commit {
     const VERSION: u32 = 2;
 
-    /// A commit that only adds has the shape of version 1; an older program must not skip what was removed or resolved.
+    /// A commit that only adds has the shape of version 1; an older program must not skip what was removed or resolved,
+    /// and does not know the newer names of copies.
     fn version(&self) -> u32 {
         let only_adds = self.removed.is_empty() && self.resolved.is_empty() && self.totals.resolved == 0;
-        if only_adds && self.totals.discarded == 0 { 1 } else { 2 }
+        let is_newer = |input: &InputOutcome| matches!(input.copy, Some(Key::ObjectCopy { plan: Some(_), .. }));
+        if only_adds && self.totals.discarded == 0 && !self.inputs.iter().any(is_newer) { 1 } else { 2 }
     }
 }

@@ -74,8 +74,9 @@ impl Ledger {
             while let Some(listed) = listing.try_next().await? {
                 let Ok(key) = Key::parse(&listed.key) else { continue };
                 let is_old = match &key {
-                    Key::Snapshot { batch, .. } | Key::Attempt { batch, .. } | Key::Reading { batch, .. } => {
-                        *batch <= retired && *batch != snapshot.batch
+                    Key::Snapshot { batch, .. } => *batch <= retired && *batch != snapshot.batch,
+                    Key::Attempt { batch, .. } | Key::AttemptEnd { batch, .. } | Key::Reading { batch, .. } => {
+                        *batch <= retired
                     }
                     Key::Segment { last, .. } => *last <= retired && !named.contains(&key),
                     _ => false,

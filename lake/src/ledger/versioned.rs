@@ -87,7 +87,7 @@ pub fn decode<T: StoredFormat + DeserializeOwned>(key: &Key, bytes: &[u8]) -> Re
             serde_json::from_value(serde_json::Value::Object(document)).map_err(damaged)?
         }
     };
-    if value.version() != head.version {
+    if value.version() > head.version {
         let what =
             format!("has format version {}, which can't express its fields; restore it from a backup", head.version);
         return Err(Error::damaged(key, what));

@@ -350,6 +350,7 @@ async fn versions_are_fetched_each_from_its_own_zone_in_the_order_asked_for() {
         stream: stream(),
         batch: lake::ids::BatchId::FIRST,
         input: input.parse().unwrap(),
+        plan: None,
     };
     let keys = [raw_key("a"), copy("00001"), copy("00002"), raw_key("b"), copy("00003")];
     let mut wanted = Vec::new();

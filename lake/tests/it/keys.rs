@@ -42,12 +42,16 @@ fn keys() -> impl Strategy<Value = Key> {
             attempt: Ordinal::new(attempt).unwrap(),
             input: Ordinal::new(input).unwrap()
         }),
-        data_files().prop_map(Key::Bronze),
-        data_files().prop_map(Key::DeadLetters),
-        (batches(), 0..Ordinal::LIMIT).prop_map(|((stream, batch), input)| Key::ObjectCopy {
+        (batches(), 0..Ordinal::LIMIT).prop_map(|((stream, batch), attempt)| Key::AttemptEnd {
             stream,
             batch,
-            input: Ordinal::new(input).unwrap()
+            attempt: Ordinal::new(attempt).unwrap()
+        }),
+        data_files().prop_map(Key::Bronze),
+        data_files().prop_map(Key::DeadLetters),
+        (batches(), 0..Ordinal::LIMIT, any::<Option<[u8; 4]>>()).prop_map(|((stream, batch), input, plan)| {
+            let plan = plan.map(|salt| Fingerprint::of(&salt));
+            Key::ObjectCopy { stream, batch, input: Ordinal::new(input).unwrap(), plan }
         }),
         (streams(), any::<[u8; 4]>()).prop_map(|(stream, salt)| Key::Schema { stream, id: SchemaId::of(&salt) }),
         batches().prop_map(|(stream, batch)| Key::Plan { stream, batch }),
@@ -103,11 +107,15 @@ fn the_layout_is_the_documented_one() {
     assert_eq!(commit.to_string(), "checkpoints/events/commits/00000000000000000007.json");
     let attempt = Key::Attempt { stream: stream.clone(), batch, attempt: Ordinal::new(1).unwrap() };
     assert_eq!(attempt.to_string(), "checkpoints/events/attempts/00000000000000000007/00001.json");
+    let end = Key::AttemptEnd { stream: stream.clone(), batch, attempt: Ordinal::new(1).unwrap() };
+    assert_eq!(end.to_string(), "checkpoints/events/attempts/00000000000000000007/00001-end.json");
     let version = "0123456789abcdef".parse().unwrap();
     let archived = Key::Archived { stream: stream.clone(), version, rest: "2026/a.json".to_owned() };
     assert_eq!(archived.to_string(), "raw/_archive/events/2026/0123456789abcdef-a.json");
-    let copy = Key::ObjectCopy { stream, batch, input: Ordinal::new(12).unwrap() };
-    assert_eq!(copy.to_string(), "dead_letters/events/objects/00000000000000000007-00012");
+    let copy = |plan| Key::ObjectCopy { stream: stream.clone(), batch, input: Ordinal::new(12).unwrap(), plan };
+    assert_eq!(copy(None).to_string(), "dead_letters/events/objects/00000000000000000007-00012");
+    let copy = copy(Some("0123abcd".parse().unwrap()));
+    assert_eq!(copy.to_string(), "dead_letters/events/objects/00000000000000000007-00012-0123abcd");
     assert_eq!(copy.zone(), ZoneName::DeadLetters);
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn commit(batch: u64) -> Commit {
         resolved: Vec::new(),
     };
     commit.inputs[1].copy =
-        Some(Key::ObjectCopy { stream: stream(), batch: commit.batch, input: "00001".parse().unwrap() });
+        Some(Key::ObjectCopy { stream: stream(), batch: commit.batch, input: "00001".parse().unwrap(), plan: None });
     commit
 }
 

@@ -29,6 +29,11 @@ impl Answer {
                 error
             }
             Self::InternalError => internal_error(),
+            Self::AccessDenied => S3Error::with_message(S3ErrorCode::AccessDenied, "Access Denied"),
+            Self::InvalidObjectState => {
+                let words = "The operation is not valid for the object's storage class";
+                S3Error::with_message(S3ErrorCode::InvalidObjectState, words)
+            }
         }
     }
 }

@@ -114,6 +114,10 @@ pub enum Answer {
     TooManyRequests,
     /// 500 `InternalError`.
     InternalError,
+    /// 403 `AccessDenied`: of a policy, or of the object's own ACL.
+    AccessDenied,
+    /// 403 `InvalidObjectState`: the object is in an archive class such as Glacier, and must be restored before it is read.
+    InvalidObjectState,
 }
 
 /// The `Content-Length` of a cut body.

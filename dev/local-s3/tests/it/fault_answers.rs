@@ -9,10 +9,12 @@ use local_s3::{Answer, Fault, FaultKind, Moment};
 use crate::support::{BUCKET, Fixture, noise, refusal, unanswered};
 use crate::uploads::{begin, complete, part};
 
-const ANSWERS: [(Answer, u16, &str); 3] = [
+const ANSWERS: [(Answer, u16, &str); 5] = [
     (Answer::SlowDown, 503, "SlowDown"),
     (Answer::TooManyRequests, 429, "TooManyRequests"),
     (Answer::InternalError, 500, "InternalError"),
+    (Answer::AccessDenied, 403, "AccessDenied"),
+    (Answer::InvalidObjectState, 403, "InvalidObjectState"),
 ];
 
 fn error(answer: Answer, moment: Moment) -> Fault {
