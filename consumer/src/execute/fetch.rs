@@ -44,23 +44,23 @@ const HELD_BYTES_MAX: u64 = 16 << 20;
 /// How many pieces of a long object may wait for their reader.
 const PIECES_AHEAD: usize = 4;
 
-/// Fetches all objects of a task, in the plan's order. Of long ones, and of those that must not be read, it only checks
-/// that they exist.
+/// Fetches all objects of a task, in the plan's order. Of long ones, it only checks that they exist.
 ///
 /// # Errors
 /// The first object that the store fails to send; the task can be tried again.
 pub(super) async fn fetch(lake: &Lake, task: &TaskRequest) -> Result<Vec<Fetched>, Error> {
     let read = &task.plan.read;
+    let is_poisoned = |at: usize| task.poisoned.contains(&(task.first_input + at));
     let unread = |(at, object): (usize, &PlannedObject)| {
         let source = || {
             let (lake, object, runtime) = (lake.clone(), object.clone(), Handle::current());
             Source::Streamed(Arc::new(StoredObject { lake, object, runtime }))
         };
-        let is_long = object.size > HELD_BYTES_MAX && read.format != Format::JsonArray;
-        match task.poisoned.contains(&(task.first_input + at)) {
-            true => Some(Fetched::Poison(source())),
+        let is_long = object.size > HELD_BYTES_MAX;
+        match is_poisoned(at) {
+            true => is_long.then(|| Fetched::Poison(source())),
             false if object.size > read.object_bytes_max => Some(Fetched::TooLarge(source())),
-            false => is_long.then(|| Fetched::Object(source())),
+            false => (is_long && read.format != Format::JsonArray).then(|| Fetched::Object(source())),
         }
     };
     let unread: Vec<Option<Fetched>> = task.objects.iter().enumerate().map(unread).collect();
@@ -69,8 +69,12 @@ pub(super) async fn fetch(lake: &Lake, task: &TaskRequest) -> Result<Vec<Fetched
         Wanted { key, etag, whole: unread.is_none() }
     });
     let found = lake.fetch(wanted.collect()).await;
-    let found = task.objects.iter().zip(unread).zip(found);
-    found.map(|((object, unread), found)| fetched(object, unread, found)).collect()
+    let found = task.objects.iter().zip(unread).zip(found).enumerate();
+    let found = found.map(|(at, ((object, unread), found))| match fetched(object, unread, found) {
+        Ok(Fetched::Object(source)) if is_poisoned(at) => Ok(Fetched::Poison(source)),
+        fetched => fetched,
+    });
+    found.collect()
 }
 
 fn fetched(

@@ -57,7 +57,7 @@ pub(crate) async fn store_copy(
     fetched: &Fetched,
 ) -> Result<(), Error> {
     match fetched {
-        Fetched::Object(Source::Whole(bytes)) => {
+        Fetched::Object(Source::Whole(bytes)) | Fetched::Poison(Source::Whole(bytes)) => {
             if let Created::Theirs(_) = lake.create(copy, bytes.clone()).await? {
                 return Err(Error::Corrupt(format!("{copy} exists and is not a copy of {}; move it away", object.key)));
             }

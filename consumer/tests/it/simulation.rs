@@ -1,13 +1,14 @@
 //! The simulation: several consumers on one stream in virtual time, while everything that can go wrong does.
 //!
-//! A seed decides everything: which consumer is killed, frozen beyond take-over or restarted and when; what lands, is
-//! overwritten or deleted; which requests fail before or after they take effect; how far each clock is off. At the end,
+//! A seed decides everything: which consumer is killed, stopped, frozen beyond take-over or restarted and when, and which
+//! child process; what lands, is overwritten or deleted, or kills each process that reads it; whose writes are refused; which requests fail before or after they take effect; how far each clock is off. At the end,
 //! one consumer drains the stream undisturbed, and the auditor checks the lake against what landed. The consumers are
 //! the real ones; time is tokio's paused clock, so that a minute takes a second.
 //!
 //! `make sim SEEDS=1000` runs more seeds; a failure prints the command that runs its seed again.
 
 mod audit;
+mod children;
 mod feeder;
 mod store;
 
@@ -30,10 +31,14 @@ use lake::{
 };
 use object_store::memory::InMemory;
 use serde_json::json;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use crate::lake_in_a_folder::with_schema;
 use audit::Figures;
+use children::Children;
 use feeder::Feeder;
 use store::{Faults, SimStore};
 
@@ -45,8 +50,22 @@ struct World {
     seed: u64,
     store: Arc<InMemory>,
     ends: Instant,
+    counts: Counts,
+}
+
+/// What happened to consumers.
+#[derive(Default)]
+struct Counts {
     kills: AtomicU64,
     freezes: AtomicU64,
+    stops: AtomicU64,
+    refusals: AtomicU64,
+    deaths: AtomicU64,
+    child_kills: Arc<AtomicU64>,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A generator for one actor, so that its numbers do not depend on the others.
@@ -88,34 +107,48 @@ async fn place(world: &World, number: u64) {
         if Instant::now() >= world.ends {
             return;
         }
-        let store = SimStore::new(Arc::clone(&world.store), Faults::of(&mut rng), rng.fork());
+        let faults = Faults::of(&mut rng);
+        let (store, mut has_died) = SimStore::deadly(Arc::clone(&world.store), faults, rng.fork());
         let frozen = store.frozen();
         let lake = Lake::on_store(Arc::new(store));
         let (definition, clock) = (definition(&mut rng), clock(&mut rng));
+        let children = Children::new(Arc::clone(&world.store), faults, rng.fork(), &world.counts.child_kills);
+        let (stop, stopped) = oneshot::channel::<()>();
         let life = async {
-            let settings = RunSettings::in_process(false, 0);
-            Pipeline::open(lake, definition, clock, settings).await?.run(std::future::pending()).await
+            let settings = RunSettings { isolation: Some(Arc::new(children)), ..RunSettings::in_process(false, 0) };
+            let stopped = async { drop(stopped.await) };
+            Pipeline::open(lake, definition, clock, settings).await?.run(stopped).await
         };
-        let freezes = rng.u8(0..3) == 0;
+        let (freezes, stops) = (rng.u8(0..3) == 0, rng.u8(0..3) == 0);
         let freeze = async {
             sleep(millis(&mut rng, 0..6_000)).await;
             if freezes {
-                world.freezes.fetch_add(1, Ordering::Relaxed);
+                count(&world.counts.freezes);
                 frozen.send_replace(true);
                 // Often longer than the others wait before a take-over.
                 sleep(millis(&mut rng, 1_000..9_000)).await;
                 frozen.send_replace(false);
             }
             sleep(millis(&mut rng, 100..4_000)).await;
+            if stops {
+                let _asked = stop.send(());
+                // Sometimes it is killed before it has ended.
+                sleep(millis(&mut rng, 0..12_000)).await;
+            }
         };
         tokio::select! {
-            ended = life => {
-                let error = ended.unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Retry, "{error}");
+            ended = life => match ended {
+                Ok(()) => count(&world.counts.stops),
+                Err(error) if error.kind() == ErrorKind::Invalid && faults.refuses_writes => {
+                    count(&world.counts.refusals);
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Retry, "{error}"),
+            },
+            died = has_died.wait_for(|has_died| *has_died) => {
+                died.unwrap();
+                count(&world.counts.deaths);
             }
-            () = freeze => {
-                world.kills.fetch_add(1, Ordering::Relaxed);
-            }
+            () = freeze => count(&world.counts.kills),
             () = sleep_until(world.ends) => return,
         }
     }
@@ -125,7 +158,7 @@ async fn place(world: &World, number: u64) {
 async fn play(seed: u64) -> Figures {
     let store = Arc::new(InMemory::new());
     let ends = Instant::now() + TURMOIL;
-    let world = World { seed, store, ends, kills: AtomicU64::new(0), freezes: AtomicU64::new(0) };
+    let world = World { seed, store, ends, counts: Counts::default() };
     let mut feeder = Feeder::new(Arc::clone(&world.store), rng(seed, 100, 0));
     let honest = Lake::on_store(Arc::<InMemory>::clone(&world.store));
     let reader = audit::Reader::new(honest.clone());
@@ -137,8 +170,13 @@ async fn play(seed: u64) -> Figures {
     );
     drain(&honest, seed).await;
     let mut figures = audit::audit(&honest, feeder.landed()).await;
-    figures.kills = world.kills.into_inner();
-    figures.freezes = world.freezes.into_inner();
+    let counts = world.counts;
+    figures.kills = counts.kills.into_inner();
+    figures.freezes = counts.freezes.into_inner();
+    figures.stops = counts.stops.into_inner();
+    figures.refusals = counts.refusals.into_inner();
+    figures.deaths = counts.deaths.into_inner();
+    figures.child_kills = counts.child_kills.load(Ordering::Relaxed);
     figures
 }
 

@@ -24,6 +24,10 @@ use crate::lake_in_a_folder::{Contents, contents, events};
 pub(super) struct Figures {
     pub(super) kills: u64,
     pub(super) freezes: u64,
+    pub(super) stops: u64,
+    pub(super) refusals: u64,
+    pub(super) deaths: u64,
+    pub(super) child_kills: u64,
     commits: u64,
     versions: u64,
     rows: u64,
@@ -39,6 +43,10 @@ impl Figures {
     pub(super) fn add(&mut self, other: &Self) {
         self.kills += other.kills;
         self.freezes += other.freezes;
+        self.stops += other.stops;
+        self.refusals += other.refusals;
+        self.deaths += other.deaths;
+        self.child_kills += other.child_kills;
         self.commits += other.commits;
         self.versions += other.versions;
         self.rows += other.rows;
@@ -55,10 +63,15 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills, {} freezes, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged when read; \
-             {} rows, {} dead letters, {} of them poison; {} files that no commit names",
+            "{} kills, {} freezes, {} orderly stops, {} consumers whose writes were refused, {} that died of an object, \
+             {} kills of their children, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged when read; \
+             {} rows, {} dead letters, {} of them poison, each with cause; {} files that no commit names",
             self.kills,
             self.freezes,
+            self.stops,
+            self.refusals,
+            self.deaths,
+            self.child_kills,
             self.commits,
             self.versions,
             self.missing,
@@ -190,7 +203,8 @@ impl Places {
         let place = |index| (key.to_owned(), etag.to_owned(), index);
         if let Some((_, letter)) = self.0.remove(&place(None)) {
             let is_poison = letter["_error_code"] == "poison";
-            assert!(is_poison || content.dead_letters == [None], "{key} is readable: {letter:?}");
+            let is_fair = if is_poison { content.is_deadly } else { content.dead_letters == [None] };
+            assert!(is_fair, "{key} is readable: {letter:?}");
             return u64::from(is_poison);
         }
         for (index, id) in &content.rows {

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use object_store::{ObjectStore, ObjectStoreExt, PutOptions, memory::InMemory, path::Path};
 use tokio::time::{Instant, sleep};
 
-use super::millis;
+use super::{millis, store::DEADLY};
 
 /// What one object contains, and what must become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(super) struct Content {
     pub(super) rows: Vec<(u64, i64)>,
     /// The index of each invalid record; `None` for an object that can't be read.
     pub(super) dead_letters: Vec<Option<u64>>,
+    /// Whether it kills each process that reads it.
+    pub(super) is_deadly: bool,
 }
 
 /// Everything that landed under one key, in order.
@@ -90,7 +92,7 @@ impl Feeder {
         if self.rng.u8(0..12) == 0 {
             self.next_id += 1;
             let text = format!("[{{\"id\": {}}}, ", self.next_id);
-            return Content { text, rows: vec![], dead_letters: vec![None] };
+            return Content { text, dead_letters: vec![None], ..Content::default() };
         }
         let mut content = Content::default();
         let mut records = Vec::new();
@@ -103,6 +105,12 @@ impl Feeder {
                 records.push(format!("{{\"id\": {}}}", self.next_id));
                 content.rows.push((index, self.next_id));
             }
+        }
+        content.is_deadly = !content.rows.is_empty() && self.rng.u8(0..60) == 0;
+        if content.is_deadly {
+            let id = content.rows[0].1;
+            let place = records.iter().position(|record| *record == format!("{{\"id\": {id}}}")).unwrap();
+            records[place] = format!("{{\"id\": {id}, \"{DEADLY}\": 1}}");
         }
         content.text = format!("[{}]", records.join(", "));
         content

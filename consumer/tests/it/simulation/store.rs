@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use fastrand::Rng;
 use futures::{StreamExt, stream, stream::BoxStream};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
 };
 use tokio::{
@@ -32,13 +32,16 @@ pub(super) struct Faults {
     stall: f64,
     /// A listing shows an object twice or not at all; per object.
     listing: f64,
+    /// The data zones refuse each write.
+    pub(super) refuses_writes: bool,
 }
 
 impl Faults {
     /// No faults, some, or many.
     pub(super) fn of(rng: &mut Rng) -> Self {
         let scale = [0.0, 0.02, 0.1][rng.usize(0..3)];
-        Self { refused: scale, lost_answer: scale, stall: scale / 5.0, listing: scale / 5.0 }
+        let refuses_writes = rng.u8(0..12) == 0;
+        Self { refused: scale, lost_answer: scale, stall: scale / 5.0, listing: scale / 5.0, refuses_writes }
     }
 }
 
@@ -52,17 +55,48 @@ struct Way {
     faults: Faults,
     rng: Mutex<Rng>,
     frozen: watch::Sender<bool>,
+    /// Whether the consumer has read something deadly; `None` if nothing is.
+    died: Option<watch::Sender<bool>>,
 }
 
 impl SimStore {
-    pub(super) fn new(store: Arc<InMemory>, faults: Faults, rng: Rng) -> Self {
+    /// The store of a consumer, and whether that died of something that it read.
+    pub(super) fn deadly(store: Arc<InMemory>, faults: Faults, rng: Rng) -> (Self, watch::Receiver<bool>) {
+        let died = watch::Sender::new(false);
+        let has_died = died.subscribe();
+        (Self::with(store, faults, rng, Some(died)), has_died)
+    }
+
+    /// The store of a process whose death is decided elsewhere.
+    pub(super) fn harmless(store: Arc<InMemory>, faults: Faults, rng: Rng) -> Self {
+        Self::with(store, faults, rng, None)
+    }
+
+    fn with(store: Arc<InMemory>, faults: Faults, rng: Rng, died: Option<watch::Sender<bool>>) -> Self {
         let frozen = watch::Sender::new(false);
-        Self { way: Arc::new(Way { store, faults, rng: Mutex::new(rng), frozen }) }
+        Self { way: Arc::new(Way { store, faults, rng: Mutex::new(rng), frozen, died }) }
     }
 
     /// Freezes and thaws the consumer.
     pub(super) fn frozen(&self) -> watch::Sender<bool> {
         self.way.frozen.clone()
+    }
+}
+
+/// A process that reads an object with this text dies of it.
+pub(super) const DEADLY: &str = "deadly";
+
+fn is_raw(location: &Path) -> bool {
+    location.as_ref().starts_with("raw/")
+}
+
+/// Whether an object kills each process that reads it.
+pub(super) async fn is_deadly(store: &InMemory, location: &Path) -> bool {
+    match store.get(location).await {
+        Ok(found) => {
+            found.bytes().await.is_ok_and(|body| body.windows(DEADLY.len()).any(|part| part == DEADLY.as_bytes()))
+        }
+        Err(_) => false,
     }
 }
 
@@ -139,6 +173,11 @@ impl fmt::Display for SimStore {
 #[async_trait]
 impl ObjectStore for SimStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let is_data = ["bronze/", "dead_letters/"].iter().any(|zone| location.as_ref().starts_with(zone));
+        if is_data && self.way.faults.refuses_writes {
+            self.way.travel().await;
+            return Err(Error::PermissionDenied { path: location.to_string(), source: "the zone is read-only".into() });
+        }
         self.way.request(self.way.store.put_opts(location, payload, options)).await
     }
 
@@ -151,6 +190,12 @@ impl ObjectStore for SimStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if let Some(died) = self.way.died.as_ref().filter(|_| !options.head && is_raw(location))
+            && is_deadly(&self.way.store, location).await
+        {
+            died.send_replace(true);
+            std::future::pending::<()>().await;
+        }
         self.way.request(self.way.store.get_opts(location, options)).await
     }
 
