@@ -4,6 +4,7 @@
 //! overwritten one is a new input. Its task finds out whether it contains the same as before. Invariant: a listing
 //! skips only known inputs and markers.
 
+mod deferred;
 mod known;
 mod pending;
 
@@ -20,6 +21,7 @@ use lake::{
 };
 use tokio::time::Instant;
 
+pub(crate) use deferred::DeferredObjects;
 use known::input_id;
 pub use known::{CommittedInputs, KnownInputs};
 pub use pending::Pending;
@@ -43,6 +45,8 @@ pub struct Discovered {
     pub objects: Vec<PlannedObject>,
     /// When each of them last changed, by the store's clock.
     pub changed: Vec<DateTime<Utc>>,
+    /// New objects that the store refused to let be read, by key.
+    pub deferred: Vec<PlannedObject>,
     /// Markers and empty folders: seen, but not inputs.
     pub ignored: u64,
     /// Versions that a commit accounts for and that still exist, if asked for.
@@ -135,7 +139,8 @@ pub async fn discover(
             continue;
         }
         if known.contains(&listed.key, &listed.etag) {
-            if known_ones == KnownOnes::Report && discovered.done_with.len() < FOUND_MAX {
+            let may_be_removed = known_ones == KnownOnes::Report && !known.is_unreadable(&listed.key, &listed.etag);
+            if may_be_removed && discovered.done_with.len() < FOUND_MAX {
                 discovered.done_with.push(KnownVersion { key: raw_key(&listed.key)?, etag: listed.etag });
             }
             continue;
@@ -146,8 +151,13 @@ pub async fn discover(
         }
         let key = raw_key(&listed.key)?;
         let earlier = known.earlier(&listed.key);
-        found.push((PlannedObject { key, etag: listed.etag, size: listed.size, earlier }, listed.last_modified));
-        if found.len() >= FOUND_MAX {
+        let is_deferred = known.deferred_since(&listed.key, &listed.etag).is_some();
+        let object = PlannedObject { key, etag: listed.etag, size: listed.size, earlier, last_try: false };
+        match is_deferred {
+            true => discovered.deferred.push(object),
+            false => found.push((object, listed.last_modified)),
+        }
+        if found.len() + discovered.deferred.len() >= FOUND_MAX {
             discovered.complete = false;
             break;
         }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     commit::{self, done_with},
-    discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, KnownVersion},
+    discover::{CommittedInputs, DeferredObjects, Discovery, KnownInputs, KnownOnes, KnownVersion},
     enforce::Judge,
     error::Error,
     execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
@@ -99,6 +99,7 @@ pub struct Pipeline {
     attempt: Option<Attempt>,
     known: KnownInputs,
     pending: VecDeque<PlannedObject>,
+    deferred: DeferredObjects,
     snapshot: Option<Arc<Snapshot>>,
     discovery: Discovery,
     all_found: bool,
@@ -163,6 +164,7 @@ impl Pipeline {
             attempt: None,
             known: position.known,
             pending: VecDeque::new(),
+            deferred: DeferredObjects::new(),
             snapshot: position.snapshot,
             discovery,
             all_found: false,
@@ -268,9 +270,12 @@ impl Pipeline {
     /// Discovers and plans the next batch. Returns the plan that won, and whose it is.
     async fn plan_next(&mut self) -> Result<Option<(Plan, Claim)>, Error> {
         if self.pending.is_empty() {
-            let discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
+            let mut discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
             self.all_found = discovered.complete;
+            self.deferred.take_in(&mut discovered);
             self.pending = discovered.objects.into();
+            let give_up_before = self.clock.now().earlier_by(self.definition.unreadable_after);
+            self.pending.extend(self.deferred.due(self.ledger.lake(), &self.known, give_up_before).await);
             self.remove(discovered.done_with).await;
             failpoint::reach("discover:listed", &"");
         }

@@ -143,6 +143,15 @@ impl Lake {
         self.store(key).get_opts(&self.path(key), options).await
     }
 
+    /// Whether the store refuses to let this version be read at the moment; any other failure is not a refusal.
+    pub async fn refuses_to_read(&self, key: &Key, etag: &str) -> bool {
+        let first_piece = async {
+            let mut body = self.open_version(key, etag).await?.into_stream();
+            body.try_next().await
+        };
+        first_piece.await.is_err_and(|error| refuses_to_read(&error))
+    }
+
     /// Whether a version's form shows which kind of store named it: a file's does, but an S3 ETag can be any text.
     pub fn versions_show_their_store(&self, zone: ZoneName) -> bool {
         self.zone(zone).folder.is_some()
@@ -310,6 +319,12 @@ pub fn reason(error: &object_store::Error) -> String {
         ) => source.to_string(),
         (_, other) => other.to_string(),
     }
+}
+
+/// Whether a store's error says that this one object must not be read: its permissions forbid it, or it must first be
+/// restored from an archive class.
+pub fn refuses_to_read(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::PermissionDenied { .. })
 }
 
 /// What to do about a store's error: correct a setting, try again, or report a bug.

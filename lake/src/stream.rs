@@ -61,6 +61,8 @@ pub struct StreamDefinition {
     pub ledger_keep: Option<Duration>,
     /// How long another consumer's batch may stay uncommitted before this one runs it too.
     pub take_over_after: Duration,
+    /// How long an object that may not be read stays pending.
+    pub unreadable_after: Duration,
     /// How long one object may be worked on before it counts as hung.
     pub object_time: Duration,
     /// How much one batch contains at most.
@@ -105,6 +107,7 @@ impl StreamDefinition {
                     after_commit: checked.after_commit,
                     ledger_keep: checked.ledger_keep,
                     take_over_after: checked.take_over_after,
+                    unreadable_after: checked.unreadable_after,
                     object_time: checked.object_time,
                     batch: checked.batch,
                     schema,
@@ -133,6 +136,7 @@ struct Checked {
     after_commit: AfterCommit,
     ledger_keep: Option<Duration>,
     take_over_after: Duration,
+    unreadable_after: Duration,
     object_time: Duration,
     batch: BatchSettings,
 }
@@ -165,6 +169,7 @@ impl Checked {
                 Duration::from_secs(30),
                 Duration::from_millis(100)..=DAY,
             ),
+            unreadable_after: table.duration("source.unreadable_after", 7 * DAY, Duration::from_secs(1)..=36_500 * DAY),
             object_time: table.duration(
                 "limits.object_time",
                 Duration::from_secs(600),

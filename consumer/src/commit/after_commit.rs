@@ -20,9 +20,9 @@ use crate::{discover::KnownVersion, failpoint};
 /// How many objects are removed at once: enough to hide a store's latency.
 const REMOVALS_AT_ONCE: usize = 16;
 
-/// The versions that a commit accounts for.
+/// The versions that a commit accounts for and that are not needed any more.
 pub(crate) fn done_with(commit: &Commit) -> Vec<KnownVersion> {
-    let read = commit.inputs.iter().filter(|input| input.outcome.is_final());
+    let read = commit.inputs.iter().filter(|input| input.outcome.may_be_removed());
     read.map(|input| KnownVersion { key: input.key.clone(), etag: input.etag.clone() }).collect()
 }
 

@@ -7,9 +7,10 @@ use std::{
 
 use lake::{
     Error,
+    clock::Timestamp,
     ids::{ContentId, SchemaId},
     keys::Key,
-    ledger::{Commit, FromCommitFile, Outcome, StoredFormat},
+    ledger::{Commit, FromCommitFile, InputOutcome, Outcome, StoredFormat},
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -27,12 +28,17 @@ pub struct KnownInputs {
     newest: HashMap<u128, ContentId>,
     /// By key, what the earlier versions contained, the oldest first; few objects are ever overwritten.
     before: HashMap<u128, Vec<ContentId>>,
+    /// Versions that the store refused to let be read, and since when.
+    deferred: HashMap<u128, Timestamp>,
+    /// Versions that were given up for that.
+    unreadable: HashSet<u128>,
 }
 
 /// A commit's inputs, in as little memory as is needed to recognise them.
 #[derive(Debug)]
 pub struct CommittedInputs {
     inputs: Vec<CommittedInput>,
+    committed_at: Timestamp,
     /// The schema that validated its records.
     pub schema_id: SchemaId,
 }
@@ -42,6 +48,7 @@ pub struct CommittedInputs {
 struct CommittedInput {
     version: u128,
     key: u128,
+    outcome: Outcome,
     content: Option<ContentId>,
 }
 
@@ -51,6 +58,7 @@ impl FromCommitFile for CommittedInputs {
         struct File<'a> {
             version: u32,
             schema_id: SchemaId,
+            committed_at: Timestamp,
             #[serde(borrow)]
             inputs: Vec<Input<'a>>,
         }
@@ -65,9 +73,10 @@ impl FromCommitFile for CommittedInputs {
         }
         match serde_json::from_slice::<File<'_>>(bytes) {
             Ok(file) if file.version <= Commit::VERSION => {
-                let read = file.inputs.iter().filter(|input| input.outcome.is_final());
-                let inputs = read.map(|input| CommittedInput::of(&input.key, &input.etag, input.content)).collect();
-                Ok(Self { inputs, schema_id: file.schema_id })
+                let found =
+                    |input: &Input<'_>| CommittedInput::of(&input.key, &input.etag, input.outcome, input.content);
+                let inputs = file.inputs.iter().filter_map(found).collect();
+                Ok(Self { inputs, committed_at: file.committed_at, schema_id: file.schema_id })
             }
             // The slow way reports exactly what is wrong.
             _ => Commit::from_commit_file(key, bytes).map(|commit| Self::of(&commit)),
@@ -78,15 +87,19 @@ impl FromCommitFile for CommittedInputs {
 impl CommittedInputs {
     /// The inputs of this commit.
     pub fn of(commit: &Commit) -> Self {
-        let read = commit.inputs.iter().filter(|input| input.outcome.is_final());
-        let inputs = read.map(|input| CommittedInput::of(&input.key.to_string(), &input.etag, input.content)).collect();
-        Self { inputs, schema_id: commit.schema_id.clone() }
+        let found = |input: &InputOutcome| {
+            CommittedInput::of(&input.key.to_string(), &input.etag, input.outcome, input.content)
+        };
+        let inputs = commit.inputs.iter().filter_map(found).collect();
+        Self { inputs, committed_at: commit.committed_at, schema_id: commit.schema_id.clone() }
     }
 }
 
 impl CommittedInput {
-    fn of(key: &str, etag: &str, content: Option<ContentId>) -> Self {
-        Self { version: input_id(key, etag), key: short_hash(&[key]), content }
+    /// `None` for a version that was gone.
+    fn of(key: &str, etag: &str, outcome: Outcome, content: Option<ContentId>) -> Option<Self> {
+        let counts = outcome.is_final() || outcome == Outcome::Deferred;
+        counts.then(|| Self { version: input_id(key, etag), key: short_hash(&[key]), outcome, content })
     }
 }
 
@@ -94,6 +107,14 @@ impl KnownInputs {
     /// Adds what a commit has read.
     pub fn add(&mut self, inputs: &CommittedInputs) {
         for input in &inputs.inputs {
+            if input.outcome == Outcome::Deferred {
+                self.deferred.entry(input.version).or_insert(inputs.committed_at);
+                continue;
+            }
+            self.deferred.remove(&input.version);
+            if input.outcome == Outcome::Unreadable {
+                self.unreadable.insert(input.version);
+            }
             self.versions.insert(input.version);
             let Some(content) = input.content else { continue };
             if let Some(before) = self.newest.insert(input.key, content)
@@ -107,6 +128,16 @@ impl KnownInputs {
     /// Whether a commit has read this version of this object.
     pub fn contains(&self, key: &str, etag: &str) -> bool {
         self.versions.contains(&input_id(key, etag))
+    }
+
+    /// Since when a version waits because the store refuses to let it be read.
+    pub fn deferred_since(&self, key: &str, etag: &str) -> Option<Timestamp> {
+        self.deferred.get(&input_id(key, etag)).copied()
+    }
+
+    /// Whether a version was given up since the store never let it be read.
+    pub(super) fn is_unreadable(&self, key: &str, etag: &str) -> bool {
+        !self.unreadable.is_empty() && self.unreadable.contains(&input_id(key, etag))
     }
 
     /// What the versions of this object that a commit has read contained, the newest last.

@@ -4,6 +4,7 @@
 //! counts as the end of the file.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read},
     sync::Arc,
 };
@@ -11,11 +12,13 @@ use std::{
 use bytes::{Buf, Bytes};
 use futures::TryStreamExt;
 use lake::{
+    error::describe,
     ledger::PlannedObject,
-    store::{FoundVersion, Lake, Wanted},
+    store::{FoundVersion, Lake, Wanted, refuses_to_read},
     stream::Format,
 };
 use tokio::{runtime::Handle, sync::mpsc};
+use tracing::warn;
 
 use super::TaskRequest;
 use crate::{
@@ -36,6 +39,8 @@ pub enum Fetched {
     TooLarge(Source),
     /// The planned version, whose records are not read since it ended the processes that read it.
     Poison(Source),
+    /// The planned version, which the store refuses to let be read.
+    Refused,
 }
 
 /// Longer objects are not kept in memory if their format can be read in pieces.
@@ -44,11 +49,12 @@ const HELD_BYTES_MAX: u64 = 16 << 20;
 /// How many pieces of a long object may wait for their reader.
 const PIECES_AHEAD: usize = 4;
 
-/// Fetches all objects of a task, in the plan's order. Of long ones, it only checks that they exist.
+/// Fetches all objects of a task, in the plan's order. Of long ones, it only checks that they exist, except those that
+/// are known to be `refused`, by their place in the task.
 ///
 /// # Errors
 /// The first object that the store fails to send; the task can be tried again.
-pub(super) async fn fetch(lake: &Lake, task: &TaskRequest) -> Result<Vec<Fetched>, Error> {
+pub(super) async fn fetch(lake: &Lake, task: &TaskRequest, refused: &BTreeSet<usize>) -> Result<Vec<Fetched>, Error> {
     let read = &task.plan.read;
     let is_poisoned = |at: usize| task.poisoned.contains(&(task.first_input + at));
     let unread = |(at, object): (usize, &PlannedObject)| {
@@ -71,6 +77,7 @@ pub(super) async fn fetch(lake: &Lake, task: &TaskRequest) -> Result<Vec<Fetched
     let found = lake.fetch(wanted.collect()).await;
     let found = task.objects.iter().zip(unread).zip(found).enumerate();
     let found = found.map(|(at, ((object, unread), found))| match fetched(object, unread, found) {
+        Ok(_) if refused.contains(&at) => Ok(Fetched::Refused),
         Ok(Fetched::Object(source)) if is_poisoned(at) => Ok(Fetched::Poison(source)),
         fetched => fetched,
     });
@@ -83,6 +90,13 @@ fn fetched(
     found: Result<FoundVersion, object_store::Error>,
 ) -> Result<Fetched, Error> {
     let key = || object.key.to_string();
+    let found = match found {
+        Err(error) if refuses_to_read(&error) => {
+            warn_of_refusal(object, &error);
+            return Ok(Fetched::Refused);
+        }
+        found => found,
+    };
     match found.map_err(|source| Error::Fetch { key: key(), source })? {
         FoundVersion::Missing => Ok(Fetched::Missing),
         FoundVersion::Changed => Ok(Fetched::Changed),
@@ -92,6 +106,13 @@ fn fetched(
             Err(Error::ShortBody { key: key(), received: bytes.len() as u64, expected: object.size })
         }
     }
+}
+
+/// The store's own words, for the person who can change that.
+pub(super) fn warn_of_refusal(object: &PlannedObject, error: &object_store::Error) {
+    let (key, error) = (object.key.to_string(), describe(error));
+    let object = key.escape_debug();
+    warn!(%object, error, "an object may not be read; it stays pending and is tried again from time to time");
 }
 
 /// A planned object that is read from its store, from the start each time.

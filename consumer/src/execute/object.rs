@@ -107,6 +107,8 @@ impl Execution {
         let result = match fetched {
             Fetched::Missing => ObjectResult::unread(Outcome::Missing),
             Fetched::Changed => ObjectResult::unread(Outcome::Changed),
+            Fetched::Refused if object.last_try => ObjectResult::unread(Outcome::Unreadable),
+            Fetched::Refused => ObjectResult::unread(Outcome::Deferred),
             Fetched::TooLarge(source) => {
                 let fault = decode::too_large_object(object.size, self.context.read.object_bytes_max);
                 self.dead_object(object, source, &fault)?

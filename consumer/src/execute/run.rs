@@ -3,6 +3,7 @@
 //! Knows the stores, and of the ledger only the schema. Invariant: all files that a report names are stored.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc,
@@ -14,13 +15,15 @@ use std::{
 use lake::{
     keys::Key,
     ledger::{InputOutcome, Ledger, Outcome, OutputFile, Totals},
-    store::Lake,
+    store::{Lake, refuses_to_read},
 };
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    Fetched, ObjectResult, StageTimes, TaskContext, TaskOutput, TaskReport, TaskRequest, Watch, context::Schemas,
-    fetch::fetch, object, version,
+    Fetched, ObjectResult, StageTimes, TaskContext, TaskOutput, TaskReport, TaskRequest, Watch,
+    context::Schemas,
+    fetch::{fetch, warn_of_refusal},
+    object, version,
 };
 use crate::{
     decode::Progress,
@@ -63,7 +66,27 @@ impl Worker {
     /// Kind `Retry`: a store failed; run it again. Kind `Corrupt`: the ledger or a file contradicts the plan.
     /// [`Error::Hung`]: an object took too long; the process must end, since a thread still works on it.
     pub async fn run(&self, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<TaskReport, Error> {
-        let (running, fetch) = self.fetch(request, watch).await?;
+        // A long object shows only while it is read that the store refuses that.
+        let mut refused = BTreeSet::new();
+        loop {
+            let ended = self.run_without(&refused, request, Arc::clone(&watch)).await;
+            let Err(Error::Fetch { key, source }) = &ended else { return ended };
+            let at = request.objects.iter().position(|object| object.key.to_string() == *key);
+            match at.filter(|_| refuses_to_read(source)) {
+                Some(at) if refused.insert(at) => warn_of_refusal(&request.objects[at], source),
+                _ => return ended,
+            }
+        }
+    }
+
+    /// Runs a task without these of its objects, by their places, which the store refuses to let be read.
+    async fn run_without(
+        &self,
+        refused: &BTreeSet<usize>,
+        request: &TaskRequest,
+        watch: Arc<dyn Watch>,
+    ) -> Result<TaskReport, Error> {
+        let (running, fetch) = self.fetch(refused, request, watch).await?;
         let (emit, parts) = parts(&running.progress);
         let ((output, encode, read), (files, storing)) =
             tokio::try_join!(self.read(&running, emit), running.store(parts))?;
@@ -86,7 +109,7 @@ impl Worker {
     /// # Errors
     /// As [`Worker::run`].
     pub async fn rehearse(&self, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<(), Error> {
-        let (running, _) = self.fetch(request, watch).await?;
+        let (running, _) = self.fetch(&BTreeSet::new(), request, watch).await?;
         let (emit, mut parts) = parts(&running.progress);
         let forget = async {
             while parts.recv().await.is_some() {}
@@ -98,13 +121,14 @@ impl Worker {
     /// Fetches a task's objects. Also returns how long it took.
     async fn fetch<'a>(
         &'a self,
+        refused: &BTreeSet<usize>,
         request: &'a TaskRequest,
         watch: Arc<dyn Watch>,
     ) -> Result<(Running<'a>, Duration), Error> {
         let ledger = Ledger::new(self.lake.clone(), request.plan.stream.clone());
         let context = Arc::new(self.schemas.context(&ledger, &request.plan).await?);
         let began = Instant::now();
-        let fetched = Arc::new(fetch(&self.lake, request).await?);
+        let fetched = Arc::new(fetch(&self.lake, request, refused).await?);
         let took = began.elapsed();
         failpoint::reach("fetch:done", &"");
         let running = Running { lake: &self.lake, request, watch, context, fetched, progress: Progress::default() };

@@ -35,7 +35,7 @@ pub fn of_file(plan_id: Uuid, fetched: &[Fetched], part: u32) -> Fingerprint {
     let mut text = format!("{}, plan {plan_id}", program_versions());
     for (index, fetched) in fetched.iter().enumerate() {
         match fetched {
-            Fetched::Missing | Fetched::Changed => text.push_str(&format!(" without {index}")),
+            Fetched::Missing | Fetched::Changed | Fetched::Refused => text.push_str(&format!(" without {index}")),
             Fetched::Poison(_) => text.push_str(&format!(" poisoned by {index}")),
             Fetched::Object(_) | Fetched::TooLarge(_) => {}
         }

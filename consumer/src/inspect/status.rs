@@ -34,6 +34,10 @@ pub struct Status {
     pub objects_dead_lettered: u64,
     /// Objects that have landed and are not committed.
     pub objects_pending: u64,
+    /// Those of them that the store refuses to let be read; they are tried again from time to time.
+    pub objects_deferred: u64,
+    /// Objects that it refused for so long that they are not tried again.
+    pub objects_unreadable: u64,
     /// What is in the raw zone and is not an input: markers, empty folders, and unreadable files.
     pub objects_ignored: u64,
     /// Planned objects that were gone before they were read.
@@ -56,7 +60,7 @@ pub struct Status {
     pub records_discarded: u64,
     /// When the newest batch was committed.
     pub last_commit_at: Option<Timestamp>,
-    /// How long the oldest pending object has been waiting, in seconds; 0 if nothing is pending.
+    /// How long the oldest pending object that may be read has been waiting, in seconds; 0 if there is none.
     pub lag_seconds: f64,
 }
 
@@ -147,6 +151,8 @@ impl StatusFollower {
             objects_ingested: count(Outcome::Ingested),
             objects_dead_lettered: count(Outcome::DeadLettered),
             objects_pending: self.pending.len() as u64,
+            objects_deferred: self.pending.deferred(),
+            objects_unreadable: count(Outcome::Unreadable),
             objects_ignored: self.pending.ignored(),
             objects_missing: count(Outcome::Missing),
             objects_changed: count(Outcome::Changed),
@@ -196,6 +202,13 @@ impl Status {
                 balance(&self.records_read.to_string(), self.rows, self.dead_letters, self.records_discarded)
             ),
         ];
+        if self.objects_deferred + self.objects_unreadable > 0 {
+            let (deferred, unreadable) = (self.objects_deferred, self.objects_unreadable);
+            lines.insert(
+                3,
+                format!("               {deferred} of them may not be read, {unreadable} more given up for that"),
+            );
+        }
         let reasons = self.dead_letters_by_reason.iter();
         lines.extend(reasons.map(|(reason, count)| format!("               {count} {}", reason.as_str())));
         if self.dead_letters_resolved > 0 {

@@ -81,6 +81,7 @@ pub(crate) fn with_schema(format: Format, schema: Value) -> StreamDefinition {
         reconcile: std::time::Duration::from_secs(600),
         after_commit: AfterCommit::Keep,
         ledger_keep: None,
+        unreadable_after: std::time::Duration::from_secs(3_600),
         take_over_after: std::time::Duration::from_millis(300),
         object_time: std::time::Duration::from_secs(600),
         batch: BatchSettings { objects_max: 1_000, bytes_max: 1 << 30, task_bytes: 1 << 20 },

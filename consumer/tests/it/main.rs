@@ -27,3 +27,4 @@ mod protocol;
 mod rows;
 mod simulation;
 mod truth;
+mod unreadable;

@@ -67,6 +67,7 @@ pub(crate) fn read_source(context: &Arc<TaskContext>, source: Source, size: usiz
         etag: "e".to_owned(),
         size: size as u64,
         earlier: Vec::new(),
+        last_try: false,
     };
     let parts: Arc<Mutex<Vec<OutputPart>>> = Arc::default();
     let emitted = Arc::clone(&parts);

@@ -96,6 +96,7 @@ fn given(context: &Arc<TaskContext>, bytes: &[u8]) -> (String, Vec<Vec<u8>>) {
         etag: "e".to_owned(),
         size: bytes.len() as u64,
         earlier: Vec::new(),
+        last_try: false,
     };
     let files: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let emitted = Arc::clone(&files);

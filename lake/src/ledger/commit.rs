@@ -90,11 +90,20 @@ pub enum Outcome {
     Changed,
     /// It contains the same as an earlier version of it: the same bytes were uploaded again, and were not read again.
     Unchanged,
+    /// The store refuses to let it be read: its permissions, or an archive class. It stays pending.
+    Deferred,
+    /// The store has refused that for so long that it is not tried again. It stays where it is.
+    Unreadable,
 }
 
 impl Outcome {
     /// Whether the commit accounts for this version for good; otherwise it is found and planned again.
     pub fn is_final(self) -> bool {
+        matches!(self, Self::Ingested | Self::DeadLettered | Self::Unchanged | Self::Unreadable)
+    }
+
+    /// Whether the lake has all of this version, so that the raw object is not needed any more.
+    pub fn may_be_removed(self) -> bool {
         matches!(self, Self::Ingested | Self::DeadLettered | Self::Unchanged)
     }
 
@@ -106,6 +115,8 @@ impl Outcome {
             Self::Missing => "missing",
             Self::Changed => "changed",
             Self::Unchanged => "unchanged",
+            Self::Deferred => "deferred",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -215,10 +226,13 @@ impl StoredFormat for Commit {
     const VERSION: u32 = 2;
 
     /// A commit that only adds has the shape of version 1; an older program must not skip what was removed or resolved,
-    /// and does not know the newer names of copies.
+    /// and does not know the newer outcomes and names of copies.
     fn version(&self) -> u32 {
         let only_adds = self.removed.is_empty() && self.resolved.is_empty() && self.totals.resolved == 0;
-        let is_newer = |input: &InputOutcome| matches!(input.copy, Some(Key::ObjectCopy { plan: Some(_), .. }));
+        let is_newer = |input: &InputOutcome| {
+            matches!(input.copy, Some(Key::ObjectCopy { plan: Some(_), .. }))
+                || matches!(input.outcome, Outcome::Deferred | Outcome::Unreadable)
+        };
         if only_adds && self.totals.discarded == 0 && !self.inputs.iter().any(is_newer) { 1 } else { 2 }
     }
 }

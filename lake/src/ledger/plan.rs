@@ -116,6 +116,13 @@ pub struct PlannedObject {
     /// What earlier versions of it contained, as far as they were read: if it contains the same, it is not read again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<ContentId>,
+    /// Whether this is the last try: if the store still refuses to let it be read, it counts as unreadable for good.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last_try: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Plan {
@@ -159,6 +166,7 @@ impl StoredFormat for Plan {
     /// An ingest has the shape of version 1, which older programs read; they must not mistake any other work for one.
     fn version(&self) -> u32 {
         match self.work {
+            Work::Ingest(_) if self.objects().any(|object| object.last_try) => 2,
             Work::Ingest(_) => 1,
             Work::Replay(_) | Work::Discard(_) | Work::Rewrite(_) => 2,
         }

@@ -45,8 +45,13 @@ fn schema() -> SchemaRecord {
 }
 
 fn plan(batch: u64) -> Plan {
-    let object =
-        |name: &str, size| PlannedObject { key: raw(name), etag: format!("\"{name}\""), size, earlier: Vec::new() };
+    let object = |name: &str, size| PlannedObject {
+        key: raw(name),
+        etag: format!("\"{name}\""),
+        size,
+        earlier: Vec::new(),
+        last_try: false,
+    };
     Plan {
         stream: stream(),
         batch: BatchId::new(batch).unwrap(),

@@ -8,7 +8,7 @@ use super::*;
 fn object(number: usize, size: u64) -> PlannedObject {
     let stream: StreamName = "events".parse().unwrap();
     let key = Key::Raw { stream, rest: format!("{number:04}.json") };
-    PlannedObject { key, etag: "e".to_owned(), size, earlier: Vec::new() }
+    PlannedObject { key, etag: "e".to_owned(), size, earlier: Vec::new(), last_try: false }
 }
 
 fn bytes(task: &PlannedTask) -> u64 {

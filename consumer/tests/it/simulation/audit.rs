@@ -33,6 +33,7 @@ pub(super) struct Figures {
     rows: u64,
     dead_letters: u64,
     unchanged: u64,
+    deferred: u64,
     missing: u64,
     changed: u64,
     orphans: u64,
@@ -52,6 +53,7 @@ impl Figures {
         self.rows += other.rows;
         self.dead_letters += other.dead_letters;
         self.unchanged += other.unchanged;
+        self.deferred += other.deferred;
         self.missing += other.missing;
         self.changed += other.changed;
         self.orphans += other.orphans;
@@ -64,7 +66,7 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{} kills, {} freezes, {} orderly stops, {} consumers whose writes were refused, {} that died of an object, \
-             {} kills of their children, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged when read; \
+             {} kills of their children, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged, {} refused when read; \
              {} rows, {} dead letters, {} of them poison, each with cause; {} files that no commit names",
             self.kills,
             self.freezes,
@@ -77,6 +79,7 @@ impl fmt::Display for Figures {
             self.missing,
             self.changed,
             self.unchanged,
+            self.deferred,
             self.rows,
             self.dead_letters,
             self.poisoned,
@@ -137,16 +140,21 @@ pub(super) async fn audit(lake: &Lake, landed: &BTreeMap<String, Landed>) -> Fig
     for (name, landed) in landed {
         let key = format!("raw/events/{name}");
         figures.versions += landed.versions.len() as u64;
-        let mut contents_read: Vec<&Content> = Vec::new();
+        let (mut contents_read, mut accounted): (Vec<&Content>, Vec<&Content>) = Default::default();
         for (etag, content) in &landed.versions {
             if inputs.contains(&(key.clone(), etag.clone())) {
-                assert!(!contents_read.contains(&content), "{key}: the same bytes were read twice");
-                contents_read.push(content);
-                figures.poisoned += places.take(&key, etag, content);
+                let poisoned = places.take(&key, etag, content);
+                figures.poisoned += poisoned;
+                // Nobody knows what a poisonous object contains.
+                if poisoned == 0 {
+                    assert!(!contents_read.contains(&content), "{key}: the same bytes were read twice");
+                    contents_read.push(content);
+                }
+                accounted.push(content);
             }
         }
         let last = landed.versions.last().map(|(_, content)| content);
-        assert!(!landed.stands || last.is_some_and(|last| contents_read.contains(&last)), "{key} was never read");
+        assert!(!landed.stands || last.is_some_and(|last| accounted.contains(&last)), "{key} was never read");
     }
     assert!(places.0.is_empty(), "the lake has records that did not land: {:?}", places.0);
     figures
@@ -160,6 +168,8 @@ fn inputs_by_version(held: &Contents, figures: &mut Figures) -> BTreeSet<(String
             Outcome::Missing => figures.missing += 1,
             Outcome::Changed => figures.changed += 1,
             Outcome::Unchanged => figures.unchanged += 1,
+            Outcome::Deferred => figures.deferred += 1,
+            Outcome::Unreadable => panic!("{} was given up after less than a minute", input.key),
             Outcome::Ingested | Outcome::DeadLettered => {
                 let version = (input.key.to_string(), input.etag.clone());
                 assert!(read.insert(version), "{} was read by two batches", input.key);

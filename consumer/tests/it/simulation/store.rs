@@ -32,6 +32,8 @@ pub(super) struct Faults {
     stall: f64,
     /// A listing shows an object twice or not at all; per object.
     listing: f64,
+    /// The raw zone refuses to let an object be read; per request.
+    forbidden: f64,
     /// The data zones refuse each write.
     pub(super) refuses_writes: bool,
 }
@@ -41,7 +43,8 @@ impl Faults {
     pub(super) fn of(rng: &mut Rng) -> Self {
         let scale = [0.0, 0.02, 0.1][rng.usize(0..3)];
         let refuses_writes = rng.u8(0..12) == 0;
-        Self { refused: scale, lost_answer: scale, stall: scale / 5.0, listing: scale / 5.0, refuses_writes }
+        let forbidden = if rng.u8(0..6) == 0 { 0.05 } else { 0.0 };
+        Self { refused: scale, lost_answer: scale, stall: scale / 5.0, listing: scale / 5.0, forbidden, refuses_writes }
     }
 }
 
@@ -98,6 +101,10 @@ pub(super) async fn is_deadly(store: &InMemory, location: &Path) -> bool {
         }
         Err(_) => false,
     }
+}
+
+fn forbidden(location: &Path) -> Error {
+    Error::PermissionDenied { path: location.to_string(), source: "this is forbidden".into() }
 }
 
 fn failed(what: &'static str) -> Error {
@@ -176,7 +183,7 @@ impl ObjectStore for SimStore {
         let is_data = ["bronze/", "dead_letters/"].iter().any(|zone| location.as_ref().starts_with(zone));
         if is_data && self.way.faults.refuses_writes {
             self.way.travel().await;
-            return Err(Error::PermissionDenied { path: location.to_string(), source: "the zone is read-only".into() });
+            return Err(forbidden(location));
         }
         self.way.request(self.way.store.put_opts(location, payload, options)).await
     }
@@ -190,6 +197,10 @@ impl ObjectStore for SimStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if is_raw(location) && self.way.chance(self.way.faults.forbidden) {
+            self.way.travel().await;
+            return Err(forbidden(location));
+        }
         if let Some(died) = self.way.died.as_ref().filter(|_| !options.head && is_raw(location))
             && is_deadly(&self.way.store, location).await
         {

@@ -231,6 +231,8 @@ impl Doing {
                 S3Failure::Throttled { endpoint, doing, detail }.into()
             }
             (403, _) | (_, "AccessDenied") => Error::PermissionDenied { path, source: source() },
+            // The key that encrypts this object can't be used.
+            (400, code) if code.starts_with("KMS.") => Error::PermissionDenied { path, source: source() },
             (409, _) => S3Failure::Conflict { doing, detail }.into(),
             (501, _) | (_, "NotImplemented") => Error::NotSupported { source: source() },
             (500.., _) => S3Failure::ServerError { endpoint, doing, detail }.into(),

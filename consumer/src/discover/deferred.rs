@@ -1,0 +1,83 @@
+//! Objects that the store refuses to let be read: kept aside, and tried again on a slower beat.
+//!
+//! Such an object is planned again once it can be read, or for a last time when it has waited for too long. So neither
+//! the ledger nor the other objects pay for it. Invariant: none is forgotten before a full listing shows that it is gone.
+
+use std::{collections::VecDeque, time::Duration};
+
+use futures::{StreamExt, stream};
+use lake::{clock::Timestamp, ledger::PlannedObject, store::Lake};
+use tokio::time::Instant;
+
+use super::{Discovered, KnownInputs};
+
+/// How often they are tried.
+const BEAT: Duration = Duration::from_secs(60);
+
+/// How many are tried at a time, the ones that waited longest first.
+const TRIED_MAX: usize = 64;
+
+/// How many tries are under way at once.
+const TRIES_AT_ONCE: usize = 16;
+
+/// The objects that are kept aside.
+#[derive(Debug)]
+pub(crate) struct DeferredObjects {
+    objects: VecDeque<PlannedObject>,
+    try_at: Instant,
+}
+
+impl DeferredObjects {
+    /// None; the first ones found are tried at once, since someone may just have changed their permissions.
+    pub(crate) fn new() -> Self {
+        Self { objects: VecDeque::new(), try_at: Instant::now() }
+    }
+
+    /// Takes what a look found.
+    pub(crate) fn take_in(&mut self, found: &mut Discovered) {
+        if found.full && found.complete {
+            // In the order in which they are to be tried.
+            self.objects.retain(|object| found.deferred.contains(object));
+        }
+        let new = std::mem::take(&mut found.deferred).into_iter();
+        self.objects.extend(new.filter(|object| !self.objects.contains(object)).collect::<Vec<_>>());
+    }
+
+    /// Takes out those that can be read now, and those that have waited since `give_up_before`, for a last try.
+    pub(crate) async fn due(
+        &mut self,
+        lake: &Lake,
+        known: &KnownInputs,
+        give_up_before: Timestamp,
+    ) -> Vec<PlannedObject> {
+        if self.objects.is_empty() || Instant::now() < self.try_at {
+            return Vec::new();
+        }
+        self.try_at = Instant::now() + BEAT;
+        let tried: Vec<_> = self.objects.drain(..self.objects.len().min(TRIED_MAX)).collect();
+        let tries: Vec<_> = tried.into_iter().map(|object| try_one(lake, known, object, give_up_before)).collect();
+        let tried: Vec<_> = stream::iter(tries).buffered(TRIES_AT_ONCE).collect().await;
+        let mut due = Vec::new();
+        for (object, is_due) in tried {
+            match is_due {
+                true => due.push(object),
+                false => self.objects.push_back(object),
+            }
+        }
+        due
+    }
+}
+
+/// An object, and whether it must be planned again.
+async fn try_one(
+    lake: &Lake,
+    known: &KnownInputs,
+    object: PlannedObject,
+    give_up_before: Timestamp,
+) -> (PlannedObject, bool) {
+    let since = known.deferred_since(&object.key.to_string(), &object.etag);
+    let last_try = since.is_some_and(|since| since <= give_up_before);
+    // One that is gone meanwhile is planned too, and found missing.
+    let is_due = last_try || !lake.refuses_to_read(&object.key, &object.etag).await;
+    (PlannedObject { last_try, ..object }, is_due)
+}
