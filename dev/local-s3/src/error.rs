@@ -56,7 +56,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The index under the root cannot be opened.
-    #[error("cannot open the index {}: it is damaged, or was written by another version of local-s3", .path.display())]
+    #[error(
+        "cannot open the index {}: it is damaged, or was written by another version of local-s3; restore it together \
+         with blobs/ from a backup, or choose another --root", .path.display()
+    )]
     Index {
         /// The index file.
         path: PathBuf,

@@ -2,19 +2,20 @@
 //!
 //! Knows the name of an operation and its response. Knows nothing about what the operation does.
 //! Invariant: [`Gate::check`] runs after the signature was verified and before anything is read or written;
-//! [`Gate::after`] runs when the effect is committed and nothing has been sent to the client.
+//! [`Gate::after`] runs when the effect is committed and nothing has been sent to the client. A request whose signature
+//! does not cover all that it must does not pass.
 //!
 //! [`Gate::check`] decides which faults hit a request. A fault that needs only the response is injected in one of the
 //! two: in the first, the request has no effect; in the second, it has one that the client does not learn about. The
 //! service finds the other faults in the request's [`Passage`] and injects them.
 
 mod moments;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::Uri;
 use http::header::IF_NONE_MATCH;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::path::S3Path;
@@ -22,7 +23,7 @@ use s3s::{HttpError, HttpResponse, S3Result, s3_error};
 use tokio::sync::watch;
 
 use crate::faults::armed::{Facts, Faults, Injection};
-use crate::service::form_decode;
+use crate::service::query_parameter;
 
 /// How often each operation was called, by its S3 name (`PutObject`, `ListObjectsV2`, …).
 ///
@@ -139,13 +140,6 @@ impl Gate {
     }
 }
 
-/// A parameter of the query, decoded.
-fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
-    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    let value = pairs.into_iter().find(|(other, _)| *other == name)?.1;
-    form_decode(value)
-}
-
 #[async_trait::async_trait]
 impl S3Access for Gate {
     /// Runs before the effect. An error here is the response, and the operation does not run.
@@ -153,6 +147,7 @@ impl S3Access for Gate {
         if context.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "the request is not signed: sign it with the server's credentials"));
         }
+        signed::check(context.uri(), context.headers())?;
         let operation = context.s3_op().name().to_owned();
         self.count(&operation);
         let injections = self.decide(context);

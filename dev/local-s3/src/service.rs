@@ -20,11 +20,11 @@ mod uploads;
 use std::sync::Arc;
 
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::store::Store;
 
-pub(crate) use self::attributes::form_decode;
+pub(crate) use self::attributes::query_parameter;
 
 /// The longest key S3 allows, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -34,6 +34,18 @@ pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
 }
 
+/// Refuses a request for one version of an object: an object has one here, and its id is `null`.
+fn refuse_versions(uri: &http::Uri) -> S3Result<()> {
+    match query_parameter(uri, "versionId") {
+        Some(id) if id != "null" => Err(no_such_version(&id)),
+        _ => Ok(()),
+    }
+}
+
+fn no_such_version(id: &str) -> s3s::S3Error {
+    s3_error!(InvalidArgument, "version {id:?} does not exist: local-s3 keeps one version of each object")
+}
+
 /// Forwards each operation to its inherent method.
 macro_rules! operations {
     ($($operation:ident, $method:ident, $input:ident, $output:ident;)*) => {
@@ -41,6 +53,8 @@ macro_rules! operations {
         impl S3 for Service {
             $(
                 async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                    conditions::refuse_unknown(stringify!($operation), &request.method, &request.headers)?;
+                    refuse_versions(&request.uri)?;
                     self.$method(request).await
                 }
             )*

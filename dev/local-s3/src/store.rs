@@ -20,15 +20,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 use s3s::{S3Error, S3Result, s3_error};
+use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use self::backend::IndexFile;
 use self::blobs::{BlobId, BlobStore};
 use self::committer::{Applied, Committer};
 use self::listing::{Page, PageQuery, read_page};
-use self::records::{FORMAT, META, ObjectRecord, PartRecord, decode};
+use self::records::{FORMAT, META, ObjectRecord, PartRecord};
 use self::tables::{ReadTables, WriteTables, open_for_reading, open_for_writing};
 use crate::Error;
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The contents of one root directory. Fields are dropped in order: the lock last, after the index is closed.
 pub(crate) struct Store {
@@ -58,7 +61,7 @@ impl Store {
         let folder = root.join("blobs");
         let blobs = Arc::new(BlobStore::open(folder.clone(), fsync).map_err(at(&folder))?);
         let index = root.join("index.redb");
-        let (database, referenced) = open_index(&index, fsync)?;
+        let (database, referenced) = open_index(&index, &blobs, fsync)?;
         let swept = blobs.sweep(&referenced).map_err(at(&folder))?;
         if swept > 0 {
             tracing::info!(swept, "unlinked blobs that interrupted writes left");
@@ -154,8 +157,9 @@ fn lock(root: &Path) -> Result<File, Error> {
     }
 }
 
-fn open_index(path: &Path, fsync: bool) -> Result<(Database, HashSet<BlobId>), Error> {
-    let index = |source: Box<dyn std::error::Error + Send + Sync>| Error::Index { path: PathBuf::from(path), source };
+/// Opens the index and finds the blobs it refers to. A damaged index is refused before anything is swept by it.
+fn open_index(path: &Path, blobs: &BlobStore, fsync: bool) -> Result<(Database, HashSet<BlobId>), Error> {
+    let index = |source: AnyError| Error::Index { path: PathBuf::from(path), source };
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -163,17 +167,28 @@ fn open_index(path: &Path, fsync: bool) -> Result<(Database, HashSet<BlobId>), E
         .truncate(false)
         .open(path)
         .map_err(|source| Error::Root { path: path.to_owned(), source })?;
-    let opened = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        let database = Database::builder().create_with_backend(IndexFile::new(file, fsync)?)?;
+    let opened = || -> Result<_, AnyError> {
+        if file.metadata()?.len() == 0 && blobs.has_any()? {
+            return Err("it is missing or empty, though blobs/ next to it has the bytes of objects".into());
+        }
+        let mut database = Database::builder().create_with_backend(IndexFile::new(file, fsync)?)?;
+        // A damaged page would otherwise be noticed when it is read, or never.
+        if !database.check_integrity()? {
+            return Err("its checksums do not match what it contains".into());
+        }
         check_format(&database)?;
         let referenced = referenced_blobs(&database)?;
         Ok((database, referenced))
     };
-    opened().map_err(index)
+    // On some damage, redb panics.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(opened)) {
+        Ok(opened) => opened.map_err(index),
+        Err(_) => Err(index("redb panicked while it read it".into())),
+    }
 }
 
 /// Creates the tables of a new index, and refuses an index of another format.
-fn check_format(database: &Database) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn check_format(database: &Database) -> Result<(), AnyError> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
@@ -189,16 +204,20 @@ fn check_format(database: &Database) -> Result<(), Box<dyn std::error::Error + S
     Ok(())
 }
 
-fn referenced_blobs(database: &Database) -> Result<HashSet<BlobId>, Box<dyn std::error::Error + Send + Sync>> {
+fn referenced_blobs(database: &Database) -> Result<HashSet<BlobId>, AnyError> {
     let tables = open_for_reading(&database.begin_read()?)?;
     let mut referenced = HashSet::new();
     for entry in tables.objects.iter()? {
-        referenced.insert(decode::<ObjectRecord>(entry?.1.value())?.blob);
+        referenced.insert(read_record::<ObjectRecord>(entry?.1.value())?.blob);
     }
     for entry in tables.parts.iter()? {
-        referenced.insert(decode::<PartRecord>(entry?.1.value())?.blob);
+        referenced.insert(read_record::<PartRecord>(entry?.1.value())?.blob);
     }
     Ok(referenced)
+}
+
+fn read_record<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnyError> {
+    serde_json::from_slice(bytes).map_err(|error| format!("one of its records can't be read: {error}").into())
 }
 
 /// Runs `work` on a thread that may block.

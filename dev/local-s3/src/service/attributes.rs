@@ -95,6 +95,13 @@ pub(crate) fn form_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A parameter of the query, decoded. Its name may be encoded too.
+pub(crate) fn query_parameter(uri: &http::Uri, name: &str) -> Option<String> {
+    let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.find(|(other, _)| form_decode(other).as_deref() == Some(name))?.1;
+    form_decode(value)
+}
+
 /// Percent-encodes for `encoding-type=url`: everything but unreserved characters and `/`.
 pub(crate) fn url_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());

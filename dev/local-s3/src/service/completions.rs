@@ -29,11 +29,7 @@ impl Service {
         mut request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let input = &mut request.input;
-        let conditions = Conditions {
-            if_match: input.if_match.take(),
-            if_none_match: faults::heeded(&request.extensions, input.if_none_match.take()),
-            ..Default::default()
-        };
+        let conditions = faults::heeded_of(&request.extensions, Conditions::of_write(&request.headers)?);
         let checksums = claimed_checksums(checksums_of!(input));
         let listed = input.multipart_upload.take().and_then(|upload| upload.parts).unwrap_or_default();
         let CompleteMultipartUploadInput { bucket, key, upload_id: id, .. } = request.input;

@@ -12,13 +12,14 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::attributes::{attributes_of, tags_of_header};
 use super::conditions::{Conditions, modified};
 use super::objects::{check_key, replace_object};
-use super::{Service, faults};
+use super::{Service, faults, no_such_version};
 use crate::store::records::{Attributes, ObjectRecord};
 use crate::store::{blocking, now_ms};
 
 /// The bucket and key a copy reads from.
 pub(super) fn source_of(source: &CopySource) -> S3Result<(String, String)> {
     match source {
+        CopySource::Bucket { version_id: Some(id), .. } if **id != *"null" => Err(no_such_version(id)),
         CopySource::Bucket { bucket, key, .. } => Ok((bucket.to_string(), key.to_string())),
         _ => Err(s3_error!(NotImplemented, "the copy source is not bucket/key; access points are not supported")),
     }
@@ -53,9 +54,9 @@ impl Service {
                 if_none_match: input.copy_source_if_none_match.take(),
                 if_modified_since: input.copy_source_if_modified_since.take(),
                 if_unmodified_since: input.copy_source_if_unmodified_since.take(),
-            },
-            // s3s 0.14 does not parse the destination's conditions.
-            conditions: faults::heeded_of(&request.extensions, Conditions::of_headers(&request.headers)?),
+            }
+            .or_empty(&request.headers, "x-amz-copy-source-if-match"),
+            conditions: faults::heeded_of(&request.extensions, Conditions::of_write(&request.headers)?),
             attributes: new_attributes.then(|| attributes_of!(input)),
             tags: new_tags.then(|| tags_of_header(input.tagging.as_deref())).transpose()?,
             bucket: request.input.bucket,

@@ -42,10 +42,14 @@ impl Claims {
 
     /// Fails if a claim does not match what was computed. Call once the body has been read to its end.
     pub(crate) fn verify(&self, computed: &Digests) -> S3Result<()> {
-        if let Some(md5) = &self.md5
-            && *md5 != computed.md5_base64()
-        {
-            return Err(bad_digest("Content-MD5"));
+        if let Some(md5) = &self.md5 {
+            let is_md5 = base64_simd::STANDARD.decode_to_vec(md5).is_ok_and(|bytes| bytes.len() == computed.md5.len());
+            if !is_md5 {
+                return Err(s3_error!(InvalidDigest, "the Content-MD5 sent is not the base64 of an MD5"));
+            }
+            if *md5 != computed.md5_base64() {
+                return Err(bad_digest("Content-MD5"));
+            }
         }
         for name in NAMES {
             let header = format!("x-amz-checksum-{name}");

@@ -29,7 +29,7 @@ fn injections(extensions: &Extensions) -> &[Injection] {
 }
 
 /// The `If-None-Match` of a write, unless a fault ignores it.
-pub(super) fn heeded(extensions: &Extensions, condition: Option<ETagCondition>) -> Option<ETagCondition> {
+fn heeded(extensions: &Extensions, condition: Option<ETagCondition>) -> Option<ETagCondition> {
     unless(extensions, condition, |kind| matches!(kind, FaultKind::ConditionIgnored))
 }
 

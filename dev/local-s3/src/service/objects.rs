@@ -13,12 +13,15 @@ use super::attributes::{attributes_of, checksums_of, from_http_date, tags_of_hea
 use super::body::{READ_BYTES, receive, send};
 use super::conditions::{Conditions, modified};
 use super::digests::Claims;
-use super::{KEY_BYTES_MAX, Service, faults};
+use super::{KEY_BYTES_MAX, Service, faults, no_such_version};
 use crate::store::blobs::{PendingBlob, read_chunk};
 use crate::store::committer::Applied;
 use crate::store::records::ObjectRecord;
 use crate::store::tables::WriteTables;
 use crate::store::{blocking, internal, now_ms};
+
+/// The most keys of one `DeleteObjects`, as on S3.
+const KEYS_DELETED_MAX: usize = 1000;
 
 /// Makes `record`, whose bytes are in `blob`, the object under `key` if `conditions` allow it. Returns the record.
 pub(super) fn replace_object(
@@ -57,13 +60,14 @@ pub(super) fn signed(count: u64) -> i64 {
 
 /// The conditions of a read, taken out of a request's input.
 macro_rules! read_conditions_of {
-    ($input:expr) => {
+    ($input:expr, $headers:expr) => {
         Conditions {
             if_match: $input.if_match.take(),
             if_none_match: $input.if_none_match.take(),
             if_modified_since: $input.if_modified_since.take(),
             if_unmodified_since: $input.if_unmodified_since.take(),
         }
+        .or_empty($headers, "if-match")
     };
 }
 
@@ -105,11 +109,7 @@ impl Service {
         check_key(&input.key)?;
         let attributes = attributes_of!(input);
         let tags = tags_of_header(input.tagging.as_deref())?;
-        let conditions = Conditions {
-            if_match: input.if_match.take(),
-            if_none_match: faults::heeded(&request.extensions, input.if_none_match.take()),
-            ..Default::default()
-        };
+        let conditions = faults::heeded_of(&request.extensions, Conditions::of_write(&request.headers)?);
         let claims = Claims { md5: input.content_md5.take(), checksums: checksums_of!(input), ..Default::default() };
         let claims = claims.with_headers(&request.headers, request.trailing_headers);
 
@@ -146,7 +146,7 @@ impl Service {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let mut input = request.input;
         check_part_number(input.part_number)?;
-        let conditions = read_conditions_of!(input);
+        let conditions = read_conditions_of!(input, &request.headers);
         let (bucket, key, asked) = (input.bucket, input.key, input.range);
         self.tamper(&request.extensions, &bucket, &key).await?;
         let store = Arc::clone(&self.store);
@@ -174,7 +174,7 @@ impl Service {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let mut input = request.input;
         check_part_number(input.part_number)?;
-        let conditions = read_conditions_of!(input);
+        let conditions = read_conditions_of!(input, &request.headers);
         let (bucket, key) = (input.bucket, input.key);
         let record = self.store.read(move |tables| tables.object(&bucket, &key)).await?;
         conditions.check_read(&record)?;
@@ -192,9 +192,10 @@ impl Service {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        let DeleteObjectInput { bucket, key, if_match, .. } = request.input;
-        let if_match = faults::heeded_by_delete(&request.extensions, if_match);
+        let conditions = Conditions::of_write(&request.headers)?;
+        let if_match = faults::heeded_by_delete(&request.extensions, conditions.if_match);
         let conditions = Conditions { if_match, ..Default::default() };
+        let DeleteObjectInput { bucket, key, .. } = request.input;
         self.store
             .change(move |tables| {
                 let existing = tables.find_object(&bucket, &key)?;
@@ -218,6 +219,13 @@ impl Service {
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let DeleteObjectsInput { bucket, delete, .. } = request.input;
+        let keys = delete.objects.len();
+        if keys == 0 || keys > KEYS_DELETED_MAX {
+            return Err(s3_error!(
+                MalformedXML,
+                "a deletion names 1 to {KEYS_DELETED_MAX} keys; this one names {keys}"
+            ));
+        }
         let quiet = delete.quiet.unwrap_or_default();
         let output = self
             .store
@@ -249,6 +257,16 @@ impl Service {
 }
 
 fn delete_one(tables: &mut WriteTables<'_>, bucket: &str, object: &ObjectIdentifier) -> S3Result<Option<ObjectRecord>> {
+    check_key(&object.key)?;
+    if object.key.is_empty() {
+        return Err(s3_error!(UserKeyMustBeSpecified, "a key to delete is empty"));
+    }
+    if object.last_modified_time.is_some() || object.size.is_some() {
+        return Err(s3_error!(NotImplemented, "deletions by size or time are for directory buckets"));
+    }
+    if let Some(id) = object.version_id.as_deref().filter(|id| *id != "null") {
+        return Err(no_such_version(id));
+    }
     let existing = tables.find_object(bucket, &object.key)?;
     let conditions = Conditions { if_match: object.e_tag.clone().map(ETagCondition::ETag), ..Default::default() };
     conditions.check_write(existing.as_ref())?;

@@ -99,7 +99,8 @@ impl Service {
             if_none_match: input.copy_source_if_none_match,
             if_modified_since: input.copy_source_if_modified_since,
             if_unmodified_since: input.copy_source_if_unmodified_since,
-        };
+        }
+        .or_empty(&request.headers, "x-amz-copy-source-if-match");
         let store = Arc::clone(&self.store);
         let received = blocking(move || {
             let (source, file) = store.with_blob((&bucket, &key), |blobs, id| blobs.read(id))?;

@@ -120,6 +120,16 @@ impl BlobStore {
         Ok(swept)
     }
 
+    /// Whether there is any blob.
+    pub(crate) fn has_any(&self) -> io::Result<bool> {
+        for shard in fs::read_dir(&self.folder)? {
+            if fs::read_dir(shard?.path())?.next().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn reserve(self: &Arc<Self>) -> PendingBlob {
         PendingBlob { id: BlobId(Uuid::new_v4()), store: Arc::clone(self), adopted: false }
     }

@@ -1,6 +1,7 @@
 //! Conditional reads and writes.
 
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use crate::support::{BUCKET, Fixture, refusal};
 
@@ -113,6 +114,90 @@ async fn a_copy_obeys_the_conditions_on_its_destination() {
     };
     copy().send().await.unwrap();
     assert_eq!(refusal(copy().send().await), failed());
+}
+
+/// Sends this header too, signed.
+macro_rules! with_header {
+    ($request:expr, $name:expr, $value:expr) => {
+        $request.customize().mutate_request(move |request| {
+            request.headers_mut().insert($name, $value);
+        })
+    };
+}
+
+fn not_implemented() -> (u16, String) {
+    (501, "NotImplemented".to_owned())
+}
+
+#[tokio::test]
+async fn an_empty_if_match_is_a_condition_that_no_version_meets() {
+    let s3 = Fixture::start().await;
+    s3.put("a", b"first").send().await.unwrap();
+    let put = |key| with_header!(s3.put(key, b"second"), "if-match", "").send();
+    assert_eq!(refusal(put("a").await), failed());
+    assert_eq!(refusal(put("b").await), (404, "NoSuchKey".to_owned()));
+    let delete = s3.client.delete_object().bucket(BUCKET).key("a");
+    assert_eq!(refusal(with_header!(delete, "if-match", "").send().await), failed());
+    let get = s3.client.get_object().bucket(BUCKET).key("a");
+    assert_eq!(refusal(with_header!(get, "if-match", "").send().await), failed());
+    let copy = || s3.client.copy_object().bucket(BUCKET).key("b").copy_source(format!("{BUCKET}/a"));
+    assert_eq!(refusal(with_header!(copy(), "x-amz-copy-source-if-match", "").send().await), failed());
+    assert_eq!(refusal(with_header!(copy(), "if-match", "").send().await), (404, "NoSuchKey".to_owned()));
+    assert_eq!(s3.body("a").await, b"first");
+}
+
+#[tokio::test]
+async fn a_write_knows_no_if_none_match_but_the_asterisk() {
+    let s3 = Fixture::start().await;
+    let put = s3.put("a", b"first").send().await.unwrap();
+    let etag = put.e_tag().unwrap();
+    for other in [etag, "\"other\"", "other"] {
+        assert_eq!(refusal(s3.put("a", b"second").if_none_match(other).send().await), not_implemented(), "{other}");
+    }
+    let empty = with_header!(s3.put("a", b"second"), "if-none-match", "").send().await;
+    assert_eq!(refusal(empty), not_implemented());
+    let both = s3.put("b", b"second").if_none_match("*").if_match(etag).send().await;
+    assert_eq!(refusal(both), not_implemented());
+    let copy = s3.client.copy_object().bucket(BUCKET).key("b").copy_source(format!("{BUCKET}/a"));
+    assert_eq!(refusal(with_header!(copy, "if-none-match", "\"other\"").send().await), not_implemented());
+    assert_eq!(s3.body("a").await, b"first");
+    assert!(!s3.exists("b").await);
+}
+
+#[tokio::test]
+async fn a_condition_that_is_not_checked_is_refused() {
+    let s3 = Fixture::start().await;
+    s3.put("a", b"first").send().await.unwrap();
+    let past = "Thu, 01 Jan 1970 00:00:00 GMT";
+    let put = with_header!(s3.put("a", b"second"), "if-unmodified-since", past).send().await;
+    assert_eq!(refusal(put), not_implemented());
+    for (name, value) in [("if-none-match", "*"), ("if-unmodified-since", past), ("x-amz-if-match-size", "7")] {
+        let delete = s3.client.delete_object().bucket(BUCKET).key("a");
+        assert_eq!(refusal(with_header!(delete, name, value).send().await), not_implemented(), "{name}");
+    }
+    let object = ObjectIdentifier::builder().key("a").size(7).build().unwrap();
+    let delete = Delete::builder().objects(object).build().unwrap();
+    let deleted = s3.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
+    assert_eq!(deleted.errors()[0].code(), Some("NotImplemented"));
+    assert_eq!(s3.body("a").await, b"first");
+}
+
+#[tokio::test]
+async fn a_version_other_than_the_only_one_is_refused() {
+    let s3 = Fixture::start().await;
+    s3.put("a", b"x").send().await.unwrap();
+    let refused = || (400, "InvalidArgument".to_owned());
+    let delete = s3.client.delete_object().bucket(BUCKET).key("a").version_id("older").send().await;
+    assert_eq!(refusal(delete), refused());
+    assert_eq!(refusal(s3.client.get_object().bucket(BUCKET).key("a").version_id("older").send().await), refused());
+    let copy = s3.client.copy_object().bucket(BUCKET).key("b").copy_source(format!("{BUCKET}/a?versionId=older"));
+    assert_eq!(refusal(copy.send().await), refused());
+    let object = ObjectIdentifier::builder().key("a").version_id("older").build().unwrap();
+    let delete = Delete::builder().objects(object).build().unwrap();
+    let deleted = s3.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
+    assert_eq!(deleted.errors().len(), 1);
+    s3.client.delete_object().bucket(BUCKET).key("a").version_id("null").send().await.unwrap();
+    assert!(!s3.exists("a").await);
 }
 
 #[tokio::test]

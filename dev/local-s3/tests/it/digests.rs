@@ -14,6 +14,15 @@ const ALGORITHMS: [ChecksumAlgorithm; 5] = [
 ];
 
 #[tokio::test]
+async fn a_content_md5_that_is_wrong_or_is_none_is_refused() {
+    let s3 = Fixture::start().await;
+    let put = |md5: &str| s3.put("a", b"hello").content_md5(md5).send();
+    assert_eq!(refusal(put("1B2M2Y8AsgTpgAmY7PhCfg==").await), (400, "BadDigest".to_owned()));
+    assert_eq!(refusal(put("AAAA").await), (400, "InvalidDigest".to_owned()));
+    put("XUFAKrxLKna5cZ2REBfFkg==").await.unwrap();
+}
+
+#[tokio::test]
 async fn every_checksum_the_sdk_computes_is_accepted_and_given_back() {
     let s3 = Fixture::start().await;
     for algorithm in ALGORITHMS {

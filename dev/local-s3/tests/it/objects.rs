@@ -154,6 +154,32 @@ async fn a_batch_delete_removes_what_it_names() {
 }
 
 #[tokio::test]
+async fn a_deletion_names_one_to_a_thousand_keys() {
+    let s3 = Fixture::start().await;
+    s3.put_all(["key-0"]).await;
+    let delete = |count: usize| {
+        let ids = (0..count).map(|key| ObjectIdentifier::builder().key(format!("key-{key}")).build().unwrap());
+        let delete = Delete::builder().set_objects(Some(ids.collect())).build().unwrap();
+        s3.client.delete_objects().bucket(BUCKET).delete(delete).send()
+    };
+    assert_eq!(refusal(delete(1001).await), (400, "MalformedXML".to_owned()));
+    assert_eq!(refusal(delete(0).await), (400, "MalformedXML".to_owned()));
+    assert!(s3.exists("key-0").await);
+    assert_eq!(delete(1000).await.unwrap().deleted().len(), 1000);
+    assert!(!s3.exists("key-0").await);
+}
+
+#[tokio::test]
+async fn a_key_that_can_not_exist_is_named_in_the_answer_to_a_deletion() {
+    let s3 = Fixture::start().await;
+    let ids = ["x".repeat(1025), String::new()].map(|key| ObjectIdentifier::builder().key(key).build().unwrap());
+    let delete = Delete::builder().set_objects(Some(ids.to_vec())).build().unwrap();
+    let deleted = s3.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
+    let codes: Vec<_> = deleted.errors().iter().filter_map(|error| error.code()).collect();
+    assert_eq!(codes, ["KeyTooLongError", "UserKeyMustBeSpecified"]);
+}
+
+#[tokio::test]
 async fn deleting_an_absent_key_succeeds() {
     let s3 = Fixture::start().await;
     s3.client.delete_object().bucket(BUCKET).key("never-was").send().await.unwrap();

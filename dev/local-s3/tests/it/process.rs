@@ -178,6 +178,56 @@ fn a_damaged_index_ends_with_exit_code_4() {
     assert!(message.contains("cannot open the index"), "{message}");
 }
 
+/// What a damaged file system, a wrong copy or an accident may leave of the index of `root`.
+fn damages(index: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let page = 4096;
+    let with = |at: usize, bytes: &[u8]| {
+        let mut damaged = index.to_vec();
+        damaged[at..at + bytes.len()].copy_from_slice(bytes);
+        damaged
+    };
+    let in_record = index.windows(7).position(|bytes| bytes == b"\"size\":").unwrap() + 7;
+    let mut damages = vec![
+        ("empty", Vec::new()),
+        ("cut off", index[..index.len() / 2].to_vec()),
+        ("zeros", vec![0; index.len()]),
+        ("another size in a record", with(in_record, b"7")),
+    ];
+    damages.extend((1..index.len() / page).map(|at| ("a page of noise", with(at * page, &noise(page)))));
+    damages
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_told_in_words_and_no_object_is_swept() {
+    let s3 = Fixture::start().await;
+    s3.put_all((0..300).map(|key| format!("key-{key:05}"))).await;
+    let root = s3.root;
+    s3.server.shutdown().await;
+    let path = root.path().join("index.redb");
+    let whole = std::fs::read(&path).unwrap();
+    let stored = blobs(root.path());
+    let mut refused = 0;
+    for (what, damaged) in damages(&whole) {
+        std::fs::write(&path, &damaged).unwrap();
+        let server = Server::start(config(&root)).await;
+        // A page that is not in use may contain anything.
+        match server {
+            Ok(server) if what == "a page of noise" => server.shutdown().await,
+            Ok(_) => panic!("{what}"),
+            Err(error) => {
+                assert!(error.to_string().contains("it is damaged"), "{what}: {error}");
+                refused += 1;
+            }
+        }
+        assert_eq!(blobs(root.path()), stored, "{what}");
+    }
+    assert!(refused > 10, "{refused}");
+    std::fs::remove_file(&path).unwrap();
+    let (code, message) = fails(command(root.path()).args(["--port", "0"]));
+    assert_eq!(code, Some(4));
+    assert!(message.contains("missing or empty") && message.contains("restore it"), "{message}");
+}
+
 #[test]
 fn every_wrong_setting_is_reported_at_once() {
     let root = TempDir::new().unwrap();
