@@ -16,6 +16,7 @@ pub mod query;
 pub mod quote;
 pub mod relations;
 pub mod script;
+pub mod secrets;
 pub mod session;
 pub mod settings;
 pub mod shell;

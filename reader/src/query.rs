@@ -30,13 +30,18 @@ const PLAN: &str = "explain_value";
 /// DuckDB reports the outcome of a statement without a result in one column with one of these names.
 const OUTCOMES: [&str; 2] = ["Count", "Success"];
 
+/// Whether a statement that starts with this word, in upper case, is a query: it sets nothing and stores nothing.
+pub(crate) fn is_query(word: &str) -> bool {
+    QUERIES.contains(&word)
+}
+
 /// Runs `statement` and writes its result, if it has one, to `sink`.
 ///
 /// # Errors
 /// [`Error::Sql`] with DuckDB's message; [`Error::Output`] when the sink fails.
 pub fn run(connection: &Connection, statement: Statement<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
     let word = statement.first_word();
-    if QUERIES.contains(&word.as_str())
+    if is_query(&word)
         && let Some(heads) = heads(connection, &word, statement.text, sink.wants_json())
     {
         return run_wrapped(connection, statement.text, &heads, sink);

@@ -227,37 +227,3 @@ fn find(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let found = bytes[from.min(bytes.len())..].iter().position(|byte| wanted(*byte));
     found.map_or(bytes.len(), |found| from + found)
 }
-
-/// Whether a text may contain a secret: it creates one, or has a string after a word that names one. Typing errors do
-/// not hide it.
-pub fn holds_secret(text: &str) -> bool {
-    let mut words = tokens(text).filter(|token| token.kind == Kind::Word);
-    if words.any(|word| word.is_word("CREATE")) && words.any(|word| word.is_word("SECRET")) {
-        return true;
-    }
-    let names_secret = |token: &Token<'_>| {
-        let name = token.name().unwrap_or_default();
-        name.ends_with("secret") || name.contains("secret_") || name.contains("password") || name.ends_with("_token")
-    };
-    let mut code = tokens(text).filter(Token::is_code);
-    code.any(|token| names_secret(&token)) && code.any(|token| matches!(token.kind, Kind::Text | Kind::OtherText))
-}
-
-/// A message without the strings of the text that it is about, except those that say where and how.
-pub fn without_strings(words: &str, text: &str) -> String {
-    const KNOWN: [&str; 6] = ["TYPE", "PROVIDER", "SCOPE", "ENDPOINT", "REGION", "URL_STYLE"];
-    let code: Vec<Token<'_>> = tokens(text).filter(Token::is_code).collect();
-    let is_telltale = |at: &usize| {
-        let is_string = matches!(code[*at].kind, Kind::Text | Kind::OtherText);
-        is_string && !KNOWN.iter().any(|known| *at > 0 && code[*at - 1].is_word(known))
-    };
-    let inside = (0..code.len()).filter(is_telltale).filter_map(|at| written_in(code[at].text));
-    inside.filter(|inside| !inside.is_empty()).fold(words.to_owned(), |words, inside| words.replace(inside, "…"))
-}
-
-/// The content of a string, however it is quoted.
-fn written_in(string: &str) -> Option<&str> {
-    let text = string.strip_prefix(['e', 'E']).unwrap_or(string);
-    let quote = text.strip_prefix('$').map_or(Some(1), |tag| tag.find('$').map(|end| end + 2))?;
-    text.get(quote..text.len().saturating_sub(quote))
-}

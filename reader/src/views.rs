@@ -70,9 +70,15 @@ impl View {
                 let of_stream = format!("{resolved} WHERE stream = {stream}");
                 format!("FROM ({}) ANTI JOIN ({of_stream}) USING (_batch_id, _dead_letter_id)", self.over_files())
             }
-            Body::Nothing => self.over_nothing("false"),
-            // Reading the view fails with this message; its columns can still be described.
-            Body::Unreadable(words) => self.over_nothing(&format!("error({}) IS NULL", literal(words))),
+            Body::Nothing => format!("SELECT {} WHERE false", self.columns_from("NULL")),
+            // Reading the view fails with this message; its columns can still be described. DuckDB must not conclude
+            // from a filter or a join that it need not be read: so the columns are not constants, and nothing is
+            // pushed down into a materialized part.
+            Body::Unreadable(words) => {
+                let error = format!("error({})", literal(words));
+                let fault = format!("SELECT CAST({error} AS VARCHAR) AS words WHERE {error} IS NULL");
+                format!("WITH fault AS MATERIALIZED ({fault}) SELECT {} FROM fault", self.columns_from("words"))
+            }
         };
         format!("CREATE OR REPLACE VIEW {} AS {body}", self.full_name())
     }
@@ -99,11 +105,11 @@ impl View {
         format!("{shown}FROM read_parquet(getvariable({files}), schema = MAP {{{columns}}}, hive_partitioning = false)")
     }
 
-    fn over_nothing(&self, condition: &str) -> String {
+    /// The view's columns, all made of one value.
+    fn columns_from(&self, value: &str) -> String {
         let column =
-            |column: &Column| format!("CAST(NULL AS {}) AS {}", sql_type(&column.kind), identifier(&column.name));
-        let columns = self.columns.iter().map(column).collect::<Vec<_>>().join(", ");
-        format!("SELECT {columns} WHERE {condition}")
+            |column: &Column| format!("CAST({value} AS {}) AS {}", sql_type(&column.kind), identifier(&column.name));
+        self.columns.iter().map(column).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     error::{Error, words},
     names::folded,
     quote::literal,
-    tokens::{holds_secret, tokens, without_strings},
+    secrets::{holds_secret, without_strings},
+    tokens::tokens,
 };
 
 /// The most files that are tried one by one when DuckDB does not say which one it can't read.
@@ -52,27 +53,37 @@ impl Session {
 
     /// The error to report.
     pub(super) fn blame(&mut self, error: Error, statement: &str) -> Error {
-        let error = self.discreet(error, statement);
-        let Error::Sql(said) = &error else { return error };
+        // The lake's own words are compared with what DuckDB said, not with what is left of it without secrets.
+        match &error {
+            Error::Sql(said) => {
+                let damage = self.damage_behind(&said.clone(), statement);
+                self.discreet(damage.unwrap_or(error), statement)
+            }
+            _ => error,
+        }
+    }
+
+    /// The damage that made a statement fail; `None` if it is the user's mistake.
+    fn damage_behind(&mut self, said: &str, statement: &str) -> Option<Error> {
         if let Some((view, fault)) = self.relations.faults().find(|(_, fault)| said.contains(fault)) {
-            return Error::Unreadable { view, words: fault.to_owned() };
+            return Some(Error::Unreadable { view, words: fault.to_owned() });
         }
         if said.starts_with("Binder Error: ")
             && let Some((view, fault)) = self.without_columns(statement)
         {
-            return Error::Unreadable { view, words: fault };
+            return Some(Error::Unreadable { view, words: fault });
         }
         // The first line names the file; the others show SQL that the user did not type.
         let first = said.lines().next().unwrap_or_default().to_owned();
         if let Some(known) = self.aside.query_row(IN_WORDS, [&first], known).ok().flatten() {
             // A user who names a committed file directly may use it wrongly in many ways.
-            return if statement.contains(&known.path) { error } else { self.unreadable(known, &first) };
+            return (!statement.contains(&known.path)).then(|| self.unreadable(known, &first));
         }
         // The Parquet reader's own exceptions have no class and name no file.
         if first.starts_with("Invalid Error: ") || !first.contains("Error: ") {
-            return self.unreadable_file().unwrap_or(error);
+            return self.unreadable_file();
         }
-        error
+        None
     }
 
     /// The relation in the statement whose columns are not known because of damage, and what the damage is: any column

@@ -40,7 +40,7 @@ struct Discreet(FileBackedHistory);
 
 impl History for Discreet {
     fn save(&mut self, item: HistoryItem) -> Result<HistoryItem> {
-        if crate::tokens::holds_secret(&item.command_line) { Ok(item) } else { self.0.save(item) }
+        if crate::secrets::holds_secret(&item.command_line) { Ok(item) } else { self.0.save(item) }
     }
 
     fn load(&self, id: HistoryItemId) -> Result<HistoryItem> {

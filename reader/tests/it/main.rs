@@ -8,6 +8,7 @@ mod ledger;
 mod prompt;
 mod s3;
 mod scripts;
+mod secrets;
 mod subtraction;
 mod support;
 mod views;

@@ -318,6 +318,13 @@ fn the_arrow_key_brings_back_the_last_statement_without_secrets() {
         terminal.await_text("error: ");
         terminal.await_text("lake> ");
     }
+    for wrong in
+        ["ATTACH 'x=y password=not-to-be-kept' AS pg (TYPE nothing)", "SELECT nothing WHERE my_key = 'not-to-be-kept'"]
+    {
+        terminal.press(&format!("{wrong};\r"));
+        terminal.await_text("error: ");
+        terminal.await_text("lake> ");
+    }
     terminal.press("\x1b[A\r");
     terminal.await_text("│      42 │");
     terminal.await_text("lake> ");

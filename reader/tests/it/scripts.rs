@@ -172,6 +172,43 @@ fn a_damaged_committed_file_is_reported_by_name() {
     }
 }
 
+/// DuckDB may answer a query without reading a relation that looks empty to it.
+#[test]
+fn no_query_over_a_damaged_stream_is_answered_as_if_it_was_empty() {
+    let (lake, file) = lake_and_file();
+    std::fs::remove_file(&file).unwrap();
+    let mut session = lake.session();
+    for query in [
+        "SELECT max(id) FROM bronze.events WHERE name <> 'x'",
+        "SELECT count(*) FROM bronze.events WHERE id IS NOT NULL",
+        "SELECT count(*) FROM bronze.events WHERE id IS NULL",
+        "SELECT id FROM bronze.events WHERE name LIKE 'n%' AND id = 5",
+        "SELECT id FROM bronze.events WHERE _batch_id IN (1, 2) ORDER BY id LIMIT 1",
+        "SELECT count(*) FROM range(3) t(i) JOIN bronze.events ON i = id",
+        "SELECT i FROM range(3) t(i) LEFT JOIN bronze.events ON i = id",
+        "SELECT i FROM range(3) t(i) WHERE i IN (SELECT id FROM bronze.events)",
+        "SELECT i FROM range(3) t(i) WHERE NOT EXISTS (FROM bronze.events WHERE id = i)",
+        "SELECT (SELECT count(*) FROM bronze.events) AS n",
+        "FROM bronze.orders UNION ALL BY NAME FROM bronze.events",
+        "SELECT name, count(*) FROM bronze.events GROUP BY name HAVING count(*) > 1",
+    ] {
+        match ask(&mut session, query) {
+            Ok(answer) => panic!("{query}: {answer:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{query}: {error}"),
+        }
+    }
+}
+
+/// Errors do not repeat the strings of such a statement, and these are also in the words of the damage.
+#[test]
+fn damage_is_reported_for_a_statement_that_may_contain_a_secret_too() {
+    let (lake, file) = lake_and_file();
+    std::fs::remove_file(&file).unwrap();
+    let said =
+        ask(&mut lake.session(), "SELECT max(id) AS token FROM bronze.events WHERE name <> 'commit'").unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Corrupt, "{said}");
+}
+
 #[test]
 fn a_users_mistake_with_a_file_is_not_reported_as_damage() {
     let (lake, file) = lake_and_file();
