@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use lake::{
     Error,
     ids::BatchId,
-    keys::{Key, Prefix, ZoneName},
+    keys::{Key, ZoneName},
     ledger::{InputOutcome, Ledger, Plan, SchemaRecord, Snapshot},
 };
 
@@ -48,7 +48,7 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     // Another consumer may have continued since the commits were listed, or the listing may have missed some.
     for beyond in ledger.plans_after(last).await? {
         while next < beyond {
-            let commit = ledger.commit(next).await?.ok_or_else(|| uncommitted_before(ledger, next, beyond))?;
+            let commit = ledger.commit(next).await?.ok_or_else(|| ledger.uncommitted_before(beyond, next))?;
             known.add(&CommittedInputs::of(&commit));
             schema_id = Some(commit.schema_id);
             next = next.next();
@@ -56,7 +56,7 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
     }
     let mut uncommitted = ledger.plan(next).await?;
     if next == BatchId::FIRST && uncommitted.is_none() {
-        uncommitted = refuse_orphaned_rows(ledger).await?;
+        uncommitted = ledger.refuse_lost().await?;
     }
     if let Some(plan) = &uncommitted {
         schema_id = plan.schema_id().cloned().or(schema_id);
@@ -69,28 +69,6 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         None => None,
     };
     Ok(Position { next, uncommitted, known, schema, snapshot })
-}
-
-fn uncommitted_before(ledger: &Ledger, missing: BatchId, planned: BatchId) -> Error {
-    let key = Key::Plan { stream: ledger.stream().clone(), batch: planned };
-    let what = format!("is planned, though batch {} is not committed; restore the missing files", missing.number());
-    Error::damaged(key, what)
-}
-
-/// Refuses a stream that has rows or dead letters though its ledger shows no batch: the ledger was lost.
-///
-/// Returns the plan of the first batch if another consumer has made it since the caller looked.
-///
-/// # Errors
-/// [`Error::Damaged`] naming what was found; [`Error::Store`] when the store failed.
-pub(crate) async fn refuse_orphaned_rows(ledger: &Ledger) -> Result<Option<Plan>, Error> {
-    for prefix in [Prefix::Bronze(ledger.stream()), Prefix::DeadLetters(ledger.stream())] {
-        if let Some(found) = ledger.lake().list(&prefix, None).try_next().await? {
-            let plan = ledger.plan(BatchId::FIRST).await?;
-            return plan.map(Some).ok_or_else(|| lost_ledger(ledger, &found.key));
-        }
-    }
-    Ok(None)
 }
 
 /// Refuses a ledger whose inputs have names that the raw zone's store does not use: each would be read again.
@@ -112,13 +90,4 @@ async fn refuse_other_versions(ledger: &Ledger, last: BatchId) -> Result<(), Err
             Err(Error::damaged(key, what))
         }
     }
-}
-
-fn lost_ledger(ledger: &Ledger, orphan: &str) -> Error {
-    let stream = ledger.stream();
-    let what = format!(
-        "has no plan and no commit, though {orphan} exists; restore checkpoints/{stream} from a backup, or move the \
-         stream's files away to start from the beginning"
-    );
-    Error::damaged(format!("checkpoints/{stream}"), what)
 }

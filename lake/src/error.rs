@@ -26,7 +26,7 @@ pub enum Error {
     },
 
     /// There is nothing at the lake's configured place.
-    #[error("found no lake at {url}: correct LAKE_URL or CHECKPOINTS_URL, or run a consumer, which creates it")]
+    #[error("found no lake at {url}: correct LAKE_URL or the zones' URLs, or run a consumer, which creates it")]
     NoLake {
         /// Where it was looked for.
         url: String,

@@ -7,6 +7,7 @@ mod attempt;
 mod commit;
 mod history;
 mod live;
+mod lost;
 mod plan;
 mod retention;
 mod schema;

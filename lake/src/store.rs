@@ -115,6 +115,11 @@ impl Lake {
         folders.map(FolderStore::outward_links).any(|links| links == OutwardLinks::Follow)
     }
 
+    /// Whether every zone is in a folder, where what was never created can be told from what is empty.
+    pub fn is_in_folders(&self) -> bool {
+        self.zones.iter().all(|zone| zone.folder.is_some())
+    }
+
     /// One of the lake's zones.
     pub fn zone(&self, name: ZoneName) -> &Zone {
         &self.zones[name as usize]
@@ -216,8 +221,16 @@ impl Lake {
     /// # Errors
     /// [`Error::Store`] when the store fails.
     pub async fn streams(&self) -> Result<Vec<StreamName>, Error> {
-        let zone = self.zone(ZoneName::Checkpoints);
-        let path = zone.path(ZoneName::Checkpoints.as_str());
+        self.streams_in(ZoneName::Checkpoints).await
+    }
+
+    /// The names of the streams that have a folder in a zone.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails.
+    pub async fn streams_in(&self, name: ZoneName) -> Result<Vec<StreamName>, Error> {
+        let zone = self.zone(name);
+        let path = zone.path(name.as_str());
         let listed = zone.store.list_with_delimiter(Some(&path)).await;
         let listed = listed.map_err(Error::store(format!("list the streams of {zone}")))?;
         let names = listed.common_prefixes.iter().filter_map(|path| zone.key(path).rsplit('/').next()?.parse().ok());

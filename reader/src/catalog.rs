@@ -16,6 +16,7 @@ use lake::{
     Error, ErrorKind,
     error::describe,
     ids::{BatchId, SchemaId, StreamName},
+    keys::{Key, ZoneName},
     ledger::{Commit, Fold, Ledger, SchemaRecord, Tail},
     store::Lake,
     stream::StreamDefinition,
@@ -32,6 +33,8 @@ pub struct Catalog {
     lake: Lake,
     streams_dir: PathBuf,
     streams: BTreeMap<StreamName, Followed>,
+    /// Whether the lake was searched for streams without a ledger.
+    is_searched: bool,
 }
 
 /// A followed stream, and what was accepted of it.
@@ -76,7 +79,7 @@ pub struct News {
 impl Catalog {
     /// A catalog that knows nothing yet.
     pub fn new(lake: Lake, streams_dir: PathBuf) -> Self {
-        Self { lake, streams_dir, streams: BTreeMap::new() }
+        Self { lake, streams_dir, streams: BTreeMap::new(), is_searched: false }
     }
 
     /// Its lake.
@@ -89,14 +92,23 @@ impl Catalog {
     /// A ledger that contradicts itself is news of its stream, and does not affect any other.
     ///
     /// # Errors
-    /// [`Error::Store`]: the store failed. Ask again later.
+    /// - [`Error::NoLake`]: no folder of the lake exists, and no stream is defined.
+    /// - [`Error::Store`]: the store failed. Ask again later.
     pub async fn news(&mut self) -> Result<Vec<News>, Error> {
         let (lake, streams_dir) = (self.lake.clone(), self.streams_dir.clone());
         let known: BTreeSet<StreamName> = self.streams.keys().cloned().collect();
         // One wait for both: known streams are read while the lake is listed for new ones.
         let (asked, listed) = futures::join!(self.follow(|name| known.contains(name)), lake.streams());
         let mut found = listed?;
-        found.extend(StreamDefinition::names_in(&streams_dir));
+        let defined = StreamDefinition::names_in(&streams_dir);
+        if !self.is_searched {
+            found.extend(lost_streams(&lake, &found).await?);
+            if found.is_empty() {
+                check_exists(&lake, !defined.is_empty()).await?;
+            }
+            self.is_searched = true;
+        }
+        found.extend(defined);
         // A stream that is gone from the folder before its first batch keeps its view: it is empty.
         for name in found {
             let tail = || Tail::new(Ledger::new(lake.clone(), name.clone()), Unreported::default());
@@ -183,7 +195,14 @@ impl Followed {
     /// The schema of a stream without a commit: of its newest plan, else the newest stored, else from its definition.
     async fn record_before_commits(&self, streams_dir: &std::path::Path) -> Result<Option<SchemaRecord>, Error> {
         let (ledger, known_record) = (self.tail.ledger(), self.record.as_ref());
-        if let Some(batch) = ledger.plans_after(None).await?.last().copied()
+        let planned = ledger.plans_after(None).await?.last().copied();
+        match planned {
+            Some(planned) => ledger.refuse_lost_commits(planned).await?,
+            // Later, a stream that has done nothing yet is taken for one: a look costs two listings.
+            None if !self.is_accepted || self.damage.is_some() => drop(ledger.refuse_lost().await?),
+            None => {}
+        }
+        if let Some(batch) = planned
             && let Some(plan) = ledger.plan(batch).await?
             && let Some(id) = plan.schema_id()
         {
@@ -203,6 +222,33 @@ impl Followed {
                 Ok(None)
             }
         }
+    }
+}
+
+/// The streams that have rows or dead letters, and no ledger: it was lost.
+async fn lost_streams(lake: &Lake, with_ledger: &[StreamName]) -> Result<BTreeSet<StreamName>, Error> {
+    let (rows, dead_letters) =
+        futures::try_join!(lake.streams_in(ZoneName::Bronze), lake.streams_in(ZoneName::DeadLetters))?;
+    let mut lost = BTreeSet::new();
+    for name in rows.into_iter().chain(dead_letters).filter(|name| !with_ledger.contains(name)) {
+        // What is not named as a consumer names its files is somebody else's.
+        let file = Ledger::new(lake.clone(), name.clone()).any_file().await?;
+        if file.is_some_and(|file| Key::parse(&file).is_ok()) {
+            lost.insert(name);
+        }
+    }
+    Ok(lost)
+}
+
+/// Refuses a place where no lake is. If a stream is defined, or if the place is a bucket that exists, it may be a new
+/// one: then only a warning says so.
+async fn check_exists(lake: &Lake, is_any_defined: bool) -> Result<(), Error> {
+    match lake.check_exists().await {
+        Err(error @ Error::NoLake { .. }) if is_any_defined || !lake.is_in_folders() => {
+            tracing::warn!("{error}; until then, every relation is empty");
+            Ok(())
+        }
+        other => other,
     }
 }
 

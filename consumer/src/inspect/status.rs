@@ -13,10 +13,7 @@ use lake::{
 use serde::Serialize;
 
 use super::{balance, counted, refuse_unknown};
-use crate::{
-    discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, Pending},
-    recover::refuse_orphaned_rows,
-};
+use crate::discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, Pending};
 
 /// How long a follower may miss an object that sorts before known ones, on a large prefix.
 const RECONCILE: Duration = Duration::from_secs(60);
@@ -135,7 +132,7 @@ impl StatusFollower {
         self.tail.follow().await?;
         let ledger = self.tail.ledger();
         if self.tail.last().is_none() && ledger.plans_after(None).await?.is_empty() {
-            refuse_orphaned_rows(ledger).await?;
+            ledger.refuse_lost().await?;
             refuse_unknown(ledger).await?;
         }
         let committed = self.tail.state();

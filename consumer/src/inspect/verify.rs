@@ -16,7 +16,6 @@ use lake::{
 use serde::Serialize;
 
 use super::{balance, counted, refuse_unknown};
-use crate::recover::refuse_orphaned_rows;
 
 /// How many files are read at a time.
 const READS_AT_ONCE: usize = 4;
@@ -245,7 +244,7 @@ impl<'a> Verifier<'a> {
     /// Distinguishes a stream that has done nothing yet from one whose ledger was lost, and from one that does not
     /// exist.
     async fn nothing_committed(&mut self) -> Result<(), Error> {
-        match refuse_orphaned_rows(self.ledger).await {
+        match self.ledger.refuse_lost().await {
             Ok(Some(_)) => Ok(()),
             Ok(None) if self.ledger.plan(BatchId::FIRST).await?.is_some() => Ok(()),
             Ok(None) => refuse_unknown(self.ledger).await,

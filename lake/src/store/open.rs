@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, io, path::Path, sync::Arc};
 
+use futures::TryStreamExt;
 use object_store::{ObjectStore, memory::InMemory};
 
 use super::{
@@ -55,17 +56,24 @@ impl Lake {
 }
 
 impl Lake {
-    /// Makes sure that the folder of the ledgers exists, if they are in a folder: to a program that only reads, a
-    /// mistyped `file://` URL looks like an empty lake. An S3 store reports a missing bucket itself.
+    /// Makes sure that any zone exists: to a program that only reads, a mistyped URL looks like an empty lake. A zone
+    /// in a folder exists if the folder does, and any other if it contains an object. An S3 store reports a missing
+    /// bucket itself.
     ///
     /// # Errors
-    /// [`Error::NoLake`] when the folder does not exist; [`Error::Store`] when that can't be checked.
+    /// [`Error::NoLake`] when no zone exists; [`Error::Store`] when that can't be checked.
     pub async fn check_exists(&self) -> Result<(), Error> {
-        let zone = self.zone(ZoneName::Checkpoints);
-        let Some(folder) = &zone.folder else { return Ok(()) };
-        if folder.exists().await.map_err(Error::store(format!("access {zone}")))? {
-            return Ok(());
+        for name in ZoneName::ALL {
+            let zone = self.zone(name);
+            let found = match &zone.folder {
+                Some(folder) => folder.exists().await,
+                None => zone.store.list(Some(&zone.path(name.as_str()))).try_next().await.map(|any| any.is_some()),
+            };
+            if found.map_err(Error::store(format!("access {zone}")))? {
+                return Ok(());
+            }
         }
+        let zone = self.zone(ZoneName::Checkpoints);
         let url = zone.url().strip_suffix("/checkpoints").unwrap_or(zone.url()).to_owned();
         Err(Error::NoLake { url })
     }

@@ -86,6 +86,102 @@ fn a_damaged_ledger_is_reported_with_exit_code_3() {
     }
 }
 
+/// Checks that the reader reports this as damage, whatever it is asked about the stream.
+#[track_caller]
+fn tells_damage(lake: &TestLake, words: &[&str]) {
+    for query in
+        ["SELECT count(*) FROM bronze.events", "SELECT id FROM bronze.events", "FROM dead_letters.events", ".dead"]
+    {
+        let done = lake.reader().args(["-c", query]).output().unwrap();
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{query}: {said}");
+        assert!(words.iter().all(|words| said.contains(words)), "{query}: {said}");
+    }
+}
+
+#[test]
+fn a_lost_ledger_is_damage_and_not_an_empty_lake() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("orders", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    std::fs::remove_dir_all(lake.path("checkpoints/events")).unwrap();
+    let lost = ["checkpoints/events: has no plan and no commit", "bronze/events/", "restore checkpoints/events"];
+    tells_damage(&lake, &lost);
+    assert_eq!(lake.ask("SELECT id FROM bronze.orders"), "id\n2\n");
+    // A definition gives an empty stream its columns, and hides nothing.
+    lake.define("events", &id_and_name());
+    tells_damage(&lake, &lost);
+    std::fs::remove_dir_all(lake.path("checkpoints")).unwrap();
+    tells_damage(&lake, &lost);
+}
+
+#[test]
+fn a_lost_ledger_of_a_stream_with_nothing_but_dead_letters_is_damage() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", Some("SELECT 1"));
+    std::fs::remove_dir_all(lake.path("checkpoints")).unwrap();
+    std::fs::remove_dir_all(lake.path("bronze")).unwrap();
+    tells_damage(&lake, &["checkpoints/events: has no plan and no commit", "dead_letters/events/"]);
+}
+
+#[test]
+fn lost_commits_are_damage_though_the_plans_are_there() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("events", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    std::fs::remove_dir_all(lake.path("checkpoints/events/commits")).unwrap();
+    tells_damage(&lake, &["00000000000000000002.json: is planned, though batch 1 is not committed"]);
+}
+
+#[test]
+fn a_ledger_that_is_lost_while_the_shell_is_open_is_reported_by_the_next_one_and_a_restored_one_is_read_at_once() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    std::fs::rename(lake.path("checkpoints"), lake.path("elsewhere")).unwrap();
+    let mut session = lake.session();
+    let said = ask(&mut session, "FROM bronze.events").unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Corrupt, "{said}");
+    std::fs::rename(lake.path("elsewhere"), lake.path("checkpoints")).unwrap();
+    assert_eq!(ask(&mut session, "SELECT id FROM bronze.events").unwrap(), "id\n1\n");
+}
+
+#[test]
+fn a_stream_in_its_first_batch_and_files_of_somebody_else_are_not_damage() {
+    let mut lake = TestLake::new();
+    lake.plan("events", &id_and_name());
+    lake.write_orphan("events", "SELECT 1 AS id, 'one' AS name");
+    std::fs::create_dir_all(lake.path("bronze/emptied")).unwrap();
+    std::fs::create_dir_all(lake.path("bronze/notes")).unwrap();
+    std::fs::write(lake.path("bronze/notes/read me.txt"), "mine").unwrap();
+    let done = lake.reader().args(["-c", "SELECT count(*) AS n FROM bronze.events", "-c", ".dead"]).output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "n\n0\n"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_lake_that_does_not_exist_is_reported_with_exit_code_2() {
+    let lake = TestLake::nowhere("lake");
+    for statement in ["SHOW TABLES", "FROM checkpoints.batches", ".dead", ".lag", "SELECT 1"] {
+        let done = lake.reader().args(["-c", statement]).output().unwrap();
+        let said = text(&done.stderr);
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""), "{statement}: {said}");
+        assert!(said.contains(&format!("no lake at {}:", lake.url)) && said.contains("LAKE_URL"), "{said}");
+    }
+    // A folder of another kind is no lake either.
+    std::fs::create_dir_all(lake.path("something/else")).unwrap();
+    assert_eq!(lake.reader().args(["-c", "SELECT 1"]).output().unwrap().status.code(), Some(2));
+    assert!(!lake.path("checkpoints").exists());
+}
+
+#[test]
+fn a_stream_that_is_defined_is_empty_before_the_lake_exists_and_a_warning_says_so() {
+    let lake = TestLake::nowhere("lake");
+    lake.define("events", &id_and_name());
+    let done = lake.reader().args(["-c", "SELECT id FROM bronze.events", "-c", "SELECT 1 AS a"]).output().unwrap();
+    let said = text(&done.stderr);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "id\na\n1\n"), "{said}");
+    assert_eq!(said.matches("no lake at").count(), 1, "{said}");
+}
+
 #[test]
 fn damage_of_one_stream_leaves_all_others_readable() {
     let mut lake = TestLake::new();

@@ -50,6 +50,13 @@ pub(crate) struct TestLake {
 impl TestLake {
     /// An empty lake on disk, in a folder with this name.
     pub(crate) fn in_folder(name: &str) -> Self {
+        let lake = Self::nowhere(name);
+        std::fs::create_dir_all(lake.folder.path().join(name).join("raw")).unwrap();
+        lake
+    }
+
+    /// A place for a lake, in a folder with this name that does not exist yet.
+    pub(crate) fn nowhere(name: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let url = format!("file://{}", folder.path().join(name).display());
         let runtime = Runtime::new().unwrap();

@@ -1,0 +1,69 @@
+//! A ledger that was lost while the files of its stream were not.
+//!
+//! Invariant: such a stream is never taken for one that has done nothing yet.
+
+use futures::TryStreamExt;
+
+use super::{Ledger, Plan};
+use crate::{
+    error::Error,
+    ids::BatchId,
+    keys::{Key, Prefix},
+};
+
+impl Ledger {
+    /// The key of a file of rows or dead letters of the stream; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: the store failed.
+    pub async fn any_file(&self) -> Result<Option<String>, Error> {
+        for prefix in [Prefix::Bronze(&self.stream), Prefix::DeadLetters(&self.stream)] {
+            if let Some(found) = self.lake.list(&prefix, None).try_next().await? {
+                return Ok(Some(found.key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses a stream that has rows or dead letters though its ledger shows no batch: the ledger was lost. Call it
+    /// when there was neither a plan nor a commit.
+    ///
+    /// Returns the plan of the first batch if a consumer has made it since then.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] naming what was found; [`Error::Store`] when the store failed.
+    pub async fn refuse_lost(&self) -> Result<Option<Plan>, Error> {
+        let Some(found) = self.any_file().await? else { return Ok(None) };
+        let plan = self.plan(BatchId::FIRST).await?;
+        plan.map(Some).ok_or_else(|| self.lost(&found))
+    }
+
+    /// Refuses a stream that has a plan after its first batch, `planned`, and no commit: the commits were lost. Call it
+    /// when there was no commit.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] naming the plan; [`Error::Store`] when the store failed.
+    pub async fn refuse_lost_commits(&self, planned: BatchId) -> Result<(), Error> {
+        // A consumer may have committed since the caller looked.
+        if planned == BatchId::FIRST || self.commit(BatchId::FIRST).await?.is_some() {
+            return Ok(());
+        }
+        Err(self.uncommitted_before(planned, BatchId::FIRST))
+    }
+
+    /// The error for a plan that is there though an earlier batch, `missing`, is not committed.
+    pub fn uncommitted_before(&self, planned: BatchId, missing: BatchId) -> Error {
+        let key = Key::Plan { stream: self.stream.clone(), batch: planned };
+        let what = format!("is planned, though batch {} is not committed; restore the missing files", missing.number());
+        Error::damaged(key, what)
+    }
+
+    fn lost(&self, found: &str) -> Error {
+        let stream = &self.stream;
+        let what = format!(
+            "has no plan and no commit, though {found} exists; restore checkpoints/{stream} from a backup, or move the \
+             stream's files away to start from the beginning"
+        );
+        Error::damaged(format!("checkpoints/{stream}"), what)
+    }
+}
