@@ -27,6 +27,9 @@ pub struct ReaderArgs {
     /// Run the SQL in this file, then exit; "-" is stdin
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "commands")]
     pub file: Option<PathBuf>,
+    /// Before a statement runs, check the bytes of every file that it may read: each is read whole once
+    #[arg(long)]
+    pub verify: bool,
     /// Output format [default: box on a terminal, csv otherwise]
     #[arg(long, value_enum)]
     pub format: Option<Format>,

@@ -33,8 +33,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: ReaderArgs, runtime: &Runtime) -> Result<(), Error> {
+    let verify = args.verify;
     let settings = Settings::check(args)?;
-    let session = Session::open(&settings, runtime.handle().clone())?;
+    let mut session = Session::open(&settings, runtime.handle().clone())?;
+    if verify {
+        session.verify_files();
+    }
     if settings.source == Source::Prompt {
         return prompt::run(Shell::new(session, settings.format), &settings.place(), runtime.handle());
     }

@@ -6,6 +6,7 @@
 mod blame;
 mod objects;
 mod streams;
+mod verify;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -35,6 +36,7 @@ use crate::{
 };
 use objects::Objects;
 pub use streams::StreamSummary;
+use verify::Verified;
 
 /// How many files are placed at the same time; only matters if they must be copied.
 const PLACED_AT_ONCE: usize = 16;
@@ -58,6 +60,7 @@ pub struct Session {
     storage: Storage,
     relations: Relations,
     objects: Objects,
+    verified: Verified,
     runtime: Handle,
     in_transaction: bool,
 }
@@ -82,8 +85,18 @@ impl Session {
         let guard = Guard::new(&places, &connection)?;
         guard::lock_settings(&connection)?;
         let aside = connection.try_clone().map_err(Error::bug("open a second connection"))?;
-        let (relations, objects) = (Relations::default(), Objects::default());
-        Ok(Self { connection, aside, guard, catalog, storage, relations, objects, runtime, in_transaction: false })
+        Ok(Self {
+            connection,
+            aside,
+            guard,
+            catalog,
+            storage,
+            relations: Relations::default(),
+            objects: Objects::default(),
+            verified: Verified::default(),
+            runtime,
+            in_transaction: false,
+        })
     }
 
     /// A handle that stops the running statement from another thread.
@@ -108,6 +121,7 @@ impl Session {
             self.refresh()?;
         }
         self.load_objects(statement.text)?;
+        self.verify(statement.text)?;
         let text = listing::instead_of(statement.text, &self.connection).unwrap_or(statement.text);
         let done = query::run(&self.connection, Statement { text }, sink);
         match statement.first_word().as_str() {

@@ -81,6 +81,25 @@ impl Storage {
         };
         Ok(PlacedFile { file, location, path, fault })
     }
+
+    /// Reads a committed file whole, unless its version is still `before`. Returns its version, or what is wrong with
+    /// its bytes. A wrong copy on this machine is made again.
+    ///
+    /// # Errors
+    /// As [`Storage::place`].
+    pub async fn verify(&self, file: &OutputFile, before: Option<&str>) -> Result<Result<String, String>, Error> {
+        let Some(found) = self.lake.head(&file.key).await? else { return Ok(Err(copies::missing(file))) };
+        if before != Some(&found.etag) {
+            let Some(bytes) = self.lake.read(&file.key).await? else { return Ok(Err(copies::missing(file))) };
+            if let Some(fault) = copies::fault(&bytes, file) {
+                return Ok(Err(fault));
+            }
+            if self.copies.correct(&self.lake.location(&file.key), file)? {
+                self.place(file).await?;
+            }
+        }
+        Ok(Ok(found.etag))
+    }
 }
 
 /// What is wrong with a file on disk, judged by its size.

@@ -26,9 +26,9 @@ const NEWEST: &str = "SELECT stream, key, size, sha256, location, path FROM memo
     ORDER BY rowid DESC LIMIT ?";
 
 /// A committed file, as the session knows it.
-struct Known {
+pub(super) struct Known {
     stream: StreamName,
-    file: OutputFile,
+    pub(super) file: OutputFile,
     location: String,
     path: String,
 }
@@ -133,7 +133,7 @@ impl Session {
     }
 }
 
-fn known(row: &Row<'_>) -> duckdb::Result<Option<Known>> {
+pub(super) fn known(row: &Row<'_>) -> duckdb::Result<Option<Known>> {
     let (stream, key): (String, String) = (row.get(0)?, row.get(1)?);
     let (Ok(stream), Ok(key)) = (stream.parse(), key.parse()) else { return Ok(None) };
     let (size, sha256) = (row.get(2)?, row.get(3)?);

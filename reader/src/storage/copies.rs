@@ -51,11 +51,31 @@ impl Copies {
             return Ok(None);
         }
         let Some(bytes) = self.lake.read(&file.key).await? else { return Ok(Some(missing(file))) };
-        if bytes.len() as u64 != file.size || sha256_hex(&bytes) != file.sha256 {
-            return Ok(Some(format!("{} is not the file that its commit names; restore it", file.key)));
+        match fault(&bytes, file) {
+            Some(fault) => Ok(Some(fault)),
+            None => store(path, &bytes).map(|()| None),
         }
-        store(path, &bytes).map(|()| None)
     }
+
+    /// Removes the copy if its bytes are wrong. Returns whether it must be made again.
+    ///
+    /// # Errors
+    /// [`error::Error::Copy`] when it can't be removed.
+    pub(super) fn correct(&self, location: &str, file: &OutputFile) -> Result<bool, error::Error> {
+        let path = self.path(location, file);
+        match std::fs::read(&path) {
+            Ok(bytes) if fault(&bytes, file).is_some() => std::fs::remove_file(&path)
+                .map(|()| true)
+                .map_err(|source| error::Error::Copy { path: path.display().to_string(), source }),
+            _ => Ok(false),
+        }
+    }
+}
+
+/// What is wrong with the bytes of a committed file.
+pub(super) fn fault(bytes: &[u8], file: &OutputFile) -> Option<String> {
+    let is_right = bytes.len() as u64 == file.size && sha256_hex(bytes) == file.sha256;
+    (!is_right).then(|| format!("{} is not the file that its commit names; restore it", file.key))
 }
 
 /// The message for a missing committed file.

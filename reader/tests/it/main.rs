@@ -11,4 +11,5 @@ mod scripts;
 mod secrets;
 mod subtraction;
 mod support;
+mod verify;
 mod views;
