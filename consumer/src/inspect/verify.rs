@@ -2,6 +2,8 @@
 //!
 //! Reads every committed file completely. Changes nothing.
 
+mod plans;
+
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
@@ -262,13 +264,8 @@ impl<'a> Verifier<'a> {
             }
             Err(error) => return self.violation(error),
         };
-        let is_of_schema = plan.schema_id().is_none_or(|id| *id == commit.schema_id);
-        if plan.plan_id != commit.plan_id || !is_of_schema {
-            self.violate(format!("the commit of batch {number} is of another plan"));
-        }
-        let planned = plan.objects().map(|object| (&object.key, &object.etag));
-        if !planned.eq(commit.inputs.iter().map(|input| (&input.key, &input.etag))) {
-            self.violate(format!("the commit of batch {number} names other inputs than its plan"));
+        for difference in plans::differences(&plan, commit) {
+            self.violate(format!("the commit of batch {number} {difference}"));
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ mod other_processes;
 mod processes;
 mod program;
 mod protocol;
+mod restore;
 mod rows;
 mod simulation;
 mod truth;

@@ -332,6 +332,48 @@ async fn status_adds_up_and_shows_what_is_pending() {
     assert!(status.last_commit_at.is_some() && status.lag_seconds >= 0.0);
 }
 
+/// Changes a plan that is committed already, each time in one place.
+#[tokio::test]
+async fn verify_names_everything_in_which_a_commit_differs_from_its_plan() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1, \"at\": \"2026-01-01T00:00:00Z\"}]");
+    lake.land("b.json", "[{\"id\": 2}]");
+    let mut definition = definition(Format::JsonArray);
+    definition.schema["properties"]["at"] = json!({"type": "string", "format": "date-time"});
+    definition.read.event_time = Some("at".to_owned());
+    lake.consume(definition).await.unwrap();
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
+
+    let path = lake.path("checkpoints/events/plans/00000000000000000001.json");
+    let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let object = |at: usize, field: &str| format!("/tasks/0/objects/{at}/{field}");
+    for (pointer, other, words) in [
+        ("/plan_id".to_owned(), json!(Uuid::from_u128(1)), "is of another plan: "),
+        ("/schema_id".to_owned(), json!("0123456789abcdef"), "and its plan schema 0123456789abcdef"),
+        (object(1, "key"), json!("raw/events/c.json"), "raw/events/b.json where its plan names raw/events/c.json"),
+        (object(1, "etag"), json!("1-2"), "names raw/events/b.json in version "),
+        (object(1, "size"), json!(7), "says that raw/events/b.json has 11 bytes, and its plan 7"),
+        ("/tasks/0/objects/1".to_owned(), json!(null), "names 2 inputs, and its plan 1"),
+        ("/planned_at".to_owned(), json!("2020-02-02T00:00:00Z"), "which its plan of 2020-02-02 does not write"),
+        ("/read/event_time".to_owned(), json!(null), "though its plan names no event time"),
+        ("/read/object_bytes_max".to_owned(), json!(20), "though its plan allows 20 (limits.object_bytes)"),
+    ] {
+        let mut altered = whole.clone();
+        match altered.pointer_mut(&pointer) {
+            Some(value) if pointer.ends_with("/1") => {
+                value.take();
+                altered["tasks"][0]["objects"].as_array_mut().unwrap().pop();
+            }
+            Some(value) => *value = other,
+            None => panic!("{pointer} is not in {whole}"),
+        }
+        fs::write(&path, altered.to_string()).unwrap();
+        let found = verify(&lake.ledger()).await.unwrap().violations;
+        assert!(found.iter().all(|text| text.starts_with("the commit of batch 1 ")), "{pointer}: {found:?}");
+        assert!(found.iter().any(|text| text.contains(words)), "{pointer}: {found:?}");
+    }
+}
+
 #[tokio::test]
 async fn verify_names_every_file_that_does_not_agree() {
     let lake = FolderLake::new().await;
