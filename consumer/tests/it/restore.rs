@@ -72,10 +72,30 @@ async fn lake_and_backup(after_commit: AfterCommit) -> (FolderLake, tempfile::Te
 async fn an_older_ledger_is_restored_and_the_same_objects_are_read_again() {
     let (lake, backup) = lake_and_backup(AfterCommit::Keep).await;
     restore(&lake, backup.path());
+    agrees(&lake).await;
     assert_eq!(ids(&lake).await, [1]);
     lake.consume(definition(Format::JsonArray)).await.unwrap();
     assert_eq!(ids(&lake).await, [1, 2, 3]);
     agrees(&lake).await;
+}
+
+/// A lake of which nothing is left.
+#[tokio::test]
+async fn a_whole_stream_is_restored_and_raw_objects_with_other_times_are_not_doubled() {
+    let (lake, backup) = lake_and_backup(AfterCommit::Keep).await;
+    let elsewhere = FolderLake::new().await;
+    for zone in ["checkpoints/events", "bronze/events", "dead_letters/events"] {
+        copy(&backup.path().join(zone), &elsewhere.path(zone));
+    }
+    agrees(&elsewhere).await;
+    for name in ["1.json", "2.json", "3.json"] {
+        elsewhere.land(name, fs::read(lake.path("raw/events").join(name)).unwrap());
+    }
+    elsewhere.consume(definition(Format::JsonArray)).await.unwrap();
+    assert_eq!(ids(&elsewhere).await, [1, 2, 3]);
+    let status = status(&elsewhere.ledger(), &SystemClock).await.unwrap();
+    assert_eq!((status.objects_unchanged, status.rows, status.dead_letters), (1, 3, 3));
+    agrees(&elsewhere).await;
 }
 
 /// Batch 2 then has other rows than the batch 2 whose files are still there.
