@@ -115,7 +115,7 @@ impl Lake {
         folders.map(FolderStore::outward_links).any(|links| links == OutwardLinks::Follow)
     }
 
-    /// Whether every zone is in a folder, where what was never created can be told from what is empty.
+    /// Whether every zone is in a folder, which shows whether a zone was ever created.
     pub fn is_in_folders(&self) -> bool {
         self.zones.iter().all(|zone| zone.folder.is_some())
     }

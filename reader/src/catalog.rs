@@ -231,7 +231,7 @@ async fn lost_streams(lake: &Lake, with_ledger: &[StreamName]) -> Result<BTreeSe
         futures::try_join!(lake.streams_in(ZoneName::Bronze), lake.streams_in(ZoneName::DeadLetters))?;
     let mut lost = BTreeSet::new();
     for name in rows.into_iter().chain(dead_letters).filter(|name| !with_ledger.contains(name)) {
-        // What is not named as a consumer names its files is somebody else's.
+        // A file with another name is not a consumer's.
         let file = Ledger::new(lake.clone(), name.clone()).any_file().await?;
         if file.is_some_and(|file| Key::parse(&file).is_ok()) {
             lost.insert(name);

@@ -103,12 +103,32 @@ async fn a_whole_stream_is_restored_and_raw_objects_with_other_times_are_not_dou
 async fn an_older_ledger_is_restored_and_other_objects_land_before_the_same_ones_are_read_again() {
     let (lake, backup) = lake_and_backup(AfterCommit::Keep).await;
     restore(&lake, backup.path());
+    agrees(&lake).await;
     lake.land("0.json", "[{\"id\": 10}, {\"id\": 11}, {\"id\": \"y\"}]");
     lake.consume(definition(Format::JsonArray)).await.unwrap();
     assert_eq!(ids(&lake).await, [1, 2, 3, 10, 11]);
     agrees(&lake).await;
     let status = status(&lake.ledger(), &SystemClock).await.unwrap();
     assert_eq!((status.batches_committed, status.dead_letters, status.objects_pending), (2, 4, 0));
+}
+
+/// Objects that can't be read are kept, and their copies are still there, too.
+#[tokio::test]
+async fn an_older_ledger_is_restored_and_another_object_that_can_not_be_read_lands() {
+    let (lake, backup) = (FolderLake::new().await, tempfile::tempdir().unwrap());
+    lake.land("1.json", "[{\"id\": 1}]");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    back_up(&lake, backup.path());
+    lake.land("2.bad", "[");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    restore(&lake, backup.path());
+    lake.land("0.bad", "[[[");
+    lake.consume(definition(Format::JsonArray)).await.unwrap();
+    let held = lake.holds().await;
+    let copies =
+        held.commits[1].inputs.iter().map(|input| fs::read(lake.path(&input.copy.as_ref().unwrap().to_string())));
+    assert_eq!(copies.map(Result::unwrap).collect::<Vec<_>>(), [b"[[[".to_vec(), b"[".to_vec()]);
+    agrees(&lake).await;
 }
 
 /// What a commit after the backup had removed from the raw zone comes back from the archive.

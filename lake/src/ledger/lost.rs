@@ -38,8 +38,7 @@ impl Ledger {
         plan.map(Some).ok_or_else(|| self.lost(&found))
     }
 
-    /// Refuses a stream that has a plan after its first batch, `planned`, and no commit: the commits were lost. Call it
-    /// when there was no commit.
+    /// Refuses a stream that has a plan after its first batch, `planned`, and not one commit: the commits were lost.
     ///
     /// # Errors
     /// [`Error::Damaged`] naming the plan; [`Error::Store`] when the store failed.

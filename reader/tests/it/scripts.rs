@@ -146,7 +146,7 @@ fn a_ledger_that_is_lost_while_the_shell_is_open_is_reported_by_the_next_one_and
 }
 
 #[test]
-fn a_stream_in_its_first_batch_and_files_of_somebody_else_are_not_damage() {
+fn a_stream_in_its_first_batch_and_other_files_are_not_damage() {
     let mut lake = TestLake::new();
     lake.plan("events", &id_and_name());
     lake.write_orphan("events", "SELECT 1 AS id, 'one' AS name");
@@ -166,7 +166,7 @@ fn a_lake_that_does_not_exist_is_reported_with_exit_code_2() {
         assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""), "{statement}: {said}");
         assert!(said.contains(&format!("no lake at {}:", lake.url)) && said.contains("LAKE_URL"), "{said}");
     }
-    // A folder of another kind is no lake either.
+    // A folder without any zone does not count.
     std::fs::create_dir_all(lake.path("something/else")).unwrap();
     assert_eq!(lake.reader().args(["-c", "SELECT 1"]).output().unwrap().status.code(), Some(2));
     assert!(!lake.path("checkpoints").exists());

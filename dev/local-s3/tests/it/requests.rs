@@ -89,7 +89,7 @@ impl Intercept for AddsHeader {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        context.request_mut().headers_mut().insert("x-amz-expected-bucket-owner", "nobody");
+        context.request_mut().headers_mut().insert("x-amz-expected-bucket-owner", "000000000000");
         Ok(())
     }
 }
