@@ -69,6 +69,8 @@ pub enum ErrorCode {
     TooLarge,
     /// It has more fields than the limit.
     TooManyFields,
+    /// The first row of a CSV object can't be its header.
+    BadHeader,
     /// A CSV row has more or fewer cells than the first row has fields.
     RaggedRow,
     /// An object has the same key twice, so it is not clear which value counts.
@@ -111,6 +113,7 @@ impl ErrorCode {
             Self::TooDeep => "too_deep",
             Self::TooLarge => "too_large",
             Self::TooManyFields => "too_many_fields",
+            Self::BadHeader => "bad_header",
             Self::RaggedRow => "ragged_row",
             Self::DuplicateKey => "duplicate_key",
             Self::MissingField => "missing_field",

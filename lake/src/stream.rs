@@ -18,7 +18,7 @@ use crate::{
     ids::{Ordinal, StreamName},
     settings::Problems,
 };
-pub use read::{CsvSettings, Format, ReadSettings};
+pub use read::{CsvQuotes, CsvSettings, Format, ReadSettings};
 use table::Table;
 
 /// How much one batch contains at most.

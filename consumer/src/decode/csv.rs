@@ -1,33 +1,36 @@
 //! Feeds the rows of a CSV text (RFC 4180), each cut into cells.
 //!
-//! Lenient where real files are: a quote within a cell that does not begin with one is an ordinary character, and a row
-//! may end with `\n` or `\r\n`. Strict where leniency would guess. Knows no schema. Invariant: a quote that is never
-//! closed costs its own line and no other.
+//! Lenient where real files are: a row may end with `\n`, `\r\n` or `\r`, and one quote in the middle of an unquoted cell
+//! is an ordinary character. Strict where leniency would guess. Knows no schema. Invariant: a quote that is never closed
+//! costs its own line and no other, and no part of a bad row is read as another row.
 
 mod fields;
+mod header;
+mod lines;
+mod scan;
 
 use std::borrow::Cow;
 
 use lake::{
     dead_letter::{ErrorCode, Fault, Reason},
-    stream::{CsvSettings, ReadSettings},
+    stream::{CsvQuotes, CsvSettings, ReadSettings},
 };
 
 use super::{
     Content, Record, RecordSink, blank_object,
     input::Input,
     not_utf8,
-    record::{reach_of, skip_long, too_long},
+    record::{reach_of, too_long},
 };
 use crate::error::Error;
 
-pub(crate) use fields::{CellTypes, Header};
+pub(crate) use fields::CellTypes;
+pub(crate) use header::Header;
+use lines::{LineEnds, Lines};
+use scan::{RowEnd, Scan, skip_row};
 
 /// The fault of a cell whose quote is never closed.
 const NEVER_CLOSED: &str = "a quote is opened and never closed";
-
-/// `\r\n`
-const LINE_END_BYTES: usize = 2;
 
 /// A cell of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,37 +103,34 @@ fn rows(
     settings: &ReadSettings,
     each: &mut dyn FnMut(Row<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let (mut index, mut line) = (0, 1);
+    // A row's end must be within reach, too.
+    let reach = reach_of(settings, 1);
+    let (mut index, mut lines) = (0, Lines::new());
     loop {
-        line += skip_line_ends(input)?;
+        lines.skip_ends(input)?;
         if input.window().is_empty() {
             return Ok(());
         }
-        let offset = input.offset();
-        match row_end(input, settings)? {
+        let (offset, line) = (input.offset(), lines.number());
+        let mut scan = Scan::new(&settings.csv, reach);
+        match scan.row_end(input)? {
             RowEnd::At(end) => {
-                let row = &input.window()[..end];
-                let raw = row.strip_suffix(b"\r").unwrap_or(row);
-                let length = raw.len() as u64;
-                let fault = (length > settings.record_bytes_max).then(|| too_long(length, settings));
-                each(Row { index, line, offset, length, raw, fault })?;
-                line += memchr::memchr_iter(b'\n', row).count() as u64;
+                let raw = &input.window()[..end];
+                if scan.has_quoted() {
+                    lines.pass(raw, &mut LineEnds::default());
+                }
+                each(Row { index, line, offset, length: end as u64, raw, fault: None })?;
                 input.consume(end);
             }
-            RowEnd::Unclosed(end) => {
-                let line_read = &input.window()[..end];
-                let raw = line_read.strip_suffix(b"\r").unwrap_or(line_read);
-                let fault = Some(Fault::new(Reason::CorruptedRecord, ErrorCode::Truncated, NEVER_CLOSED));
-                each(Row { index, line, offset, length: raw.len() as u64, raw, fault })?;
-                input.consume(end);
-            }
-            RowEnd::TooFar => {
-                let known = reach_of(settings, LINE_END_BYTES);
-                let lines = memchr::memchr_iter(b'\n', &input.window()[..known]).count() as u64;
-                let (raw, length) = skip_long(input, known, settings)?;
-                let fault = Some(too_long(length, settings));
-                each(Row { index, line, offset, length, raw: &raw, fault })?;
-                line += lines;
+            RowEnd::OutOfReach => {
+                let skipped = skip_row(input, &mut scan, &mut lines, settings)?;
+                let (raw, length) = (skipped.kept.as_slice(), skipped.length);
+                let fault = if length > settings.record_bytes_max {
+                    too_long(length, settings)
+                } else {
+                    Fault::new(Reason::CorruptedRecord, ErrorCode::Truncated, NEVER_CLOSED)
+                };
+                each(Row { index, line, offset, length, raw, fault: Some(fault) })?;
             }
         }
         index += 1;
@@ -156,120 +156,11 @@ fn read_row<'w>(
     Err(Fault::new(Reason::CorruptedRecord, ErrorCode::RaggedRow, what))
 }
 
-/// Moves to the next byte that is not a line end, and counts the line ends before it.
-fn skip_line_ends(input: &mut Input<'_>) -> Result<u64, Error> {
-    let mut lines = 0;
-    loop {
-        // A carriage return at the end of the window may belong to a line end that is not read yet.
-        input.reach(2)?;
-        let ends = match input.window() {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            _ => return Ok(lines),
-        };
-        lines += 1;
-        input.consume(ends);
-    }
-}
-
-/// Where a row ends.
-enum RowEnd {
-    /// After this many bytes, before its line end.
-    At(usize),
-    /// Nowhere: a quote is not closed within reach. The first line ends after this many bytes.
-    Unclosed(usize),
-    /// After the longest record that is allowed.
-    TooFar,
-}
-
-fn row_end(input: &mut Input<'_>, settings: &ReadSettings) -> Result<RowEnd, Error> {
-    let reach = reach_of(settings, LINE_END_BYTES);
-    let mut scan = Scan::new(&settings.csv);
-    loop {
-        let window = input.window();
-        let within = &window[..window.len().min(reach)];
-        if let Some(at) = scan.line_end(within) {
-            return Ok(RowEnd::At(at));
-        }
-        let is_end = within.len() < window.len() || within.len() == reach;
-        if !is_end && !input.is_last() {
-            input.grow()?;
-            continue;
-        }
-        if scan.is_within_quotes() {
-            return Ok(RowEnd::Unclosed(memchr::memchr(b'\n', within).unwrap_or(within.len())));
-        }
-        return Ok(if is_end { RowEnd::TooFar } else { RowEnd::At(within.len()) });
-    }
-}
-
-/// Searches for a row's end in a window that grows.
-struct Scan {
-    delimiter: u8,
-    quote: u8,
-    /// How far it has searched.
-    at: usize,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    CellBegins,
-    Plain,
-    Quoted,
-    /// After a quote within quotes: a second quote belongs to the text, anything else follows the cell.
-    QuoteInQuotes,
-}
-
-impl Scan {
-    fn new(csv: &CsvSettings) -> Self {
-        Self { delimiter: csv.delimiter as u8, quote: csv.quote as u8, at: 0, state: State::CellBegins }
-    }
-
-    fn is_within_quotes(&self) -> bool {
-        self.state == State::Quoted
-    }
-
-    /// The line end that ends the row, if it is within the window.
-    fn line_end(&mut self, window: &[u8]) -> Option<usize> {
-        while let Some(byte) = window.get(self.at).copied() {
-            match self.state {
-                State::CellBegins if byte == self.quote => {
-                    self.state = State::Quoted;
-                    self.at += 1;
-                }
-                State::QuoteInQuotes if byte == self.quote => {
-                    self.state = State::Quoted;
-                    self.at += 1;
-                }
-                State::CellBegins | State::Plain | State::QuoteInQuotes => {
-                    self.state = State::Plain;
-                    match memchr::memchr2(self.delimiter, b'\n', &window[self.at..]) {
-                        Some(found) if window[self.at + found] == b'\n' => return Some(self.at + found),
-                        Some(found) => {
-                            self.at += found + 1;
-                            self.state = State::CellBegins;
-                        }
-                        None => self.at = window.len(),
-                    }
-                }
-                State::Quoted => match memchr::memchr(self.quote, &window[self.at..]) {
-                    Some(found) => {
-                        self.at += found + 1;
-                        self.state = State::QuoteInQuotes;
-                    }
-                    None => self.at = window.len(),
-                },
-            }
-        }
-        None
-    }
-}
-
 /// Cuts a row into its cells.
 ///
 /// # Errors
-/// What is wrong, if something other than a delimiter follows a quoted cell.
+/// What is wrong, if something other than a delimiter follows a quoted cell, or an unquoted cell has quotes that
+/// `csv.quotes` does not allow.
 pub(crate) fn cells<'a>(row: &'a str, csv: &CsvSettings, cells: &mut Vec<Cell<'a>>) -> Result<(), &'static str> {
     let (delimiter, quote) = (csv.delimiter as u8, csv.quote as u8);
     let mut rest = row;
@@ -277,7 +168,10 @@ pub(crate) fn cells<'a>(row: &'a str, csv: &CsvSettings, cells: &mut Vec<Cell<'a
         let (cell, after) = match rest.as_bytes().first() {
             Some(first) if *first == quote => quoted(rest, quote)?,
             _ => {
-                let end = memchr::memchr(delimiter, rest.as_bytes()).unwrap_or(rest.len());
+                let end = match memchr::memchr2(delimiter, quote, rest.as_bytes()) {
+                    Some(at) if rest.as_bytes()[at] == quote => end_of_cell_with_quotes(rest, csv)?,
+                    found => found.unwrap_or(rest.len()),
+                };
                 (Cell { text: Cow::Borrowed(&rest[..end]), is_quoted: false }, &rest[end..])
             }
         };
@@ -288,6 +182,33 @@ pub(crate) fn cells<'a>(row: &'a str, csv: &CsvSettings, cells: &mut Vec<Cell<'a
             Some(_) => return Err("something other than a delimiter follows the quote that closes a cell"),
         }
     }
+}
+
+/// Where the unquoted cell that `rest` begins with ends; it has a quote in it.
+fn end_of_cell_with_quotes(rest: &str, csv: &CsvSettings) -> Result<usize, &'static str> {
+    let end = memchr::memchr(csv.delimiter as u8, rest.as_bytes()).unwrap_or(rest.len());
+    match csv.quotes {
+        CsvQuotes::Lenient => Ok(end),
+        CsvQuotes::Usual if !may_hide_delimiter(&rest[..end], csv.quote) => Ok(end),
+        CsvQuotes::Usual => {
+            Err("an unquoted cell has a quote where a delimiter may be lost; csv.quotes = \"lenient\" allows it")
+        }
+        CsvQuotes::Strict => Err("an unquoted cell has a quote, which csv.quotes = \"strict\" does not allow"),
+    }
+}
+
+/// Whether an unquoted cell can be what is left of a quoted one whose delimiter, or whose first quote, was lost: it ends
+/// with a quote, as quoted cells do, or one quote may begin a quoted part and another one end it. Quotes in pairs do
+/// neither.
+fn may_hide_delimiter(cell: &str, quote: char) -> bool {
+    let mut single = 0;
+    let mut rest = cell;
+    while let Some(at) = rest.find(quote) {
+        let after = rest[at..].trim_start_matches(quote);
+        single += (rest.len() - at - after.len()) % 2;
+        rest = after;
+    }
+    single > 1 || cell.ends_with(quote)
 }
 
 /// The quoted cell that `text` begins with, and what follows it.

@@ -33,7 +33,7 @@ fn csv_with(bytes: impl AsRef<[u8]>, csv: CsvSettings) -> Given {
     read_each_way(ReadSettings { csv, record_bytes_max: 500, ..ReadSettings::of(Format::Csv) }, bytes.as_ref())
 }
 
-fn read_each_way(settings: ReadSettings, bytes: &[u8]) -> Given {
+pub(crate) fn read_each_way(settings: ReadSettings, bytes: &[u8]) -> Given {
     let [fast, slow] = [true, false].map(|compiled| context(&schema(), settings.clone(), compiled));
     let given = read(&fast, bytes);
     for other in [read(&slow, bytes), read_in_pieces(&fast, bytes, 1), read_in_pieces(&slow, bytes, 7)] {
@@ -57,7 +57,7 @@ fn zstd(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().flat_map(|part| zstd::encode_all(*part, 1).unwrap()).collect()
 }
 
-fn ids(given: &Given) -> Vec<i64> {
+pub(crate) fn ids(given: &Given) -> Vec<i64> {
     given.rows.iter().map(|row| row["id"].as_i64().unwrap()).collect()
 }
 
@@ -81,7 +81,7 @@ fn cells_get_the_types_of_their_columns() {
 
 #[test]
 fn a_null_cell_is_null_and_in_quotes_it_is_text() {
-    let settings = CsvSettings { delimiter: ';', quote: '\'', null: "NULL".to_owned() };
+    let settings = CsvSettings { delimiter: ';', quote: '\'', null: "NULL".to_owned(), ..CsvSettings::default() };
     let given = csv_with("id;name;price\n1;NULL;NULL\n2;'NULL';'NULL'\n3;;3\nNULL;it''s;3\n4;'it''s; so';3", settings);
     let names: Vec<_> = given.rows.iter().map(|row| row.get("name")).collect();
     assert_eq!(names, [None, Some(&json!("NULL")), Some(&json!("")), Some(&json!("it's; so"))]);

@@ -8,6 +8,7 @@ mod any_work;
 mod blame;
 mod cli;
 mod cost;
+mod csv;
 mod decode;
 mod drafts;
 mod earlier_version;

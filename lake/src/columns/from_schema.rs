@@ -38,11 +38,12 @@ pub fn nullable_properties(schema: &Value) -> Vec<&str> {
     named.filter(|(_, property)| root.kind(property, 1).1).map(|(name, _)| name.as_str()).collect()
 }
 
-struct Root<'a>(&'a Value);
+/// A schema document.
+pub(super) struct Root<'a>(pub(super) &'a Value);
 
 impl<'a> Root<'a> {
     /// Follows `$ref`s within the document.
-    fn resolve(&self, mut schema: &'a Value) -> &'a Value {
+    pub(super) fn resolve(&self, mut schema: &'a Value) -> &'a Value {
         for _ in 0..DEPTH_MAX {
             // A schema with its own type needs no reference to determine its column.
             let reference = match schema.get("$ref").and_then(Value::as_str) {

@@ -26,15 +26,37 @@ pub enum Format {
 pub struct CsvSettings {
     /// The separator between two cells: one ASCII character.
     pub delimiter: char,
-    /// The quote around a cell that contains a delimiter or a line feed: one ASCII character.
+    /// The quote around a cell that contains a delimiter or a line end: one ASCII character.
     pub quote: char,
     /// The unquoted cell that means no value.
     pub null: String,
+    /// Which quotes an unquoted cell may have.
+    #[serde(default, skip_serializing_if = "CsvQuotes::is_usual")]
+    pub quotes: CsvQuotes,
+}
+
+/// Which quotes an unquoted cell of CSV may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CsvQuotes {
+    /// One, if it is not at the cell's end: then it can't be a part of a quoted cell whose delimiter is lost.
+    #[default]
+    Usual,
+    /// Not one, as RFC 4180 has it.
+    Strict,
+    /// Any number, anywhere: they are ordinary characters.
+    Lenient,
+}
+
+impl CsvQuotes {
+    fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
 }
 
 impl Default for CsvSettings {
     fn default() -> Self {
-        Self { delimiter: ',', quote: '"', null: String::new() }
+        Self { delimiter: ',', quote: '"', null: String::new(), quotes: CsvQuotes::Usual }
     }
 }
 
@@ -160,14 +182,29 @@ fn csv(table: &mut Table, format: Format) -> CsvSettings {
     });
     let [(_, delimiter, _), (_, quote, _)] = given;
     let null = table.text("csv.null");
+    let quotes = quotes(table);
     if delimiter == quote {
         table.wrong("csv.quote", format!("must differ from csv.delimiter; both are {quote:?}"));
     }
     if format != Format::Csv {
         let said = given.iter().filter(|(_, _, is_given)| *is_given).map(|(key, _, _)| *key);
-        for key in said.chain(null.as_ref().map(|_| "csv.null")) {
+        let said = said.chain(null.as_ref().map(|_| "csv.null")).chain(quotes.map(|_| "csv.quotes"));
+        for key in said {
             table.wrong(key, "is only for source.format = \"csv\"");
         }
     }
-    CsvSettings { delimiter, quote, null: null.unwrap_or(usual.null) }
+    CsvSettings { delimiter, quote, null: null.unwrap_or(usual.null), quotes: quotes.unwrap_or_default() }
+}
+
+/// `csv.quotes`, if it is given.
+fn quotes(table: &mut Table) -> Option<CsvQuotes> {
+    match table.text("csv.quotes")?.as_str() {
+        "strict" => Some(CsvQuotes::Strict),
+        "lenient" => Some(CsvQuotes::Lenient),
+        other => {
+            let what = format!("{other:?} is not one of \"strict\" and \"lenient\"; leave it out for the usual way");
+            table.wrong("csv.quotes", what);
+            None
+        }
+    }
 }

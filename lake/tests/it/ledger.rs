@@ -15,7 +15,7 @@ use lake::{
         StoredFormat, Totals, Work, decode, encode,
     },
     store::{Created, Lake},
-    stream::{CsvSettings, Format, ReadSettings},
+    stream::{CsvQuotes, CsvSettings, Format, ReadSettings},
 };
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -160,8 +160,11 @@ fn a_plan_is_stored_in_the_shape_of_version_1() {
     // Written before there were limits on fields and compression.
     assert_golden_is_read("plan", &plan);
     ingest(&mut plan).read.format = Format::Csv;
-    ingest(&mut plan).read.csv = CsvSettings { delimiter: ';', quote: '\'', null: "NULL".to_owned() };
+    let (delimiter, quote, null) = (';', '\'', "NULL".to_owned());
+    ingest(&mut plan).read.csv = CsvSettings { delimiter, quote, null, quotes: CsvQuotes::Usual };
     assert_golden("plan-of-csv", &plan);
+    ingest(&mut plan).read.csv.quotes = CsvQuotes::Lenient;
+    assert_golden("plan-with-csv-quotes", &plan);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use lake::{
     Error, ErrorKind,
     keys::ZoneName,
     settings::{LakeArgs, LakeUrls},
-    stream::{CsvSettings, Format, StreamDefinition},
+    stream::{CsvQuotes, CsvSettings, Format, StreamDefinition},
 };
 
 fn message(error: &Error) -> String {
@@ -71,15 +71,18 @@ fn a_stream_only_needs_a_format() {
 
 #[test]
 fn a_stream_says_how_its_csv_is_written() {
-    let csv = "[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\t\"\nquote = \"'\"\nnull = \"NULL\"\n[limits]\nfields = 7\nratio = 9\n";
+    let csv = "[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\t\"\nquote = \"'\"\nnull = \"NULL\"\nquotes = \"strict\"\n[limits]\nfields = 7\nratio = 9\n";
     let (_folder, loaded) = stream_files(csv, SCHEMA);
     let read = loaded.unwrap().read;
-    assert_eq!(read.csv, CsvSettings { delimiter: '\t', quote: '\'', null: "NULL".to_owned() });
+    let null = "NULL".to_owned();
+    assert_eq!(read.csv, CsvSettings { delimiter: '\t', quote: '\'', null, quotes: CsvQuotes::Strict });
     assert_eq!((read.format, read.fields_max, read.ratio_max), (Format::Csv, 7, 9));
     for (toml, parts) in [
         ("[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"||\"\nquote = \"é\"\n", ["csv.delimiter", "csv.quote"]),
         ("[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\\"\"\n", ["csv.quote", "differ"]),
         ("[source]\nformat = \"ndjson\"\n[csv]\nquote = \"'\"\nnull = \"-\"\n", ["csv.quote", "csv.null"]),
+        ("[source]\nformat = \"ndjson\"\n[csv]\nquotes = \"lenient\"\n", ["csv.quotes", "only for"]),
+        ("[source]\nformat = \"csv\"\n[csv]\nquotes = \"some\"\n", ["csv.quotes", "lenient"]),
     ] {
         let (_folder, loaded) = stream_files(toml, SCHEMA);
         let message = message(&loaded.unwrap_err());

@@ -3,24 +3,21 @@
 //! Knows the columns of the schema, and does not judge. Invariant: a cell that is not a value of its column's type
 //! stays text, so that the judge reports what is wrong with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lake::{
-    columns::{Column, ColumnType, EXTRA_COLUMN, nullable_properties},
-    dead_letter::{ErrorCode, Fault, Reason},
+    columns::{Column, ColumnType, EXTRA_COLUMN, SureProperties, nullable_properties},
+    dead_letter::{ErrorCode, Fault},
     stream::{CsvSettings, ReadSettings},
 };
 use serde_json::{Map, Number, Value};
 
-use super::{Cell, Row, cells};
-use crate::decode::{
-    json::{Limits, parse},
-    not_utf8,
-};
+use super::{Cell, Header};
+use crate::decode::json::{Limits, parse};
 
 /// How a cell is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CellKind {
+pub(super) enum CellKind {
     Text,
     Number,
     Boolean,
@@ -28,9 +25,16 @@ enum CellKind {
     Json,
 }
 
-/// How the cells of a stream's fields are read.
+/// What a stream's schema says about the fields of its rows.
 #[derive(Debug, Default)]
-pub(crate) struct CellTypes(HashMap<String, (CellKind, bool)>);
+pub(crate) struct CellTypes {
+    /// How the cells of each field are read, and whether it may be null.
+    kinds: HashMap<String, (CellKind, bool)>,
+    /// The fields without which no record is valid.
+    pub(super) required: Vec<String>,
+    /// All fields that have a description, unless it is open which have one.
+    pub(super) described: Option<HashSet<String>>,
+}
 
 impl CellTypes {
     /// Derived from a schema and its columns.
@@ -48,45 +52,25 @@ impl CellTypes {
             let name = column.name.as_str();
             (name.to_owned(), (kind(column), nullable.contains(&name)))
         });
-        Self(typed.collect())
+        let SureProperties { required, described } = SureProperties::of(schema);
+        let described = described.map(|names| names.into_iter().map(str::to_owned).collect());
+        Self { kinds: typed.collect(), required: required.into_iter().map(str::to_owned).collect(), described }
     }
-}
 
-/// The names in a CSV object's first row.
-#[derive(Debug)]
-pub(crate) struct Header {
-    pub(crate) names: Vec<String>,
-    kinds: Vec<(CellKind, bool)>,
+    /// How the cells of a field are read, and whether it may be null. One that is not in the schema is text.
+    pub(super) fn kind(&self, name: &str) -> (CellKind, bool) {
+        self.kinds.get(name).copied().unwrap_or((CellKind::Text, false))
+    }
+
+    /// Whether the schema has exactly this name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.kinds.contains_key(name)
+            || self.required.iter().any(|required| required == name)
+            || self.described.as_ref().is_some_and(|described| described.contains(name))
+    }
 }
 
 impl Header {
-    /// Reads the first row.
-    ///
-    /// # Errors
-    /// The fault of the object as a whole: without names, no row can be read.
-    pub(super) fn read(row: &Row<'_>, types: &CellTypes, settings: &ReadSettings) -> Result<Self, Fault> {
-        let corrupted = |code, message: String| Fault::new(Reason::CorruptedBatch, code, message);
-        if let Some(fault) = &row.fault {
-            return Err(corrupted(fault.code, format!("the header can't be read: {}", fault.message)));
-        }
-        let text = std::str::from_utf8(row.raw).map_err(|error| not_utf8(Reason::CorruptedBatch, "header", error))?;
-        let mut read = Vec::new();
-        cells(text, &settings.csv, &mut read)
-            .map_err(|what| corrupted(ErrorCode::NotCsv, format!("line {}, the header: {what}", row.line)))?;
-        if read.len() as u64 > settings.fields_max {
-            let message = format!("the header has {} names; limits.fields allows {}", read.len(), settings.fields_max);
-            return Err(corrupted(ErrorCode::TooManyFields, message));
-        }
-        let names: Vec<String> = read.into_iter().map(|cell| cell.text.into_owned()).collect();
-        let mut seen = std::collections::HashSet::new();
-        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(corrupted(ErrorCode::DuplicateKey, format!("the header has the name {twice:?} twice")));
-        }
-        // A name that is not in the schema is text.
-        let kinds = names.iter().map(|name| types.0.get(name).copied().unwrap_or((CellKind::Text, false)));
-        Ok(Self { kinds: kinds.collect(), names })
-    }
-
     /// The record of a row's cells; there are as many cells as names.
     ///
     /// # Errors
