@@ -26,7 +26,7 @@ pub enum Command {
     Run(RunArgs),
     /// Show how far a stream is
     #[command(after_help = EXIT_CODES)]
-    Status(LookArgs),
+    Status(StatusArgs),
     /// Compare a stream's ledger with its store: exit 0 when they agree, 3 when not
     #[command(after_help = EXIT_CODES)]
     Verify(LookArgs),
@@ -45,6 +45,17 @@ pub struct RunArgs {
     #[arg(long)]
     pub once: bool,
     /// The folder that defines the streams
+    #[arg(long, env = "STREAMS_DIR", value_name = "FOLDER", default_value = "streams")]
+    pub streams_dir: PathBuf,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// What to look at.
+    #[command(flatten)]
+    pub look: LookArgs,
+    /// The folder that defines the streams; used only to know which objects are inputs
     #[arg(long, env = "STREAMS_DIR", value_name = "FOLDER", default_value = "streams")]
     pub streams_dir: PathBuf,
 }

@@ -2,7 +2,7 @@
 //!
 //! An input is identified by its key and its ETag, never by a time: a late object with a smaller key is found, and an
 //! overwritten one is a new input. Its task finds out whether it contains the same as before. Invariant: a listing
-//! skips only known inputs and markers.
+//! skips only known inputs and what is not one; it counts the latter.
 
 mod deferred;
 mod known;
@@ -18,6 +18,7 @@ use lake::{
     keys::{Key, Prefix},
     ledger::PlannedObject,
     store::{Lake, Listed},
+    stream::InputNames,
 };
 use tokio::time::Instant;
 
@@ -47,8 +48,12 @@ pub struct Discovered {
     pub changed: Vec<DateTime<Utc>>,
     /// New objects that the store refused to let be read, by key.
     pub deferred: Vec<PlannedObject>,
-    /// Markers and empty folders: seen, but not inputs.
+    /// What is not an input: empty folders, what can't be read, and what is passed over.
     pub ignored: u64,
+    /// Those of them that are passed over because of their names.
+    pub passed_over: u64,
+    /// One of these names.
+    pub passed_over_example: Option<String>,
     /// Versions that a commit accounts for and that still exist, if asked for.
     pub done_with: Vec<KnownVersion>,
     /// Whether the listing reached its end; if not, there is more to find.
@@ -79,6 +84,7 @@ pub enum KnownOnes {
 pub struct Discovery {
     reconcile: Duration,
     known_ones: KnownOnes,
+    inputs: InputNames,
     cursor: Option<Key>,
     full_due: Instant,
 }
@@ -87,9 +93,15 @@ pub struct Discovery {
 const PAGE_KEYS: u64 = 1_000;
 
 impl Discovery {
-    /// Starts with a full listing.
+    /// Starts with a full listing. Names are inputs as without settings.
     pub fn new(reconcile: Duration, known_ones: KnownOnes) -> Self {
-        Self { reconcile, known_ones, cursor: None, full_due: Instant::now() }
+        let inputs = InputNames::default();
+        Self { reconcile, known_ones, inputs, cursor: None, full_due: Instant::now() }
+    }
+
+    /// The same, with a stream's own names of inputs.
+    pub fn of_inputs(self, inputs: InputNames) -> Self {
+        Self { inputs, ..self }
     }
 
     /// Looks for objects that are not known.
@@ -100,7 +112,7 @@ impl Discovery {
         let began = Instant::now();
         let full = self.cursor.is_none() || began >= self.full_due;
         let after = if full { None } else { self.cursor.as_ref() };
-        let discovered = discover(lake, stream, known, after, self.known_ones).await?;
+        let discovered = discover_named(lake, stream, known, after, self.known_ones, &self.inputs).await?;
         if !discovered.complete {
             // The rest is still to be found.
             self.cursor = None;
@@ -115,7 +127,8 @@ impl Discovery {
     }
 }
 
-/// Lists a stream's raw objects, all or those whose keys sort after `after`, and keeps those that are not known.
+/// Lists a stream's raw objects, all or those whose keys sort after `after`, and keeps those that are not known. Names
+/// are inputs as without settings.
 ///
 /// # Errors
 /// [`Error::Store`] when the store fails.
@@ -126,6 +139,17 @@ pub async fn discover(
     after: Option<&Key>,
     known_ones: KnownOnes,
 ) -> Result<Discovered, Error> {
+    discover_named(lake, stream, known, after, known_ones, &InputNames::default()).await
+}
+
+async fn discover_named(
+    lake: &Lake,
+    stream: &StreamName,
+    known: &KnownInputs,
+    after: Option<&Key>,
+    known_ones: KnownOnes,
+    inputs: &InputNames,
+) -> Result<Discovered, Error> {
     let mut listing = lake.list(&Prefix::Raw(stream), after);
     let mut discovered = Discovered { complete: true, full: after.is_none(), ..Discovered::default() };
     let (mut seen, mut found) = (HashSet::new(), Vec::new());
@@ -134,7 +158,7 @@ pub async fn discover(
         if discovered.last.as_ref().is_none_or(|last| *last < listed.key) {
             discovered.last = Some(listed.key.clone());
         }
-        if is_marker(&listed) {
+        if !listed.is_object || is_folder(&listed) {
             discovered.ignored += 1;
             continue;
         }
@@ -145,11 +169,19 @@ pub async fn discover(
             }
             continue;
         }
+        let key = raw_key(&listed.key)?;
+        if let Key::Raw { rest, .. } = &key
+            && !inputs.has(rest)
+        {
+            discovered.ignored += 1;
+            discovered.passed_over += 1;
+            discovered.passed_over_example.get_or_insert(listed.key);
+            continue;
+        }
         // A listing may show one object twice.
         if !seen.insert(input_id(&listed.key, &listed.etag)) {
             continue;
         }
-        let key = raw_key(&listed.key)?;
         let earlier = known.earlier(&listed.key);
         let is_deferred = known.deferred_since(&listed.key, &listed.etag).is_some();
         let object = PlannedObject { key, etag: listed.etag, size: listed.size, earlier, last_try: false };
@@ -171,14 +203,7 @@ fn raw_key(text: &str) -> Result<Key, Error> {
     Key::parse(text).map_err(|error| Error::Bug(error.to_string()))
 }
 
-/// Whether a listed object is not an input: it can't be read, or only describes others, such as an empty "folder" or
-/// the markers of Spark, Hadoop and Databricks.
-fn is_marker(listed: &Listed) -> bool {
-    let name = listed.key.rsplit('/').next().unwrap_or_default();
-    let is_folder = name.is_empty() && listed.size == 0;
-    !listed.is_object
-        || is_folder
-        || name == "_SUCCESS"
-        || name.starts_with("_started_")
-        || name.starts_with("_committed_")
+/// Whether a listed object only shows that there is an empty "folder".
+fn is_folder(listed: &Listed) -> bool {
+    listed.size == 0 && listed.key.ends_with('/')
 }

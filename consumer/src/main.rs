@@ -7,7 +7,7 @@ use consumer::{
     Error,
     args::ConsumerArgs,
     execute::{ChildProcesses, Isolation, answer_parent},
-    inspect::{status, verify},
+    inspect::{StatusFollower, verify},
     owner::Owner,
     pipeline::{Pipeline, RunSettings},
     settings::{self, Action},
@@ -55,8 +55,9 @@ async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode,
             pipeline.run(stop.cancelled()).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Action::Status { stream, json } => {
-            let status = status(&Ledger::new(Lake::open_to_look(&urls).await?, stream), &SystemClock).await?;
+        Action::Status { stream, inputs, json } => {
+            let ledger = Ledger::new(Lake::open_to_look(&urls).await?, stream);
+            let status = StatusFollower::of_inputs(ledger, *inputs).look(&SystemClock).await?;
             print(json, &status, status.text())
         }
         Action::Verify { stream, json } => {

@@ -14,14 +14,14 @@ use lake::{
     store::Lake,
     stream::{AfterCommit, StreamDefinition},
 };
-use program::backoff::Backoff;
+use program::{backoff::Backoff, output::escape_control};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
     commit::{self, done_with},
-    discover::{CommittedInputs, DeferredObjects, Discovery, KnownInputs, KnownOnes, KnownVersion},
+    discover::{CommittedInputs, DeferredObjects, Discovered, Discovery, KnownInputs, KnownOnes, KnownVersion},
     enforce::Judge,
     error::Error,
     execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
@@ -102,6 +102,7 @@ pub struct Pipeline {
     deferred: DeferredObjects,
     snapshot: Option<Arc<Snapshot>>,
     discovery: Discovery,
+    passed_over: u64,
     all_found: bool,
     remove_again_at: Option<Instant>,
 }
@@ -129,6 +130,7 @@ impl Pipeline {
         if definition.after_commit != AfterCommit::Keep {
             lake.probe_conditional_delete().await?;
         }
+        remove_leftovers(&lake, &definition).await;
         let executor = Arc::new(LocalExecutor::new(lake.clone(), settings.workers));
         let isolated = settings
             .isolation
@@ -149,7 +151,7 @@ impl Pipeline {
         );
         let known_ones =
             if definition.after_commit == AfterCommit::Keep { KnownOnes::PassOver } else { KnownOnes::Report };
-        let discovery = Discovery::new(definition.reconcile, known_ones);
+        let discovery = Discovery::new(definition.reconcile, known_ones).of_inputs(definition.inputs.clone());
         Ok(Self {
             ledger,
             definition,
@@ -167,6 +169,7 @@ impl Pipeline {
             deferred: DeferredObjects::new(),
             snapshot: position.snapshot,
             discovery,
+            passed_over: 0,
             all_found: false,
             remove_again_at: None,
         })
@@ -271,6 +274,7 @@ impl Pipeline {
     async fn plan_next(&mut self) -> Result<Option<(Plan, Claim)>, Error> {
         if self.pending.is_empty() {
             let mut discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
+            self.log_passed_over(&discovered);
             self.all_found = discovered.complete;
             self.deferred.take_in(&mut discovered);
             self.pending = discovered.objects.into();
@@ -306,6 +310,22 @@ impl Pipeline {
                 Err(error.into())
             }
         }
+    }
+
+    /// Logs how many objects are passed over, whenever there are more of them or fewer.
+    fn log_passed_over(&mut self, found: &Discovered) {
+        let before = if found.full { 0 } else { self.passed_over };
+        let now = before + found.passed_over;
+        if now != self.passed_over
+            && let Some(example) = &found.passed_over_example
+        {
+            info!(
+                objects = now,
+                "objects are passed over because of their names, such as {}; source.include and source.ignore change that",
+                escape_control(example)
+            );
+        }
+        self.passed_over = now;
     }
 
     /// Waits for another consumer's commit; `None` when this process must execute the batch.
@@ -388,6 +408,15 @@ impl Pipeline {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+/// Removes what killed processes left half written. It harms nothing, so neither does a failure.
+async fn remove_leftovers(lake: &Lake, definition: &StreamDefinition) {
+    match lake.remove_leftovers(&definition.name).await {
+        Ok(0) => {}
+        Ok(removed) => info!(files = removed, "removed what killed processes had left half written"),
+        Err(error) => warn!(error = %describe(&error), "what killed processes left half written stays"),
     }
 }
 

@@ -1,13 +1,16 @@
 //! The command line and the stream's definition, checked together.
 
+use std::path::Path;
+
 use lake::{
     Error,
+    error::describe,
     ids::StreamName,
     settings::{LakeUrls, Problems},
-    stream::StreamDefinition,
+    stream::{InputNames, StreamDefinition},
 };
 
-use crate::args::{Command, ConsumerArgs};
+use crate::args::{Command, ConsumerArgs, StatusArgs};
 
 /// A checked command.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub enum Action {
     Status {
         /// The stream.
         stream: StreamName,
+        /// Which of its objects are inputs.
+        inputs: Box<InputNames>,
         /// Whether to print JSON.
         json: bool,
     },
@@ -55,7 +60,7 @@ pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
     let urls = problems.absorb(args.lake.check())?;
     let name = match &args.command {
         Command::Run(run) => Some(&run.stream),
-        Command::Status(look) | Command::Verify(look) => Some(&look.stream),
+        Command::Status(StatusArgs { look, .. }) | Command::Verify(look) => Some(&look.stream),
         Command::Task => None,
     };
     let parsed = name.map(|name| name.parse::<StreamName>().map_err(|error| error.to_string()));
@@ -66,12 +71,30 @@ pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
             let definition = problems.absorb(StreamDefinition::load(&run.streams_dir, &stream))?;
             definition.map(|definition| Action::Run { definition: Box::new(definition), once: run.once })
         }
-        (Command::Status(look), Some(stream)) => Some(Action::Status { stream, json: look.json }),
+        (Command::Status(status), Some(stream)) => {
+            let inputs = Box::new(inputs(&status.streams_dir, &stream));
+            Some(Action::Status { stream, inputs, json: status.look.json })
+        }
         (Command::Verify(look), Some(stream)) => Some(Action::Verify { stream, json: look.json }),
         (_, None) => None,
     };
     match (urls, action) {
         (Some(urls), Some(action)) if problems.is_empty() => Ok(Settings { urls, action }),
         _ => Err(Error::Settings(problems)),
+    }
+}
+
+/// Which of a stream's objects are inputs. A status needs no definition of its stream: without one, or with one that can't
+/// be read, it is as without settings.
+fn inputs(streams_dir: &Path, stream: &StreamName) -> InputNames {
+    if !streams_dir.join(format!("{stream}.toml")).is_file() {
+        return InputNames::default();
+    }
+    match StreamDefinition::load(streams_dir, stream) {
+        Ok(definition) => definition.inputs,
+        Err(error) => {
+            tracing::warn!("source.ignore and source.include are not known: {}", describe(&error));
+            InputNames::default()
+        }
     }
 }

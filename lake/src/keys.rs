@@ -189,10 +189,14 @@ impl Key {
 pub enum Prefix<'a> {
     /// Everything that lands for a stream.
     Raw(&'a StreamName),
+    /// A stream's archived objects.
+    Archived(&'a StreamName),
     /// A stream's bronze files.
     Bronze(&'a StreamName),
     /// A stream's dead-letter files and kept objects.
     DeadLetters(&'a StreamName),
+    /// A stream's ledger.
+    Ledger(&'a StreamName),
     /// A stream's plans.
     Plans(&'a StreamName),
     /// A stream's commits.
@@ -211,14 +215,21 @@ pub enum Prefix<'a> {
     Checkpoints,
 }
 
-impl Prefix<'_> {
+impl<'a> Prefix<'a> {
+    /// Everything of a stream, once.
+    pub fn all_of(stream: &'a StreamName) -> [Self; 5] {
+        let [raw, archived] = [Self::Raw(stream), Self::Archived(stream)];
+        [raw, archived, Self::Bronze(stream), Self::DeadLetters(stream), Self::Ledger(stream)]
+    }
+
     /// The zone of the prefix.
     pub fn zone(&self) -> ZoneName {
         match self {
-            Self::Raw(_) => ZoneName::Raw,
+            Self::Raw(_) | Self::Archived(_) => ZoneName::Raw,
             Self::Bronze(_) => ZoneName::Bronze,
             Self::DeadLetters(_) => ZoneName::DeadLetters,
-            Self::Plans(_)
+            Self::Ledger(_)
+            | Self::Plans(_)
             | Self::Commits(_)
             | Self::Attempts(..)
             | Self::AllAttempts(_)
@@ -234,7 +245,10 @@ impl fmt::Display for Prefix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let zone = self.zone();
         match self {
-            Self::Raw(stream) | Self::Bronze(stream) | Self::DeadLetters(stream) => write!(f, "{zone}/{stream}/"),
+            Self::Raw(stream) | Self::Bronze(stream) | Self::DeadLetters(stream) | Self::Ledger(stream) => {
+                write!(f, "{zone}/{stream}/")
+            }
+            Self::Archived(stream) => write!(f, "{zone}/{}/{stream}/", StreamName::RESERVED),
             Self::Plans(stream) => write!(f, "{zone}/{stream}/plans/"),
             Self::Commits(stream) => write!(f, "{zone}/{stream}/commits/"),
             Self::Attempts(stream, batch) => write!(f, "{zone}/{stream}/attempts/{batch}/"),

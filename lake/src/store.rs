@@ -216,6 +216,23 @@ impl Lake {
         Ok(())
     }
 
+    /// Removes what killed processes left half written in folders of a stream. Other stores clean up for themselves.
+    /// Returns how many files that were.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when a folder can't be accessed.
+    pub async fn remove_leftovers(&self, stream: &StreamName) -> Result<u64, Error> {
+        let mut removed = 0;
+        for zone in self.zones.iter() {
+            let Some(folder) = &zone.folder else { continue };
+            for prefix in Prefix::all_of(stream).iter().filter(|prefix| prefix.zone() == zone.name) {
+                let cleaned = folder.remove_leftovers(&zone.path(prefix.to_string().trim_end_matches('/'))).await;
+                removed += cleaned.map_err(Error::store(format!("look for leftovers in {zone}")))?;
+            }
+        }
+        Ok(removed)
+    }
+
     /// The names of the streams that have a ledger in this lake. A folder whose name can't be a stream's is skipped.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Knows the files and checks their settings. Does not check whether the schema compiles: the consumer does.
 
+mod inputs;
 mod read;
 mod table;
 
@@ -18,6 +19,8 @@ use crate::{
     ids::{Ordinal, StreamName},
     settings::Problems,
 };
+use inputs::Globs;
+pub use inputs::InputNames;
 pub use read::{CsvQuotes, CsvSettings, Format, ReadSettings};
 use table::Table;
 
@@ -55,6 +58,8 @@ pub struct StreamDefinition {
     pub interval: Duration,
     /// How long an object that sorts before known ones may stay undiscovered on a large prefix.
     pub reconcile: Duration,
+    /// Which of its objects are inputs.
+    pub inputs: InputNames,
     /// What happens to objects that a commit has named.
     pub after_commit: AfterCommit,
     /// How long a batch's own plan and commit are kept once a snapshot covers them; `None`: forever.
@@ -104,6 +109,7 @@ impl StreamDefinition {
                     read,
                     interval: checked.interval,
                     reconcile: checked.reconcile,
+                    inputs: checked.inputs,
                     after_commit: checked.after_commit,
                     ledger_keep: checked.ledger_keep,
                     take_over_after: checked.take_over_after,
@@ -133,6 +139,7 @@ struct Checked {
     read: ReadSettings,
     interval: Duration,
     reconcile: Duration,
+    inputs: InputNames,
     after_commit: AfterCommit,
     ledger_keep: Option<Duration>,
     take_over_after: Duration,
@@ -156,11 +163,14 @@ impl Checked {
                 AfterCommit::Keep
             }
         };
+        let [ignore, include] = ["source.ignore", "source.include"].map(|key| globs(&mut table, key));
+        let inputs = InputNames::new(ignore, include);
         const MIB: u64 = 1 << 20;
         const DAY: Duration = Duration::from_secs(86_400);
         let checked = Self {
             read,
             interval: table.duration("trigger.interval", Duration::from_secs(1), Duration::from_millis(10)..=DAY),
+            inputs,
             after_commit,
             ledger_keep: table.optional_duration("ledger.keep", DAY..=36_500 * DAY),
             reconcile: table.duration("source.reconcile", Duration::from_secs(600), Duration::from_secs(1)..=DAY),
@@ -186,6 +196,13 @@ impl Checked {
         }
         checked
     }
+}
+
+fn globs(table: &mut Table, key: &'static str) -> Globs {
+    Globs::new(table.texts(key)).unwrap_or_else(|what| {
+        table.wrong(key, what);
+        Globs::default()
+    })
 }
 
 fn unknown_stream(folder: &Path, name: &StreamName) -> String {

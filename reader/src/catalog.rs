@@ -19,7 +19,7 @@ use lake::{
     keys::{Key, ZoneName},
     ledger::{Commit, Fold, Ledger, SchemaRecord, Tail},
     store::Lake,
-    stream::StreamDefinition,
+    stream::{InputNames, StreamDefinition},
 };
 
 pub use published::Published;
@@ -85,6 +85,11 @@ impl Catalog {
     /// Its lake.
     pub fn lake(&self) -> &Lake {
         &self.lake
+    }
+
+    /// Which of a stream's objects are inputs: as its definition says, if there is one that can be read.
+    pub fn inputs(&self, stream: &StreamName) -> InputNames {
+        StreamDefinition::load(&self.streams_dir, stream).map_or_else(|_| InputNames::default(), |found| found.inputs)
     }
 
     /// What is new, stream by stream, without the streams that have no news. Reads all streams at the same time.

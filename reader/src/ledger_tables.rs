@@ -28,7 +28,7 @@ CREATE TABLE memory.internal.objects (stream VARCHAR, batch BIGINT, key VARCHAR,
 CREATE TABLE memory.internal.files (stream VARCHAR, batch BIGINT, key VARCHAR, zone VARCHAR, location VARCHAR,
     size BIGINT, sha256 VARCHAR, \"rows\" BIGINT, event_time_min BIGINT, event_time_max BIGINT, path VARCHAR, is_closed BOOLEAN);
 CREATE TABLE memory.internal.resolved (stream VARCHAR, batch BIGINT, dead_letter_id VARCHAR);
-CREATE TABLE memory.internal.raw_objects (stream VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, last_modified BIGINT);
+CREATE TABLE memory.internal.raw_objects (stream VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, last_modified BIGINT, is_input BOOLEAN);
 CREATE VIEW memory.checkpoints.batches AS SELECT * REPLACE (make_timestamptz(committed_at) AS committed_at,
     CAST(CAST(dead_letters_by_reason AS JSON) AS MAP(VARCHAR, BIGINT)) AS dead_letters_by_reason)
     FROM memory.internal.batches;

@@ -17,11 +17,10 @@ pub const TABLES: &str = "SELECT schema_name AS schema, view_name AS name FROM d
 pub const RAW_OBJECTS: &str = "DELETE FROM memory.internal.raw_objects; CREATE OR REPLACE TEMPORARY VIEW raw_objects AS \
     SELECT * REPLACE (make_timestamptz(last_modified) AS last_modified) FROM memory.internal.raw_objects";
 
-/// What has landed and is not committed. Marker files of other tools are not inputs.
+/// What has landed and is not committed. Leftovers of other tools' jobs are not inputs.
 pub const LAG: &str = "\
 WITH landed AS (
-    FROM raw_objects
-    WHERE NOT regexp_matches(key, '/(_SUCCESS|_started_[^/]*|_committed_[^/]*)$') AND NOT (size = 0 AND key LIKE '%/')
+    FROM raw_objects WHERE is_input
 ), pending AS (
     FROM landed ANTI JOIN checkpoints.objects USING (stream, key, etag)
 )

@@ -54,7 +54,7 @@ impl Pending {
         self.objects.values().min().copied()
     }
 
-    /// What is not an input: markers, empty folders, and unreadable files.
+    /// What is not an input: empty folders, what can't be read, and what is passed over because of its name.
     pub fn ignored(&self) -> u64 {
         self.ignored
     }

@@ -9,6 +9,7 @@ use lake::{
     ids::{BatchId, StreamName},
     keys::Key,
     ledger::{Commit, Fold, FromCommitFile, Ledger, Outcome, Tail, Totals},
+    stream::InputNames,
 };
 use serde::Serialize;
 
@@ -35,7 +36,8 @@ pub struct Status {
     pub objects_deferred: u64,
     /// Objects that it refused for so long that they are not tried again.
     pub objects_unreadable: u64,
-    /// What is in the raw zone and is not an input: markers, empty folders, and unreadable files.
+    /// What is in the raw zone and is not an input: empty folders, what can't be read, and what is passed over because of
+    /// its name.
     pub objects_ignored: u64,
     /// Planned objects that were gone before they were read.
     pub objects_missing: u64,
@@ -117,9 +119,14 @@ pub struct StatusFollower {
 }
 
 impl StatusFollower {
-    /// A follower that has not looked yet. Sends no request to the store.
+    /// A follower that has not looked yet, and knows no setting of the stream. Sends no request to the store.
     pub fn new(ledger: Ledger) -> Self {
-        let discovery = Discovery::new(RECONCILE, KnownOnes::PassOver);
+        Self::of_inputs(ledger, InputNames::default())
+    }
+
+    /// The same, with the stream's own names of inputs.
+    pub fn of_inputs(ledger: Ledger, inputs: InputNames) -> Self {
+        let discovery = Discovery::new(RECONCILE, KnownOnes::PassOver).of_inputs(inputs);
         Self { tail: Tail::new(ledger, Committed::default()), discovery, pending: Pending::default() }
     }
 

@@ -212,6 +212,27 @@ fn every_file_whose_name_is_text_is_consumed_and_all_else_is_counted_and_reporte
 }
 
 #[test]
+fn what_is_passed_over_is_logged_once_and_shown_as_the_settings_say() {
+    let here = Here::new();
+    for name in ["_SUCCESS", ".part.crc", "a.tmp", "a.json"] {
+        here.land(name, "[{\"id\": 1}]");
+    }
+    let (code, _, stderr) = here.run(ONCE);
+    assert_eq!((code, stderr.matches("passed over because of their names, such as raw/events/").count()), (Some(0), 1));
+    let counts =
+        |status: Value| ["objects_ingested", "objects_pending", "objects_ignored"].map(|name| status[name].clone());
+    let json = &["status", "--stream", "events", "--json"];
+    assert_eq!(counts(here.json(json).1), [2, 0, 2]);
+    let settings = "[source]\nformat = \"json_array\"\nignore = [\"*.tmp\"]\ninclude = [\".part*\"]\n";
+    fs::write(here.path().join("streams/events.toml"), settings).unwrap();
+    here.land("b.tmp", "[]");
+    assert_eq!(counts(here.json(json).1), [2, 1, 2], "_SUCCESS and b.tmp are ignored; a.tmp is committed");
+    // A status needs no definition of its stream.
+    fs::remove_dir_all(here.path().join("streams")).unwrap();
+    assert_eq!(counts(here.json(json).1), [2, 1, 2], "_SUCCESS and .part.crc are ignored");
+}
+
+#[test]
 fn a_raw_folder_that_was_copied_with_its_times_is_not_read_again() {
     let here = Here::new();
     here.land("a.json", "[{\"id\": 1}]");

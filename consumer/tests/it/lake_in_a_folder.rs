@@ -16,7 +16,7 @@ use lake::{
     ledger::{Commit, Ledger},
     settings::LakeUrls,
     store::Lake,
-    stream::{AfterCommit, BatchSettings, Format, ReadSettings, StreamDefinition},
+    stream::{AfterCommit, BatchSettings, Format, InputNames, ReadSettings, StreamDefinition},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -79,6 +79,7 @@ pub(crate) fn with_schema(format: Format, schema: Value) -> StreamDefinition {
         read: ReadSettings { object_bytes_max: 64 << 20, record_bytes_max: 1 << 20, ..ReadSettings::of(format) },
         interval: std::time::Duration::from_millis(10),
         reconcile: std::time::Duration::from_secs(600),
+        inputs: InputNames::default(),
         after_commit: AfterCommit::Keep,
         ledger_keep: None,
         unreadable_after: std::time::Duration::from_secs(3_600),

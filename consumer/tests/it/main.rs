@@ -19,6 +19,7 @@ mod hostile_store;
 mod input;
 mod lake_in_a_folder;
 mod lake_on_s3;
+mod leftovers;
 mod limits;
 mod one_task;
 mod other_processes;

@@ -6,6 +6,7 @@
 //! ever moved or deleted.
 
 mod error;
+mod leftovers;
 mod links;
 mod name;
 mod read;
@@ -94,6 +95,12 @@ impl FolderStore {
     /// Reads one version of a file whole; without `whole`, only checks that it exists. Blocks.
     pub(super) fn read(&self, location: &Path, etag: &str, whole: bool) -> Result<Option<bytes::Bytes>> {
         read::whole(&self.file_to_read(location)?, etag, whole)
+    }
+
+    /// Removes what killed processes left half written below `prefix`. Returns how many files that were.
+    pub(super) async fn remove_leftovers(&self, prefix: &Path) -> Result<u64> {
+        let below = self.file_to_remove(prefix)?;
+        blocking(move || Ok(if below.is_symlink() { 0 } else { leftovers::remove(&below) })).await
     }
 
     /// Whether `etag` can be the version of a file.

@@ -38,6 +38,16 @@ impl Table {
         }
     }
 
+    /// A list of strings; empty if it is not given.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<String> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let texts = value.as_array().and_then(|list| list.iter().map(|one| one.as_str().map(str::to_owned)).collect());
+        texts.unwrap_or_else(|| {
+            self.wrong(key, format!("must be a list of strings such as [\"*.tmp\"], not {value}"));
+            Vec::new()
+        })
+    }
+
     pub(super) fn count(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let Some(value) = self.take(key) else { return default };
         match value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|n| range.contains(n)) {

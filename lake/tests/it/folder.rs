@@ -365,3 +365,74 @@ async fn versions_are_fetched_each_from_its_own_zone_in_the_order_asked_for() {
     let whole = |number: usize| FoundVersion::Whole(format!("body {number}").into());
     assert_eq!(found, [whole(0), whole(1), whole(2), FoundVersion::There, whole(4), FoundVersion::Missing]);
 }
+
+/// A file that a killed process left, last changed this many hours ago.
+fn left(file: &Path, hours: u64) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, "half of it").unwrap();
+    age(file, hours);
+}
+
+fn age(file: &Path, hours: u64) {
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3_600);
+    fs::File::options().write(true).open(file).unwrap().set_modified(then).unwrap();
+}
+
+#[tokio::test]
+async fn what_killed_processes_left_half_written_is_removed_in_every_folder_of_the_stream() {
+    let folder = Folder::new().await;
+    let lefts = [
+        "raw/events/a/.sluice-1.partial",
+        "raw/_archive/events/.sluice-2.partial",
+        "bronze/events/ingested_date=2026-11-20/.sluice-3.partial",
+        "dead_letters/events/objects/.sluice-4.partial",
+        "checkpoints/events/plans/.sluice-5.partial",
+    ];
+    // Too new, of another stream, an object, what was an object, and what somebody else calls so.
+    let others = [
+        ("raw/events/.sluice-6.partial", 0),
+        ("raw/other/.sluice-7.partial", 2),
+        ("raw/events/a.partial", 2),
+        ("raw/events/.sluice-8.aside", 2),
+        ("raw/events/.sluice-9.partial/b.json", 2),
+    ];
+    lefts.iter().for_each(|name| left(&folder.root.path().join(name), 2));
+    others.iter().for_each(|(name, hours)| left(&folder.root.path().join(name), *hours));
+    fs::write(folder.raw(".sluice-empty.partial"), "").unwrap();
+    age(&folder.raw(".sluice-empty.partial"), 2);
+
+    assert_eq!(folder.lake.remove_leftovers(&stream()).await.unwrap(), 6);
+    assert!(lefts.iter().all(|name| !folder.root.path().join(name).exists()));
+    assert!(others.iter().all(|(name, _)| folder.root.path().join(name).exists()));
+    assert_eq!(folder.list(None).await.into_keys().collect::<Vec<_>>(), [".sluice-9.partial/b.json", "a.partial"]);
+}
+
+#[tokio::test]
+async fn a_file_that_a_live_process_writes_is_never_a_leftover() {
+    let folder = Folder::new().await;
+    let store = folder.lake.store(&raw_key("a"));
+    let mut upload = store.put_multipart(&folder.lake.path(&raw_key("a.json"))).await.unwrap();
+    upload.put_part("[{\"id\": 1}]".into()).await.unwrap();
+    let names = || fs::read_dir(folder.raw("")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let [partial] = names().try_into().unwrap();
+    age(&partial, 24);
+    assert_eq!(folder.lake.remove_leftovers(&stream()).await.unwrap(), 0);
+    upload.complete().await.unwrap();
+    assert_eq!(fs::read_to_string(folder.raw("a.json")).unwrap(), "[{\"id\": 1}]");
+    assert_eq!(names().len(), 1);
+}
+
+#[tokio::test]
+async fn leftovers_are_not_looked_for_through_links() {
+    let folder = Folder::new().await;
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("events/.sluice-1.partial");
+    left(&file, 2);
+    folder.land("a.json", "[]");
+    std::os::unix::fs::symlink(outside.path(), folder.raw("linked")).unwrap();
+    std::os::unix::fs::symlink(&file, folder.raw(".sluice-2.partial")).unwrap();
+    fs::create_dir_all(folder.root.path().join("bronze")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("events"), folder.root.path().join("bronze/events")).unwrap();
+    assert_eq!(folder.lake.remove_leftovers(&stream()).await.unwrap(), 0);
+    assert!(file.exists());
+}

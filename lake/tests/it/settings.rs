@@ -91,6 +91,19 @@ fn a_stream_says_how_its_csv_is_written() {
 }
 
 #[test]
+fn patterns_of_names_are_lists_of_globs() {
+    for (source, parts) in [
+        ("ignore = \"*.tmp\"", ["source.ignore", "list of strings"]),
+        ("ignore = [1]", ["source.ignore", "list of strings"]),
+        ("include = [\"a\", \"[\"]", ["source.include", "\"[\" is not a glob pattern"]),
+    ] {
+        let (_folder, loaded) = stream_files(&format!("[source]\nformat = \"ndjson\"\n{source}\n"), SCHEMA);
+        let message = message(&loaded.unwrap_err());
+        assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in {message}");
+    }
+}
+
+#[test]
 fn every_mistake_of_a_stream_is_reported_at_once_with_its_key() {
     let toml = "surprise = 1\n[source]\nformat = \"xml\"\n[trigger]\ninterval = \"soon\"\n[batch]\nbytes = \"-1\"\nobjetcs = 3\n";
     let (_folder, loaded) = stream_files(toml, "{\"type\": ");

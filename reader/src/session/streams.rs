@@ -2,7 +2,7 @@
 
 use duckdb::{Connection, appender_params_from_iter, types::Value};
 use futures::TryStreamExt;
-use lake::{ids::StreamName, keys::Prefix, store::Listed};
+use lake::{ids::StreamName, keys::Prefix, store::Listed, stream::InputNames};
 
 use super::Session;
 use crate::{error::Error, listing::RAW_OBJECTS};
@@ -58,11 +58,12 @@ impl Session {
         let runtime = self.runtime.clone();
         let lake = self.catalog.lake().clone();
         for stream in self.relations.streams() {
+            let inputs = self.catalog.inputs(stream);
             let mut listing = lake.list(&Prefix::Raw(stream), None);
             let mut rows =
                 self.connection.appender_to_catalog_and_db("raw_objects", "memory", "internal").map_err(failed())?;
             while let Some(listed) = runtime.block_on(listing.try_next())? {
-                rows.append_row(appender_params_from_iter(raw_row(stream.as_str(), &listed))).map_err(failed())?;
+                rows.append_row(appender_params_from_iter(raw_row(stream, &listed, &inputs))).map_err(failed())?;
             }
             rows.flush().map_err(failed())?;
         }
@@ -98,13 +99,17 @@ impl Session {
     }
 }
 
-fn raw_row(stream: &str, listed: &Listed) -> [Value; 5] {
+fn raw_row(stream: &StreamName, listed: &Listed, inputs: &InputNames) -> [Value; 6] {
     let size = i64::try_from(listed.size).unwrap_or(i64::MAX);
+    let prefix = Prefix::Raw(stream).to_string();
+    let is_folder = listed.size == 0 && listed.key.ends_with('/');
+    let has_name = listed.key.strip_prefix(&prefix).is_some_and(|name| inputs.has(name));
     [
-        Value::Text(stream.to_owned()),
+        Value::Text(stream.as_str().to_owned()),
         Value::Text(listed.key.clone()),
         Value::Text(listed.etag.clone()),
         Value::BigInt(size),
         Value::BigInt(listed.last_modified.timestamp_micros()),
+        Value::Boolean(listed.is_object && !is_folder && has_name),
     ]
 }

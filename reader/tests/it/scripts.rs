@@ -437,7 +437,8 @@ fn dead_shows_dead_letters_by_reason_and_lag_shows_pending_objects() {
     lake.commit("quiet", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
     let raw = lake.path("raw/events");
     std::fs::create_dir_all(&raw).unwrap();
-    for name in ["2.json", "3.json", "_SUCCESS"] {
+    std::fs::create_dir(raw.join("_temporary")).unwrap();
+    for name in ["2.json", "3.json", "_SUCCESS", "_temporary/4.json", ".5.crc"] {
         std::fs::write(raw.join(name), "[1]").unwrap();
     }
     let done = lake.reader().args(["-c", ".dead"]).output().unwrap();
@@ -454,7 +455,7 @@ fn dead_shows_dead_letters_by_reason_and_lag_shows_pending_objects() {
     let lines: Vec<&str> = text(&lag.stdout).lines().collect();
     assert_eq!(lines[0], "stream,objects_pending,bytes_pending,oldest,waiting", "{}", text(&lag.stderr));
     assert!(lines[1].starts_with("events,2,6,20"), "{lines:?}");
-    assert_eq!(lines[2..], ["quiet,0,0,,", "key", "raw/events/_SUCCESS"]);
+    assert_eq!(lines[2..], ["quiet,0,0,,", "key", "raw/events/_temporary/4.json"]);
 }
 
 /// Fails when a summary over all streams looks complete although one of them is damaged.

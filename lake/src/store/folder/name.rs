@@ -6,8 +6,34 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::store::key::to_key;
 
-/// The prefix and suffix of files that are still being written. They are never listed.
-pub(super) const STAGING: (&str, &str) = (".sluice-", ".partial");
+/// How the names of files begin that are never listed.
+const STAGING: &str = ".sluice-";
+
+/// Why a file is not listed: its name ends so.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Staged {
+    /// It is still being written.
+    Partial,
+    /// It was an object, and is about to be deleted.
+    Aside,
+}
+
+impl Staged {
+    /// How its name begins and ends.
+    pub(super) fn affixes(self) -> (&'static str, &'static str) {
+        let suffix = match self {
+            Self::Partial => ".partial",
+            Self::Aside => ".aside",
+        };
+        (STAGING, suffix)
+    }
+
+    fn is_name_of(self, file: &Path) -> bool {
+        let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+        let (prefix, suffix) = self.affixes();
+        name.starts_with(prefix.as_bytes()) && name.ends_with(suffix.as_bytes())
+    }
+}
 
 /// The file that a location names; `None` for a name that no file can have.
 pub(super) fn to_file(root: &Path, location: &object_store::path::Path) -> Option<PathBuf> {
@@ -45,9 +71,13 @@ pub(super) fn to_text(root: &Path, file: &Path) -> Result<String, PathBuf> {
 }
 
 /// Whether a file is still being written, or was when its writer was killed.
+pub(super) fn is_partial(file: &Path) -> bool {
+    Staged::Partial.is_name_of(file)
+}
+
+/// Whether a file is not an object yet, or not any more.
 pub(super) fn is_staging(file: &Path) -> bool {
-    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(STAGING.0.as_bytes()) && name.ends_with(STAGING.1.as_bytes())
+    is_partial(file) || Staged::Aside.is_name_of(file)
 }
 
 /// A path for display: bytes that are not UTF-8, and characters that a terminal would act on, are escaped.

@@ -18,12 +18,12 @@ use tempfile::{NamedTempFile, TempPath};
 use super::{
     blocking,
     error::{FolderFailure, failed},
-    name::{STAGING, shown},
+    name::{Staged, shown},
     read::{check_version, version},
 };
 
 pub(super) fn put(file: &Path, payload: &PutPayload, replace: bool) -> Result<PutResult> {
-    let mut staged = stage(file)?;
+    let mut staged = stage(file, Staged::Partial)?;
     payload.iter().try_for_each(|bytes| staged.write_all(bytes)).map_err(failed("write", file))?;
     let (written, path) = staged.into_parts();
     publish(path, &written, file, replace)
@@ -32,7 +32,7 @@ pub(super) fn put(file: &Path, payload: &PutPayload, replace: bool) -> Result<Pu
 /// Copies a file; with `etag`, only that version.
 pub(super) fn copy(from: &Path, etag: Option<&str>, to: &Path, replace: bool) -> Result<()> {
     let mut source = File::open(from).map_err(failed("open", from))?;
-    let mut staged = stage(to)?;
+    let mut staged = stage(to, Staged::Partial)?;
     io::copy(&mut source, &mut staged).map_err(failed("write", to))?;
     if let Some(etag) = etag {
         // Checked after reading, because the file may be written in place.
@@ -51,7 +51,7 @@ pub(super) fn delete(file: &Path) -> Result<()> {
 /// taken its place. A process that dies in between leaves it in the same folder under a staging name.
 pub(super) fn delete_version(file: &Path, etag: &str) -> Result<()> {
     check_version(file, &file.metadata().map_err(failed("access", file))?, etag)?;
-    let (_, aside) = stage(file)?.into_parts();
+    let (_, aside) = stage(file, Staged::Aside)?.into_parts();
     std::fs::rename(file, &aside).map_err(failed("move aside", file))?;
     let found = aside.metadata().map_err(failed("access", file))?;
     let Err(changed) = check_version(file, &found, etag) else {
@@ -64,23 +64,31 @@ pub(super) fn delete_version(file: &Path, etag: &str) -> Result<()> {
 }
 
 /// A new file in the folder of its target, because a rename can't cross file systems. Creates missing folders.
-fn stage(file: &Path) -> Result<NamedTempFile> {
+///
+/// It is locked while it is open, so that another process can see that its writer lives: see [`super::leftovers`].
+fn stage(file: &Path, staged: Staged) -> Result<NamedTempFile> {
     let folder = file.parent().unwrap_or(file);
     let mut staging = tempfile::Builder::new();
-    staging.prefix(STAGING.0).suffix(STAGING.1).rand_bytes(16);
+    let (prefix, suffix) = staged.affixes();
+    staging.prefix(prefix).suffix(suffix).rand_bytes(16);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         // Like any new file: the umask decides who may read it.
         staging.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    match staging.tempfile_in(folder) {
+    let created = match staging.tempfile_in(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             std::fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
-            staging.tempfile_in(folder).map_err(failed("create", file))
+            staging.tempfile_in(folder).map_err(failed("create", file))?
         }
-        staged => staged.map_err(failed("create", file)),
+        created => created.map_err(failed("create", file))?,
+    };
+    if let Err(error) = created.as_file().try_lock() {
+        // The file is as good without: it is also too new to be taken for a leftover.
+        tracing::debug!("no lock for {}: {error}", shown(created.path()));
     }
+    Ok(created)
 }
 
 fn publish(staged: TempPath, written: &File, file: &Path, replace: bool) -> Result<PutResult> {
@@ -102,7 +110,7 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) fn start(file: PathBuf) -> Result<Self> {
-        let (written, staged) = stage(&file)?.into_parts();
+        let (written, staged) = stage(&file, Staged::Partial)?.into_parts();
         Ok(Self { file, written: Arc::new(Mutex::new(written)), staged: Some(staged), bytes: 0 })
     }
 
