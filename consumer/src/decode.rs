@@ -9,6 +9,7 @@ mod content;
 pub(crate) mod csv;
 mod input;
 pub(crate) mod json;
+mod looks;
 mod record;
 mod source;
 
@@ -51,19 +52,30 @@ pub(crate) fn feed<S: RecordSink>(
     sink: &mut S,
 ) -> Result<Result<(), Fault>, Error> {
     let mut input = Input::new(text, progress);
-    input.reach(4)?;
-    if input.window().is_empty() {
-        return Ok(Err(empty_object()));
-    }
-    match skip_mark(input.window()) {
-        Ok(mark) => input.consume(mark),
-        Err(fault) => return Ok(Err(fault)),
+    input.reach(looks::LOOKED_AT_BYTES)?;
+    if let Err(fault) = begin(&mut input, settings.format) {
+        // What an object contains is known once all of it was read.
+        input.skip_rest()?;
+        return Ok(Err(fault));
     }
     match settings.format {
         Format::JsonArray => json::array::feed(&mut input, sink),
         Format::Ndjson => json::lines::feed(&mut input, settings, sink),
         Format::Csv => csv::feed(&mut input, settings, cells, sink),
     }
+}
+
+/// Moves to where the records of a text begin.
+///
+/// # Errors
+/// The object's fault, if its first bytes show that it has none.
+fn begin(input: &mut Input<'_>, format: Format) -> Result<(), Fault> {
+    if input.window().is_empty() {
+        return Err(empty_object());
+    }
+    let mark = skip_mark(input.window())?;
+    input.consume(mark);
+    looks::other_format(input.window(), format).map_or(Ok(()), Err)
 }
 
 /// The fault of an object that is larger than its stream allows. The size alone shows it.

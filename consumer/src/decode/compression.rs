@@ -50,18 +50,31 @@ impl Compression {
     ///
     /// # Errors
     /// When no decoder can be created: out of memory.
-    pub(super) fn undo<'a>(self, reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    pub(super) fn undo<'a>(self, reader: impl Read + 'a, settings: &ReadSettings) -> io::Result<Box<dyn Read + 'a>> {
         let buffered = BufReader::with_capacity(BUFFER_BYTES, reader);
         Ok(match self {
             Self::None => Box::new(buffered),
             Self::Gzip => Box::new(MultiGzDecoder::new(buffered)),
-            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?),
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?;
+                decoder.window_log_max(settings.zstd_window_max.max(1).ilog2())?;
+                Box::new(decoder)
+            }
         })
     }
 
     /// The fault of the object for a decoder's error.
-    pub(super) fn fault(self, at: u64, error: &io::Error) -> Fault {
+    pub(super) fn fault(self, at: u64, error: &io::Error, settings: &ReadSettings) -> Fault {
         let (name, text) = (self.name(), error.to_string());
+        // zstd's own words for a frame with a large window.
+        if self == Self::Zstd && text.contains("too much memory") {
+            let message = format!(
+                "the object is zstd with a window that is larger than limits.zstd_window allows, {} bytes; reading it \
+                 takes that much memory",
+                settings.zstd_window_max
+            );
+            return Fault::new(Reason::CorruptedBatch, ErrorCode::BadCompression, message);
+        }
         let ends = error.kind() == io::ErrorKind::UnexpectedEof || text.contains("incomplete frame");
         let what = if ends { "ends too early" } else { "can't be decompressed" };
         let message = format!("the object is {name} and {what}, after {at} bytes of its text");

@@ -84,14 +84,15 @@ fn decompressed<'a>(
         Format::JsonArray => limit.bytes(),
         Format::Ndjson | Format::Csv => limit.bytes().min(KEPT_BYTES_MAX),
     };
-    let text = match look_through(&mut reader, compression, &limit, kept_max) {
+    let text = match look_through(&mut reader, compression, &limit, kept_max, settings) {
         Ok(Looked::Kept(text)) => Ok(Text::Whole(Cow::Owned(text))),
         Ok(Looked::Sound) => {
-            compression.undo(source.open(progress)).map(Text::Stream).map_err(|error| compression.fault(0, &error))
+            let undone = compression.undo(source.open(progress), settings);
+            undone.map(Text::Stream).map_err(|error| compression.fault(0, &error, settings))
         }
         Ok(Looked::TooLong) => Err(limit.fault()),
         Err((_, error)) if is_store_failure(&error) => return Err(store_failure(error)),
-        Err((at, error)) => Err(compression.fault(at, &error)),
+        Err((at, error)) => Err(compression.fault(at, &error, settings)),
     };
     // The content id covers the bytes that the decoder did not read, too.
     io::copy(&mut reader, &mut io::sink()).map_err(store_failure)?;
@@ -114,9 +115,10 @@ fn look_through(
     compression: Compression,
     limit: &TextLimit,
     kept_max: u64,
+    settings: &ReadSettings,
 ) -> Result<Looked, (u64, io::Error)> {
     let mut kept = Vec::new();
-    let mut undone = compression.undo(reader).map_err(|error| (0, error))?;
+    let mut undone = compression.undo(reader, settings).map_err(|error| (0, error))?;
     let read = (&mut undone).take(kept_max + 1).read_to_end(&mut kept);
     let length = kept.len() as u64;
     read.map_err(|error| (length, error))?;

@@ -19,7 +19,7 @@ use lake::{
 use super::{
     Content, Record, RecordSink, blank_object,
     input::Input,
-    not_utf8,
+    looks, not_utf8,
     record::{reach_of, too_long},
 };
 use crate::error::Error;
@@ -52,6 +52,7 @@ pub(crate) fn feed<S: RecordSink>(
     types: &CellTypes,
     sink: &mut S,
 ) -> Result<Result<(), Fault>, Error> {
+    let other = looks::other_than_csv(input.window());
     let mut header: Option<Result<Header, Fault>> = None;
     rows(input, settings, &mut |row| match &header {
         Some(Ok(header)) => row.feed(header, settings, sink),
@@ -62,7 +63,7 @@ pub(crate) fn feed<S: RecordSink>(
             if let Ok(header) = &read {
                 sink.header(&header.names);
             }
-            header = Some(read);
+            header = Some(read.map_err(|fault| other.clone().unwrap_or(fault)));
             Ok(())
         }
     })?;

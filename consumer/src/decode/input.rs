@@ -72,6 +72,20 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
+    /// Moves to the end of the text.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn skip_rest(&mut self) -> Result<(), Error> {
+        loop {
+            self.consume(self.window().len());
+            if self.is_last() {
+                return Ok(());
+            }
+            self.grow()?;
+        }
+    }
+
     /// Makes the window at least this long, if the text is.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub(crate) mod array;
 mod cursor;
 pub(crate) mod lines;
+mod mistakes;
 mod parse;
 
 pub(crate) use cursor::{Cursor, Doubt};

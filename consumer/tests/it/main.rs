@@ -21,6 +21,7 @@ mod lake_in_a_folder;
 mod lake_on_s3;
 mod leftovers;
 mod limits;
+mod looks;
 mod one_task;
 mod other_processes;
 mod processes;

@@ -83,6 +83,9 @@ pub struct ReadSettings {
     /// How many times its own size a compressed object may decompress to; a larger one is a dead letter.
     #[serde(default = "ratio_max")]
     pub ratio_max: u64,
+    /// The largest window of a zstd frame, in bytes, rounded down to a power of two: reading a frame takes as much memory.
+    #[serde(default = "zstd_window_max", skip_serializing_if = "is_usual_window")]
+    pub zstd_window_max: u64,
     /// How many bytes of a record a dead letter keeps.
     pub raw_bytes_max: u64,
     /// The approximate size, in bytes, at which a file of rows or dead letters is full and the next one starts.
@@ -102,6 +105,15 @@ fn fields_max() -> u64 {
 /// About the most that deflate can reach; zstd on text rarely reaches more than a tenth of it.
 fn ratio_max() -> u64 {
     1_000
+}
+
+/// What zstd's own tools read without being asked to, and far more than they use without `--long` or `--ultra`.
+fn zstd_window_max() -> u64 {
+    128 * MIB
+}
+
+fn is_usual_window(bytes: &u64) -> bool {
+    *bytes == zstd_window_max()
 }
 
 /// A good size for readers, and small enough for a task to keep a few times in memory.
@@ -127,6 +139,7 @@ impl ReadSettings {
             depth_max: 100,
             fields_max: fields_max(),
             ratio_max: ratio_max(),
+            zstd_window_max: zstd_window_max(),
             raw_bytes_max: MIB,
             file_bytes: file_bytes(),
         }
@@ -159,6 +172,7 @@ impl ReadSettings {
             depth_max: table.count("limits.depth", usual.depth_max, 1..=120),
             fields_max: table.count("limits.fields", usual.fields_max, 1..=1_000_000),
             ratio_max: table.count("limits.ratio", usual.ratio_max, 1..=1_000_000_000),
+            zstd_window_max: table.bytes("limits.zstd_window", usual.zstd_window_max, 1024..=2048 * MIB),
             raw_bytes_max: table.bytes("limits.raw_bytes", usual.raw_bytes_max, 0..=64 * MIB),
             file_bytes: table.bytes("batch.file_bytes", usual.file_bytes, MIB..=1024 * MIB),
         }

@@ -165,6 +165,8 @@ fn a_plan_is_stored_in_the_shape_of_version_1() {
     assert_golden("plan-of-csv", &plan);
     ingest(&mut plan).read.csv.quotes = CsvQuotes::Lenient;
     assert_golden("plan-with-csv-quotes", &plan);
+    ingest(&mut plan).read.zstd_window_max = 1 << 30;
+    assert_golden("plan-with-zstd-window", &plan);
 }
 
 #[test]

@@ -71,12 +71,13 @@ fn a_stream_only_needs_a_format() {
 
 #[test]
 fn a_stream_says_how_its_csv_is_written() {
-    let csv = "[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\t\"\nquote = \"'\"\nnull = \"NULL\"\nquotes = \"strict\"\n[limits]\nfields = 7\nratio = 9\n";
+    let csv = "[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\t\"\nquote = \"'\"\nnull = \"NULL\"\nquotes = \"strict\"\n[limits]\nfields = 7\nratio = 9\nzstd_window = \"1GiB\"\n";
     let (_folder, loaded) = stream_files(csv, SCHEMA);
     let read = loaded.unwrap().read;
     let null = "NULL".to_owned();
     assert_eq!(read.csv, CsvSettings { delimiter: '\t', quote: '\'', null, quotes: CsvQuotes::Strict });
     assert_eq!((read.format, read.fields_max, read.ratio_max), (Format::Csv, 7, 9));
+    assert_eq!(read.zstd_window_max, 1 << 30);
     for (toml, parts) in [
         ("[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"||\"\nquote = \"é\"\n", ["csv.delimiter", "csv.quote"]),
         ("[source]\nformat = \"csv\"\n[csv]\ndelimiter = \"\\\"\"\n", ["csv.quote", "differ"]),

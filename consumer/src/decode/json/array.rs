@@ -12,6 +12,7 @@ use serde_json::{error::Category, value::RawValue};
 use super::{
     super::{Content, Record, RecordSink, blank_object, input::Input, not_utf8},
     Cursor, is_space,
+    mistakes::mistake,
 };
 use crate::error::Error;
 
@@ -114,7 +115,14 @@ fn broken(text: &str, error: &serde_json::Error) -> Fault {
     if error.classify() == Category::Eof || ends_within_number(text) {
         return corrupted(ErrorCode::Truncated, format!("the JSON ends too early, at {place}"));
     }
-    corrupted(ErrorCode::NotJson, format!("the object is not JSON from {place} on"))
+    let what = mistake(text, place_of(text, error)).map(|what| format!(": {what}")).unwrap_or_default();
+    corrupted(ErrorCode::NotJson, format!("the object is not JSON from {place} on{what}"))
+}
+
+/// Where in the text the parser met the error.
+fn place_of(text: &str, error: &serde_json::Error) -> usize {
+    let line = error.line().checked_sub(2).and_then(|before| memchr::memchr_iter(b'\n', text.as_bytes()).nth(before));
+    (line.map_or(0, |end| end + 1) + error.column()).saturating_sub(1)
 }
 
 /// Whether a text that is not JSON ends where a digit should follow. The parser reports that as a wrong number, not as

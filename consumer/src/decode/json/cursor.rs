@@ -62,6 +62,11 @@ impl<'a> Cursor<'a> {
         self.at >= self.text.len()
     }
 
+    /// All of the text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The text from `start` to here.
     pub(crate) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]

@@ -6,7 +6,10 @@
 use lake::dead_letter::{ErrorCode, Fault, Reason, pointer_step};
 use serde_json::{Map, Number, Value};
 
-use super::cursor::{Cursor, Doubt};
+use super::{
+    cursor::{Cursor, Doubt},
+    mistakes::mistake,
+};
 
 /// The limits of a value.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,7 @@ pub fn parse(text: &str, limits: Limits) -> Result<Value, Fault> {
     let value = parser.value()?;
     parser.text.skip_space();
     if !parser.text.is_at_end() {
-        return Err(parser.not_json("the end of the record"));
+        return Err(parser.mistaken("the end of the record"));
     }
     Ok(value)
 }
@@ -57,7 +60,7 @@ impl Parser<'_> {
             Some(b't') => self.word("true", Value::Bool(true)),
             Some(b'f') => self.word("false", Value::Bool(false)),
             Some(b'n') => self.word("null", Value::Null),
-            _ => Err(self.not_json("a value")),
+            _ => Err(self.mistaken("a value")),
         }
     }
 
@@ -81,7 +84,7 @@ impl Parser<'_> {
         }
         loop {
             if self.text.peek() != Some(b'"') {
-                return Err(self.not_json("a key in quotes"));
+                return Err(self.mistaken("a key in quotes"));
             }
             let Some(fields_left) = self.fields_left.checked_sub(1) else {
                 let message = format!("the record has more than {} fields (limits.fields)", self.limits.fields);
@@ -203,7 +206,7 @@ impl Parser<'_> {
         match self.text.number() {
             // Kept as text, so that no digit is lost.
             Ok(text) => Ok(Value::Number(Number::from_string_unchecked(text.to_owned()))),
-            Err(Doubt) => Err(self.not_json("a digit")),
+            Err(Doubt) => Err(self.mistaken("a digit")),
         }
     }
 
@@ -215,7 +218,17 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, byte: u8, expected: &str) -> Result<(), Fault> {
-        if self.text.take(byte) { Ok(()) } else { Err(self.not_json(expected)) }
+        if self.text.take(byte) { Ok(()) } else { Err(self.mistaken(expected)) }
+    }
+
+    /// The fault of a place between texts, which may be a well-known mistake.
+    fn mistaken(&self, expected: &str) -> Fault {
+        match mistake(self.text.text(), self.text.at) {
+            Some(what) if !self.text.is_at_end() => {
+                corrupted(ErrorCode::NotJson, format!("at byte {} of the record, {what}", self.text.at))
+            }
+            _ => self.not_json(expected),
+        }
     }
 
     fn not_json(&self, expected: &str) -> Fault {
