@@ -151,7 +151,7 @@ fn a_first_row_without_the_required_names_is_not_a_header_and_no_record_is_lost(
     let missing = csv("1,ann\n");
     assert_eq!(
         missing.messages(),
-        ["line 1: the header does not have the required names \"id\"; is the header missing?"]
+        ["line 1: the header does not have the required name \"id\"; is the header missing?"]
     );
     let line_end = csv("id,\"name\n5,e\"\n6,f\n");
     assert_eq!(

@@ -78,7 +78,8 @@ fn why_not(names: &[String], types: &CellTypes) -> Option<String> {
     };
     if !missing.is_empty() {
         let hint = if missing.len() == types.required.len() { "; is the header missing?" } else { "" };
-        return Some(format!("the header does not have the required names {}{hint}", listed()));
+        let names = if missing.len() == 1 { "name" } else { "names" };
+        return Some(format!("the header does not have the required {names} {}{hint}", listed()));
     }
     match &types.described {
         Some(described) if !described.is_empty() && !described.iter().any(|name| given.contains(name.as_str())) => {
