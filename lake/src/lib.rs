@@ -10,6 +10,7 @@ pub mod error;
 pub mod ids;
 pub mod keys;
 pub mod ledger;
+pub mod schema;
 pub mod settings;
 pub mod store;
 pub mod stream;

@@ -1,4 +1,5 @@
-//! A stream's definition: `streams/<stream>.toml` and `streams/<stream>.schema.json`.
+//! A stream's definition: `streams/<stream>.toml`, `streams/<stream>.schema.json`, and the files in `streams/<stream>.schemas/`
+//! that the schema refers to.
 //!
 //! Knows the files and checks their settings. Does not check whether the schema compiles: the consumer does.
 
@@ -14,9 +15,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    columns::ColumnType,
+    columns::{ColumnType, columns_of},
     error::Error,
     ids::{Ordinal, StreamName},
+    schema::{Document, Files, bundle, parse},
     settings::Problems,
 };
 use inputs::Globs;
@@ -72,17 +74,17 @@ pub struct StreamDefinition {
     pub object_time: Duration,
     /// How much one batch contains at most.
     pub batch: BatchSettings,
-    /// Its JSON Schema.
+    /// Its JSON Schema, with the files that it refers to.
     pub schema: Value,
     /// The file that contains the schema, for messages.
     pub schema_file: PathBuf,
 }
 
 impl StreamDefinition {
-    /// Reads a stream's two files from `folder`.
+    /// Reads a stream's files from `folder`.
     ///
     /// # Errors
-    /// [`Error::Settings`] with everything that is wrong in either file. Correct it and start again.
+    /// [`Error::Settings`] with everything that is wrong in any file. Correct it and start again.
     pub fn load(folder: &Path, name: &StreamName) -> Result<Self, Error> {
         let toml_file = folder.join(format!("{name}.toml"));
         let schema_file = folder.join(format!("{name}.schema.json"));
@@ -93,7 +95,7 @@ impl StreamDefinition {
         }
         let settings = read_text(&toml_file).and_then(|text| Table::parse(&text));
         let table = problems.keep(&toml_file.display().to_string(), settings);
-        let schema = problems.keep(&schema_file.display().to_string(), read_schema(&schema_file));
+        let schema = read_schema(&schema_file, &folder.join(format!("{name}.schemas")), &mut problems);
         let checked = table.map(|table| Checked::from_table(table, &toml_file, &mut problems));
         match (checked, schema) {
             (Some(checked), Some(schema)) => {
@@ -217,15 +219,36 @@ fn read_text(file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn read_schema(file: &Path) -> Result<Value, String> {
-    let text = read_text(file)?;
-    serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))
+/// The schema with the files that it refers to; mistakes are noted under the file that they are in.
+fn read_schema(file: &Path, further: &Path, problems: &mut Problems) -> Option<Value> {
+    let name = file.display().to_string();
+    let schema = problems.keep(&name, read_text(file).and_then(|text| parse(&text)));
+    let files = Files::read(further).map_err(|wrong| {
+        wrong.into_iter().for_each(|(file, what)| problems.add(file.display().to_string(), what));
+    });
+    let schema = match bundle(schema?, &files.ok()?) {
+        Ok(schema) => schema,
+        Err(missing) => {
+            missing.into_iter().for_each(|what| problems.add(name.clone(), what));
+            return None;
+        }
+    };
+    let document = Document::of(&schema);
+    if let Some(place) = document.endless_loop() {
+        problems.add(name.clone(), format!("has a reference at {place:?} that leads back to itself, and so describes nothing"));
+    }
+    for (place, named) in document.unknown_drafts() {
+        let place = format!("{place}/$schema");
+        let what = format!("names the dialect {named:?} at {place:?}; use one of the drafts 4, 6, 7, 2019-09 and 2020-12");
+        problems.add(name.clone(), what);
+    }
+    problems.keep(&name, columns_of(&schema))?;
+    Some(schema)
 }
 
 /// The column that says when an event happened: the named one, or else the first timestamp column.
 fn event_time_column(schema: &Value, named: Option<String>) -> Result<Option<String>, String> {
-    // A schema without columns is reported later, when it is compiled.
-    let columns = crate::columns::columns_of(schema).unwrap_or_default();
+    let columns = columns_of(schema)?;
     let mut times = columns.into_iter().filter(|column| column.kind == ColumnType::Timestamp).map(|column| column.name);
     match named {
         None => Ok(times.next()),

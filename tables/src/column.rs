@@ -8,7 +8,7 @@ mod buffers;
 pub mod number;
 pub mod time;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::array::{BooleanBufferBuilder, NullBufferBuilder};
 use arrow::{
@@ -69,7 +69,7 @@ pub enum Values {
         /// The fields.
         fields: Fields,
         /// Their names.
-        names: Vec<String>,
+        names: FieldNames,
         /// The field that keeps what the others do not name.
         extra: Option<usize>,
         /// A column for each.
@@ -162,14 +162,31 @@ pub(crate) fn object_fields(record: &Value) -> Result<&Map<String, Value>, Fault
     record.as_object().ok_or_else(|| unrepresentable("the record is not an object, and a row needs the fields of one"))
 }
 
+/// The names of fields, in order.
+pub struct FieldNames {
+    names: Vec<String>,
+    /// The same without that of the extra field, to look one up at the same cost whatever their number.
+    set: HashSet<String>,
+}
+
+impl FieldNames {
+    pub(crate) fn of(columns: &[Column]) -> Self {
+        let own = columns.iter().filter(|column| column.name != EXTRA_COLUMN);
+        Self {
+            names: columns.iter().map(|column| column.name.clone()).collect(),
+            set: own.map(|column| column.name.clone()).collect(),
+        }
+    }
+}
+
 /// Whether each field fits its column.
 pub(crate) fn check_fields(
     columns: &[ColumnBuilder],
-    names: &[String],
+    names: &FieldNames,
     extra: Option<usize>,
     fields: &Map<String, Value>,
 ) -> Result<(), Fault> {
-    for (at, (column, name)) in columns.iter().zip(names).enumerate() {
+    for (at, (column, name)) in columns.iter().zip(&names.names).enumerate() {
         if Some(at) != extra {
             column.check(fields.get(name)).map_err(|fault| below(name, fault))?;
         }
@@ -180,22 +197,18 @@ pub(crate) fn check_fields(
 /// Appends each field to its column, and those without one to `extra`.
 pub(crate) fn append_fields(
     columns: &mut [ColumnBuilder],
-    names: &[String],
+    names: &FieldNames,
     extra: Option<usize>,
     fields: &Map<String, Value>,
 ) {
-    for (at, (column, name)) in columns.iter_mut().zip(names).enumerate() {
+    for (at, (column, name)) in columns.iter_mut().zip(&names.names).enumerate() {
         if Some(at) != extra {
             column.append(fields.get(name));
         }
     }
     if let Some(at) = extra {
-        let is_named = |name: &String| names.iter().enumerate().any(|(other, named)| other != at && named == name);
-        let rest: Map<String, Value> = fields
-            .iter()
-            .filter(|(name, _)| !is_named(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let unnamed = fields.iter().filter(|(name, _)| !names.set.contains(*name));
+        let rest: Map<String, Value> = unnamed.map(|(name, value)| (name.clone(), value.clone())).collect();
         let rest = (!rest.is_empty()).then_some(Value::Object(rest));
         columns[at].append(rest.as_ref());
     }
@@ -219,7 +232,7 @@ impl ColumnBuilder {
             }
             ColumnType::Struct(fields) => Values::Struct {
                 fields: fields.iter().map(arrow_field).collect(),
-                names: fields.iter().map(|field| field.name.clone()).collect(),
+                names: FieldNames::of(fields),
                 extra: extra_field(fields),
                 columns: fields.iter().map(Self::new).collect(),
             },

@@ -18,7 +18,7 @@ use lake::{
 use serde_json::Value;
 
 use crate::{
-    column::{self, ColumnBuilder},
+    column::{self, ColumnBuilder, FieldNames},
     schema::arrow_field,
 };
 
@@ -40,7 +40,7 @@ pub struct BatchOrigin {
 pub struct RowBuilder {
     schema: SchemaRef,
     columns: Vec<ColumnBuilder>,
-    names: Vec<String>,
+    names: FieldNames,
     extra: Option<usize>,
     /// The objects that the rows came from, each with its number of rows.
     objects: Vec<(String, String, usize)>,
@@ -59,7 +59,7 @@ impl RowBuilder {
         Self {
             schema: Arc::new(Schema::new(own.chain(system).collect::<Vec<_>>())),
             columns: columns.iter().map(ColumnBuilder::new).collect(),
-            names: columns.iter().map(|column| column.name.clone()).collect(),
+            names: FieldNames::of(columns),
             extra: column::extra_field(columns),
             objects: Vec::new(),
             indexes: Vec::new(),

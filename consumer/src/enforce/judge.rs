@@ -3,9 +3,19 @@
 //!
 //! The `jsonschema` crate decides. Knows values and schemas, and nothing about columns, formats or stores.
 
-use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
-use lake::dead_letter::{ErrorCode, Fault, Reason, pointer_step};
-use serde_json::Value;
+mod part;
+mod refused;
+
+use std::sync::LazyLock;
+
+use jsonschema::{PatternOptions, Registry, ValidationError, Validator, error::ValidationErrorKind};
+use lake::{
+    dead_letter::{ErrorCode, Fault, Reason, pointer_step},
+    schema::Document,
+};
+use serde_json::{Value, json};
+
+pub(super) use part::Parts;
 
 /// A compiled JSON Schema.
 #[derive(Debug)]
@@ -13,25 +23,40 @@ pub struct Judge {
     validator: Validator,
 }
 
+/// All published meta-schemas: a schema may refer to any of them.
+static META_SCHEMAS: LazyLock<Registry<'static>> = LazyLock::new(|| {
+    // The library adds them all for a schema that is written in the terms of one of their parts.
+    let asks_for_them = json!({"$schema": "https://json-schema.org/draft/2020-12/meta/core"});
+    let registry = Registry::new().add("json-schema:///sluice/meta-schemas", asks_for_them);
+    registry.and_then(|registry| registry.prepare()).expect("a constant that a test covers")
+});
+
 impl Judge {
     /// Compiles a schema: draft 4 to 2020-12, with `format` asserted. Patterns run in linear time.
     ///
     /// # Errors
-    /// A message for the user: a remote `$ref`, a pattern that needs backtracking, or why it is not a valid JSON
-    /// Schema.
+    /// A message for the user: a reference to a schema that is not in the document, a pattern that needs backtracking, or why it is
+    /// not a valid JSON Schema.
     pub fn compile(schema: &Value) -> Result<Self, String> {
-        if let Some(reference) = remote_reference(schema) {
-            return Err(format!(
-                "refers to {reference:?}; remote schemas are not fetched: copy that one into \"$defs\" and refer to it as \
-                 \"#/$defs/…\""
-            ));
+        let document = Document::of(schema);
+        // The judge reads an unusual URI in its own way.
+        if let Some((place, reference, _)) = document.outward_references().iter().find(|(.., uri)| uri.is_some()) {
+            return Err(lake::schema::missing_reference(place, reference));
         }
-        jsonschema::options()
+        let named = with_named_resources(schema, &document);
+        Self::build(named.as_ref().unwrap_or(schema), &META_SCHEMAS, None)
+    }
+
+    /// Compiles a schema that may refer to what is in the registry. `uri` is what its own references count from, if it has no id.
+    fn build(schema: &Value, registry: &Registry<'_>, uri: Option<&str>) -> Result<Self, String> {
+        let mut options = jsonschema::options()
             .should_validate_formats(true)
             .with_pattern_options(PatternOptions::regex())
-            .build(schema)
-            .map(|validator| Self { validator })
-            .map_err(|error| format!("is not a JSON Schema at {:?}: {error}", error.instance_path().to_string()))
+            .with_registry(registry);
+        if let Some(uri) = uri {
+            options = options.with_base_uri(uri);
+        }
+        options.build(schema).map(|validator| Self { validator }).map_err(|error| refused::in_words(&error))
     }
 
     /// Whether a value passes.
@@ -53,38 +78,69 @@ impl Judge {
     /// # Errors
     /// As [`Judge::enforce`].
     pub fn enforce_doubtful(&self, record: &Value) -> Result<(), Fault> {
-        let mut faults = 0;
-        let mut chosen: Option<Fault> = None;
+        let mut faults = Faults::default();
         for error in self.validator.iter_errors(record) {
-            faults += 1;
-            let only_extra = chosen.as_ref().is_none_or(|fault| fault.reason == Reason::ExtraFields);
-            if chosen.is_none() || (only_extra && !is_extra_field(error.kind())) {
-                chosen = Some(fault(error.kind(), error.instance(), error.instance_path().as_str()));
-            }
+            faults.add(&error);
         }
-        let Some(mut fault) = chosen else { return Ok(()) };
-        if faults > 1 {
-            fault.message.push_str(&format!(" (and {} more)", faults - 1));
+        let Some(mut fault) = faults.chosen else { return Ok(()) };
+        if faults.count > 1 {
+            fault.message.push_str(&format!(" (and {} more)", faults.count - 1));
         }
         Err(fault)
     }
 }
 
-/// The first `$ref` that leaves the document.
-fn remote_reference(schema: &Value) -> Option<&str> {
-    match schema {
-        Value::Object(fields) => fields.iter().find_map(|(key, value)| match (key.as_str(), value) {
-            ("$ref" | "$dynamicRef", Value::String(target)) if !target.starts_with('#') => {
-                // A relative reference may name an `$id` within the document; the judge resolves it or refuses it.
-                target.contains("://").then_some(target.as_str())
-            }
-            // Data rather than schemas.
-            ("enum" | "const" | "default" | "examples", _) => None,
-            (_, value) => remote_reference(value),
-        }),
-        Value::Array(values) => values.iter().find_map(remote_reference),
-        _ => None,
+/// The schema with references that name the resource they lead into, if some lead there by a pointer through another one.
+fn with_named_resources(schema: &Value, document: &Document<'_>) -> Option<Value> {
+    let crossing = document.crossing_references();
+    if crossing.is_empty() {
+        return None;
     }
+    let mut schema = schema.clone();
+    for (place, reference) in crossing {
+        if let Some(text) = schema.pointer_mut(&place) {
+            *text = Value::String(reference);
+        }
+    }
+    Some(schema)
+}
+
+/// The faults of a record: how many, and the one to report.
+#[derive(Default)]
+struct Faults {
+    count: usize,
+    chosen: Option<Fault>,
+}
+
+impl Faults {
+    fn add(&mut self, error: &ValidationError<'_>) {
+        if let Some(errors) = of_only_alternative(error) {
+            errors.iter().for_each(|error| self.add(error));
+            return;
+        }
+        self.count += 1;
+        let only_extra = self.chosen.as_ref().is_none_or(|fault| fault.reason == Reason::ExtraFields);
+        if self.chosen.is_none() || (only_extra && !is_extra_field(error.kind())) {
+            self.chosen = Some(fault(error.kind(), error.instance(), error.instance_path().as_str()));
+        }
+    }
+}
+
+/// The errors of the only alternative that a value could have fitted: where all others want it to be null.
+fn of_only_alternative<'e, 'v>(error: &'e ValidationError<'v>) -> Option<&'e [ValidationError<'v>]> {
+    use ValidationErrorKind as Kind;
+    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return None };
+    let wants_null = |errors: &&Vec<ValidationError<'_>>| {
+        let [only] = errors.as_slice() else { return false };
+        let is_null = |kind: &jsonschema::error::TypeKind| {
+            matches!(kind, jsonschema::error::TypeKind::Single(one) if one.to_string() == "null")
+        };
+        let is_about_it = only.instance_path().as_str() == error.instance_path().as_str();
+        is_about_it && matches!(only.kind(), Kind::Type { kind } if is_null(kind))
+    };
+    let mut others = context.iter().filter(|errors| !wants_null(errors));
+    let only = others.next().filter(|errors| !errors.is_empty())?;
+    others.next().is_none().then_some(only.as_slice())
 }
 
 fn is_extra_field(kind: &ValidationErrorKind) -> bool {

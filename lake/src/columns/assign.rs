@@ -2,6 +2,8 @@
 //!
 //! Invariant: an id is assigned once; two columns of one stream never share one, not even in different versions.
 
+use std::collections::HashMap;
+
 use super::{Column, ColumnType, FIRST_STREAM_COLUMN_ID};
 
 /// The ids that a stream has assigned, and their columns.
@@ -24,20 +26,50 @@ impl Default for ColumnIds {
 impl ColumnIds {
     /// The ids after a new version whose columns are `columns` (numbered or not).
     ///
-    /// A column keeps its id if an earlier one of the same name had the same type, or one that widens into it (integer
-    /// to number, more fields in a struct). Otherwise it is a new column, and the earlier one becomes a former one.
+    /// A column keeps its id if an earlier one of the same name had the same type, or a struct with fewer fields. Otherwise it is a
+    /// new column, and the earlier one becomes a former one.
     pub fn advance(self, columns: Vec<Column>) -> Self {
         let Self { current, former, mut next } = self;
-        let mut earlier: Vec<Column> = current.into_iter().chain(former).collect();
+        let mut earlier = Earlier::new(current.into_iter().chain(former));
         let current = columns.into_iter().map(|column| number(column, &mut earlier, &mut next)).collect();
-        Self { current, former: earlier, next }
+        Self { current, former: earlier.rest(), next }
+    }
+}
+
+/// Columns that may be continued, each by one new column.
+#[derive(Default)]
+struct Earlier {
+    columns: Vec<Option<Column>>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl Earlier {
+    fn new(columns: impl IntoIterator<Item = Column>) -> Self {
+        let columns: Vec<_> = columns.into_iter().map(Some).collect();
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, column) in columns.iter().flatten().enumerate() {
+            by_name.entry(column.name.clone()).or_default().push(at);
+        }
+        Self { columns, by_name }
+    }
+
+    /// Takes the first column that the new one continues.
+    fn take(&mut self, new: &Column) -> Option<Column> {
+        let places = self.by_name.get(&new.name)?;
+        let is_earlier = |at: &&usize| self.columns[**at].as_ref().is_some_and(|old| continues(&old.kind, &new.kind));
+        let at = *places.iter().find(is_earlier)?;
+        self.columns[at].take()
+    }
+
+    /// The columns that were not taken.
+    fn rest(self) -> Vec<Column> {
+        self.columns.into_iter().flatten().collect()
     }
 }
 
 /// Numbers a column, taking its predecessor out of `earlier` if there is one.
-fn number(mut column: Column, earlier: &mut Vec<Column>, next: &mut i32) -> Column {
-    let predecessor = earlier.iter().position(|old| old.name == column.name && continues(&old.kind, &column.kind));
-    let predecessor = predecessor.map(|at| earlier.remove(at));
+fn number(mut column: Column, earlier: &mut Earlier, next: &mut i32) -> Column {
+    let predecessor = earlier.take(&column);
     column.id = match &predecessor {
         Some(old) => old.id,
         None => take(next),
@@ -50,17 +82,18 @@ fn number(mut column: Column, earlier: &mut Vec<Column>, next: &mut i32) -> Colu
 fn number_inside(kind: ColumnType, old: Option<ColumnType>, next: &mut i32) -> ColumnType {
     match (kind, old) {
         (ColumnType::Struct(fields), old) => {
-            let mut earlier = if let Some(ColumnType::Struct(fields)) = old { fields } else { Vec::new() };
+            let mut earlier = if let Some(ColumnType::Struct(fields)) = old { Earlier::new(fields) } else { Earlier::default() };
             ColumnType::Struct(fields.into_iter().map(|field| number(field, &mut earlier, next)).collect())
         }
         (ColumnType::List(element), old) => {
-            let mut earlier = if let Some(ColumnType::List(element)) = old { vec![*element] } else { Vec::new() };
+            let mut earlier =
+                if let Some(ColumnType::List(element)) = old { Earlier::new([*element]) } else { Earlier::default() };
             ColumnType::List(Box::new(number(*element, &mut earlier, next)))
         }
         (ColumnType::Map { key, value }, old) => {
             let mut earlier = match old {
-                Some(ColumnType::Map { key, value }) => vec![*key, *value],
-                _ => Vec::new(),
+                Some(ColumnType::Map { key, value }) => Earlier::new([*key, *value]),
+                _ => Earlier::default(),
             };
             let key = Box::new(number(*key, &mut earlier, next));
             ColumnType::Map { key, value: Box::new(number(*value, &mut earlier, next)) }
@@ -69,15 +102,18 @@ fn number_inside(kind: ColumnType, old: Option<ColumnType>, next: &mut i32) -> C
     }
 }
 
-/// Whether values written under the old type can be read as the new one unchanged.
+/// Whether values written under the old type can be read as the new one unchanged, by every reader.
+///
+/// An integer column does not continue as numbers: integers beyond 2^53 would change, and DuckDB compares a filter with the
+/// integers' smallest and largest value in an old file as if they were doubles, and so passes over rows.
 fn continues(old: &ColumnType, new: &ColumnType) -> bool {
     match (old, new) {
-        (ColumnType::Int64, ColumnType::Float64) => true,
         (ColumnType::List(old), ColumnType::List(new)) => continues(&old.kind, &new.kind),
         (ColumnType::Map { value: old, .. }, ColumnType::Map { value: new, .. }) => continues(&old.kind, &new.kind),
         (ColumnType::Struct(old), ColumnType::Struct(new)) => {
+            let new: HashMap<&str, &ColumnType> = new.iter().map(|new| (new.name.as_str(), &new.kind)).collect();
             // A reader of the struct would lose a removed field, so the struct becomes a new column.
-            old.iter().all(|old| new.iter().any(|new| new.name == old.name && continues(&old.kind, &new.kind)))
+            old.iter().all(|old| new.get(old.name.as_str()).is_some_and(|new| continues(&old.kind, new)))
         }
         (old, new) => old == new,
     }

@@ -9,5 +9,6 @@ mod keys;
 mod ledger;
 mod object_store_suite;
 mod s3;
+mod schema;
 mod settings;
 mod tail;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use tables::column::{ColumnBuilder, Values, number, time};
 
-use super::rules::{Kind, ObjectRule, Rule, TextRule};
+use super::rules::{Kind, ObjectRule, Places, Rule, TextRule};
 use crate::decode::{
     csv::Cell,
     json::{Cursor, Doubt, Limits, parse},
@@ -28,17 +28,16 @@ pub(super) fn object(
     let depth_left = depth_left.checked_sub(1).ok_or(Doubt)?;
     cursor.expect(b'{')?;
     cursor.skip_space();
-    let mut seen = 0_u64;
+    let mut seen = Places::among(rule.fields.len());
     let mut expected = 0;
     let mut extra = Map::new();
     let mut more = !cursor.take(b'}');
     while more {
         match field_at(rule, cursor, expected)? {
             Field::Known(place) => {
-                if seen & (1 << place) != 0 {
+                if !seen.add(place) {
                     return Err(Doubt);
                 }
-                seen |= 1 << place;
                 expected = place + 1;
                 let field = &rule.fields[place];
                 value(&field.rule, &mut columns[field.column], cursor, depth_left)?;
@@ -52,31 +51,25 @@ pub(super) fn object(
         }
         more = another(cursor, b'}')?;
     }
-    close(rule, columns, seen, extra)
+    close(rule, columns, &seen, extra)
 }
 
 /// Ends an object: missing fields become null if they may be, and extra fields are kept.
-fn close(rule: &ObjectRule, columns: &mut [ColumnBuilder], seen: u64, extra: Map<String, Value>) -> Result<(), Doubt> {
-    let missing = !seen & mask(rule.fields.len());
-    if missing & rule.required != 0 {
+fn close(
+    rule: &ObjectRule,
+    columns: &mut [ColumnBuilder],
+    seen: &Places,
+    extra: Map<String, Value>,
+) -> Result<(), Doubt> {
+    if !seen.cover(&rule.required) {
         return Err(Doubt);
     }
-    let mut absent = missing;
-    while absent != 0 {
-        let place = absent.trailing_zeros() as usize;
-        columns[rule.fields[place].column].append_null();
-        absent &= absent - 1;
-    }
+    seen.for_missing(rule.fields.len(), |place| columns[rule.fields[place].column].append_null());
     if let Some(at) = rule.extra {
         let rest = (!extra.is_empty()).then_some(Value::Object(extra));
         columns[at].append(rest.as_ref());
     }
     Ok(())
-}
-
-/// As many one bits as there are fields.
-fn mask(fields: usize) -> u64 {
-    u64::MAX.checked_shr(64 - fields as u32).unwrap_or(0)
 }
 
 enum Field<'a> {
@@ -95,7 +88,7 @@ fn field_at<'a>(rule: &ObjectRule, cursor: &mut Cursor<'a>, expected: usize) -> 
     }
     let name = cursor.string()?;
     cursor.after_key()?;
-    match rule.fields.iter().position(|field| field.name == name) {
+    match rule.place(&name) {
         Some(place) => Ok(Field::Known(place)),
         None => Ok(Field::Extra(name)),
     }
@@ -123,7 +116,7 @@ enum CellPlace {
 impl CellPlaces {
     /// Finds the field of each name.
     pub(super) fn of(rule: &ObjectRule, names: &[String]) -> Self {
-        let place = |name: &String| match rule.fields.iter().position(|field| field.name == *name) {
+        let place = |name: &String| match rule.place(name) {
             Some(place) => CellPlace::Field(place),
             None => CellPlace::Extra(name.clone()),
         };
@@ -140,22 +133,21 @@ pub(super) fn row(
     null: &str,
     limits: Limits,
 ) -> Result<(), Doubt> {
-    let mut seen = 0_u64;
+    let mut seen = Places::among(rule.fields.len());
     let mut extra = Map::new();
     for (place, read) in places.0.iter().zip(cells) {
         let is_null = read.text == null;
         match place {
             // The slower way decides whether the field is absent or null, and whether its quotes make it a text.
             CellPlace::Field(place) if is_null => {
-                let matters =
-                    rule.required & (1 << place) != 0 || matches!(rule.fields[*place].rule.kind, Kind::Judged(_));
+                let matters = rule.required.has(*place) || matches!(rule.fields[*place].rule.kind, Kind::Judged(_));
                 if matters || read.is_quoted {
                     return Err(Doubt);
                 }
             }
             CellPlace::Extra(_) if is_null && !read.is_quoted => {}
             CellPlace::Field(place) => {
-                seen |= 1 << place;
+                seen.add(*place);
                 let field = &rule.fields[*place];
                 cell(&field.rule, &mut columns[field.column], &read.text, limits)?;
             }
@@ -165,7 +157,7 @@ pub(super) fn row(
             CellPlace::Extra(_) => return Err(Doubt),
         }
     }
-    close(rule, columns, seen, extra)
+    close(rule, columns, &seen, extra)
 }
 
 /// Reads a cell that is not null, as `decode::csv` interprets it.

@@ -1,35 +1,21 @@
 //! A JSON Schema and the columns that follow from it, compiled into rules for reading records.
 //!
-//! Knows the keywords that event schemas use. An unknown keyword sends the value under it to the judge. One that
-//! reaches further, such as a rule over several fields, makes the whole schema impossible to compile. Invariant: a rule
-//! accepts no value that the judge refuses.
+//! Knows the keywords that event schemas use. An unknown keyword, or a reference that may lead elsewhere, sends the value under it
+//! to the judge. A keyword that reaches further, such as a rule over several fields, makes the whole schema impossible to compile.
+//! Invariant: a rule accepts no value that the judge refuses.
 
-use lake::columns::{Column, ColumnType, EXTRA_COLUMN};
+use std::{collections::HashMap, sync::Arc};
+
+use lake::{
+    columns::{Column, ColumnType, EXTRA_COLUMN},
+    schema::{Document, NullBeside, Subschema, is_annotation},
+};
 use serde_json::{Map, Value};
 
-use crate::enforce::Judge;
+use crate::enforce::{Judge, judge::Parts};
 
-/// Keywords that describe a value to people and do not restrict it.
-const ANNOTATIONS: &[&str] = &[
-    "$comment",
-    "$schema",
-    "$defs",
-    "definitions",
-    "title",
-    "description",
-    "default",
-    "examples",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "type",
-];
-
-/// The most fields of one object: each has a bit of a number.
-const FIELDS_MAX: usize = 64;
-
-/// How many `$ref`s in a row are followed.
-const REFERENCES_MAX: usize = 16;
+/// How many schemas in a row may only stand for another one.
+const STAND_INS_MAX: usize = 16;
 
 /// What a value must be, and how it is put into its column.
 pub(super) struct Rule {
@@ -67,7 +53,7 @@ pub(super) enum Kind {
     },
     Struct(ObjectRule),
     /// Any value that the judge accepts, or any at all.
-    Judged(Option<Judge>),
+    Judged(Option<Arc<Judge>>),
 }
 
 /// The rule for texts.
@@ -76,16 +62,30 @@ pub(super) struct TextRule {
     pub(super) least: Option<usize>,
     pub(super) most: Option<usize>,
     /// Decides about patterns and the other formats.
-    pub(super) judge: Option<Judge>,
+    pub(super) judge: Option<Arc<Judge>>,
 }
 
 /// The rule for an object's fields.
 pub(super) struct ObjectRule {
     pub(super) fields: Vec<FieldRule>,
-    /// The required fields, by the bits of their places.
-    pub(super) required: u64,
+    /// Where each field is, by its name.
+    places: HashMap<String, usize>,
+    /// The required fields.
+    pub(super) required: Places,
     /// The column that keeps extra fields; without one, a record with such a field is left to the judge.
     pub(super) extra: Option<usize>,
+}
+
+impl ObjectRule {
+    /// The place of the field with this name.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        /// Up to here, comparing is faster than hashing.
+        const COMPARED_MAX: usize = 8;
+        if self.fields.len() <= COMPARED_MAX {
+            return self.fields.iter().position(|field| field.name == name);
+        }
+        self.places.get(name).copied()
+    }
 }
 
 /// The rule for one field.
@@ -100,143 +100,175 @@ pub(super) struct FieldRule {
 
 /// Compiles a record's schema; `None` if only the judge can decide what it accepts.
 pub(super) fn compile(schema: &Value, columns: &[Column]) -> Option<ObjectRule> {
-    let root = Root(schema);
-    // An id changes what references mean.
-    let has_id = schema.get("id").is_some_and(Value::is_string);
-    let record = root.resolve(schema)?;
-    let is_object = record.get("type").is_some_and(|kind| kind == "object");
-    let fields = record.as_object().filter(|_| is_object && !has_id)?;
-    root.object(fields, columns)
+    let document = Document::of(schema);
+    // What such a schema allows is not defined: the judge alone decides.
+    if document.endless_loop().is_some() {
+        return None;
+    }
+    let compiler = Compiler { document: &document, parts: Parts::of(&document) };
+    let mut record = document.root();
+    for _ in 0..STAND_INS_MAX {
+        match document.stand_in(&record) {
+            Some(stand_in) if stand_in.is_alone && stand_in.null == NullBeside::No => record = stand_in.target?,
+            Some(_) => return None,
+            None => break,
+        }
+    }
+    let is_object = record.keyword("type").is_some_and(|kind| kind == "object");
+    if is_object { compiler.object(&record, columns) } else { None }
 }
 
-struct Root<'a>(&'a Value);
+struct Compiler<'d, 'a> {
+    document: &'d Document<'a>,
+    parts: Parts<'d, 'a>,
+}
 
-impl<'a> Root<'a> {
-    /// Follows `$ref`s within the document.
-    fn resolve(&self, mut schema: &'a Value) -> Option<&'a Value> {
-        for _ in 0..REFERENCES_MAX {
-            let Some(reference) = schema.get("$ref") else { return Some(schema) };
-            // Keywords next to a reference count in some drafts and not in others.
-            let stands_alone =
-                schema.as_object()?.keys().all(|key| key == "$ref" || ANNOTATIONS.contains(&key.as_str()));
-            if !stands_alone || schema.get("type").is_some() {
-                return None;
-            }
-            schema = self.0.pointer(reference.as_str()?.strip_prefix('#')?)?;
-        }
-        None
-    }
-
-    fn object(&self, schema: &'a Map<String, Value>, columns: &[Column]) -> Option<ObjectRule> {
-        known_only(schema, &["properties", "required", "additionalProperties", "$id"])?;
+impl<'a> Compiler<'_, 'a> {
+    fn object(&self, schema: &Subschema<'a>, columns: &[Column]) -> Option<ObjectRule> {
+        let keywords = schema.keywords()?;
+        known_only(keywords, &["properties", "required", "additionalProperties"])?;
         let none = Map::new();
-        let properties = match schema.get("properties") {
+        let properties = match keywords.get("properties") {
             Some(properties) => properties.as_object()?,
             None => &none,
         };
-        let open = match schema.get("additionalProperties") {
+        let open = match keywords.get("additionalProperties") {
             None | Some(Value::Bool(true)) => true,
             Some(Value::Bool(false)) => false,
             Some(_) => return None,
         };
-        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let by_name: HashMap<&str, usize> =
+            columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at)).collect();
+        let place = |name: &str| by_name.get(name).copied();
         let mut fields = Vec::new();
-        for (name, property) in properties {
+        for name in properties.keys() {
             // A property without a column of its own shares its name with another one.
             let column = place(name).filter(|_| name != EXTRA_COLUMN)?;
-            let rule = self.rule(property, &columns[column].kind)?;
+            let property = self.document.child(schema, &["properties", name])?;
+            let rule = self.rule(&property, &columns[column])?;
             let quoted = serde_json::to_vec(name).ok()?;
             fields.push(FieldRule { name: name.clone(), quoted, column, rule });
         }
         let extra = place(EXTRA_COLUMN);
         // Every column must get a value from each record.
         let covered = fields.len() + usize::from(extra.is_some()) == columns.len();
-        if !covered || open != extra.is_some() || fields.len() > FIELDS_MAX {
+        if !covered || open != extra.is_some() {
             return None;
         }
-        let mut required = 0;
-        for name in schema.get("required").map_or(Some(&Vec::new()), Value::as_array)? {
-            let name = name.as_str()?;
-            required |= 1 << fields.iter().position(|field| field.name == name)?;
+        let places: HashMap<String, usize> =
+            fields.iter().enumerate().map(|(at, field)| (field.name.clone(), at)).collect();
+        let mut required = Places::among(fields.len());
+        for name in keywords.get("required").map_or(Some(&Vec::new()), Value::as_array)? {
+            required.add(*places.get(name.as_str()?)?);
         }
-        Some(ObjectRule { fields, required, extra })
+        Some(ObjectRule { fields, places, required, extra })
     }
 
-    fn rule(&self, schema: &'a Value, column: &ColumnType) -> Option<Rule> {
-        let schema = self.resolve(schema)?;
-        let Some(keywords) = schema.as_object() else { return self.judged(schema) };
-        let Some(nullable) = allows_null(keywords) else { return self.judged(schema) };
+    fn rule(&self, schema: &Subschema<'a>, column: &Column) -> Option<Rule> {
+        let mut rule = self.own_rule(schema, &column.kind, STAND_INS_MAX).or_else(|| self.judged(schema))?;
+        rule.nullable &= column.nullable;
+        Some(rule)
+    }
+
+    /// The rule of a schema that is understood completely.
+    fn own_rule(&self, schema: &Subschema<'a>, column: &ColumnType, stand_ins_left: usize) -> Option<Rule> {
+        if let Some(stand_in) = self.document.stand_in(schema) {
+            if !stand_in.is_alone {
+                return None;
+            }
+            let mut rule = self.own_rule(&stand_in.target?, column, stand_ins_left.checked_sub(1)?)?;
+            match stand_in.null {
+                NullBeside::No => {}
+                // Null would fit both, and must fit one.
+                NullBeside::YesAlone if rule.nullable => return None,
+                NullBeside::Yes | NullBeside::YesAlone => rule.nullable = true,
+            }
+            return Some(rule);
+        }
+        let keywords = schema.keywords()?;
+        let nullable = allows_null(keywords)?;
+        if !is_stored_in(keywords, column) {
+            return None;
+        }
         let kind = match column {
-            ColumnType::String => self.text(keywords),
-            ColumnType::Int64 => whole(keywords),
-            ColumnType::Float64 => double(keywords),
-            ColumnType::Boolean => known_only(keywords, &[]).map(|()| Kind::Boolean),
-            ColumnType::Timestamp => known_only(keywords, &["format"]).map(|()| Kind::Time),
-            ColumnType::Date => known_only(keywords, &["format"]).map(|()| Kind::Day),
-            ColumnType::List(element) => self.list(keywords, element),
-            ColumnType::Map { value, .. } => self.map(keywords, value),
-            ColumnType::Struct(fields) => self.object(keywords, fields).map(Kind::Struct),
-            ColumnType::Json | ColumnType::Binary => None,
+            ColumnType::String => self.text(schema)?,
+            ColumnType::Int64 => whole(keywords)?,
+            ColumnType::Float64 => double(keywords)?,
+            ColumnType::Boolean => known_only(keywords, &[]).map(|()| Kind::Boolean)?,
+            ColumnType::Timestamp => known_only(keywords, &["format"]).map(|()| Kind::Time)?,
+            ColumnType::Date => known_only(keywords, &["format"]).map(|()| Kind::Day)?,
+            ColumnType::List(element) => self.list(schema, element)?,
+            ColumnType::Map { value, .. } => self.map(schema, value)?,
+            ColumnType::Struct(fields) => self.object(schema, fields).map(Kind::Struct)?,
+            ColumnType::Json | ColumnType::Binary => return None,
         };
-        match kind {
-            Some(kind) => Some(Rule { nullable, kind }),
-            None => self.judged(schema),
-        }
+        Some(Rule { nullable, kind })
     }
 
-    fn text(&self, keywords: &'a Map<String, Value>) -> Option<Kind> {
+    fn text(&self, schema: &Subschema<'a>) -> Option<Kind> {
+        let keywords = schema.keywords()?;
         known_only(keywords, &["enum", "const", "minLength", "maxLength", "format", "pattern"])?;
         let is_uuid = keywords.get("format").is_some_and(|format| format == "uuid");
         let says = |keyword: &str| keywords.contains_key(keyword);
         let says_more = ["minLength", "maxLength", "pattern"].into_iter().any(says);
         if says("enum") || says("const") {
-            // An enum may forbid the null that the type allows.
-            let alone = !says_more && !says("format") && !allows_null(keywords)?;
+            let alone = !says_more && !says("format");
             return if alone { one_of(keywords).map(Kind::OneOf) } else { None };
         }
         if is_uuid && !says_more {
             return Some(Kind::Uuid);
         }
         let needs_judge = says("pattern") || says("format");
-        let judge = if needs_judge { Some(self.judge(&Value::Object(keywords.clone()))?) } else { None };
+        let judge = if needs_judge { Some(self.parts.judge(schema)?) } else { None };
         let [least, most] = ["minLength", "maxLength"].map(|keyword| count(keywords, keyword));
         Some(Kind::Text(TextRule { least: least?, most: most?, judge }))
     }
 
-    fn list(&self, keywords: &'a Map<String, Value>, element: &Column) -> Option<Kind> {
+    fn list(&self, schema: &Subschema<'a>, element: &Column) -> Option<Kind> {
+        let keywords = schema.keywords()?;
         known_only(keywords, &["items", "minItems", "maxItems"])?;
-        let element = Box::new(self.rule(keywords.get("items")?, &element.kind)?);
+        let element = Box::new(self.rule(&self.document.child(schema, &["items"])?, element)?);
         let [least, most] = ["minItems", "maxItems"].map(|keyword| count(keywords, keyword));
         Some(Kind::List { element, least: least?.unwrap_or(0), most: most?.unwrap_or(usize::MAX) })
     }
 
-    fn map(&self, keywords: &'a Map<String, Value>, value: &Column) -> Option<Kind> {
-        known_only(keywords, &["additionalProperties"])?;
-        let value = Box::new(self.rule(keywords.get("additionalProperties")?, &value.kind)?);
-        Some(Kind::Map { value })
+    fn map(&self, schema: &Subschema<'a>, value: &Column) -> Option<Kind> {
+        known_only(schema.keywords()?, &["additionalProperties"])?;
+        let values = self.document.child(schema, &["additionalProperties"])?;
+        Some(Kind::Map { value: Box::new(self.rule(&values, value)?) })
     }
 
     /// Leaves a value to the judge. `None` if it can't be judged without the rest of the document.
-    fn judged(&self, schema: &Value) -> Option<Rule> {
-        let says_nothing = match schema {
+    fn judged(&self, schema: &Subschema<'a>) -> Option<Rule> {
+        let says_nothing = match schema.value {
             Value::Bool(any) => *any,
             Value::Object(keywords) => known_only(keywords, &[]).is_some() && !keywords.contains_key("type"),
             _ => false,
         };
-        let judge = if says_nothing { None } else { Some(self.judge(schema)?) };
+        let judge = if says_nothing { None } else { Some(self.parts.judge(schema)?) };
         Some(Rule { nullable: false, kind: Kind::Judged(judge) })
     }
+}
 
-    fn judge(&self, schema: &Value) -> Option<Judge> {
-        if refers(schema) {
-            return None;
-        }
-        let mut schema = schema.clone();
-        // The draft decides what keywords mean.
-        if let (Some(keywords), Some(draft)) = (schema.as_object_mut(), self.0.get("$schema")) {
-            keywords.insert("$schema".to_owned(), draft.clone());
-        }
-        Judge::compile(&schema).ok()
+/// Whether values of the schema's type are stored in such a column. They are, unless an earlier version derived the column.
+fn is_stored_in(keywords: &Map<String, Value>, column: &ColumnType) -> bool {
+    let names = |name: &str| match keywords.get("type") {
+        Some(Value::String(one)) => one == name,
+        Some(Value::Array(several)) => several.iter().any(|one| one == name),
+        // Without one, the values of an enum decide.
+        _ => name == "string",
+    };
+    let format = keywords.get("format").and_then(Value::as_str);
+    match column {
+        ColumnType::String => names("string"),
+        ColumnType::Timestamp => names("string") && format == Some("date-time"),
+        ColumnType::Date => names("string") && format == Some("date"),
+        ColumnType::Int64 => names("integer"),
+        ColumnType::Float64 => names("number"),
+        ColumnType::Boolean => names("boolean"),
+        ColumnType::List(_) => names("array"),
+        ColumnType::Struct(_) | ColumnType::Map { .. } => names("object"),
+        ColumnType::Json | ColumnType::Binary => false,
     }
 }
 
@@ -275,20 +307,36 @@ fn double(keywords: &Map<String, Value>) -> Option<Kind> {
     Some(Kind::Double { above, below })
 }
 
-/// `Some` if the schema has no keywords except annotations and those named.
+/// `Some` if the schema has no keywords except annotations, its type and those named.
 fn known_only(keywords: &Map<String, Value>, named: &[&str]) -> Option<()> {
-    keywords.keys().all(|key| ANNOTATIONS.contains(&key.as_str()) || named.contains(&key.as_str())).then_some(())
+    let is_known = |key: &String| key == "type" || is_annotation(key) || named.contains(&key.as_str());
+    keywords.keys().all(is_known).then_some(())
 }
 
-/// Whether a schema of one type also allows null; `None` for one without a type or with several.
+/// Whether a schema of one type also allows null; `None` for one of several types, or of none unless it lists texts, or if its type
+/// and its list disagree about null.
 fn allows_null(keywords: &Map<String, Value>) -> Option<bool> {
-    match keywords.get("type")? {
-        Value::String(_) => Some(false),
-        Value::Array(types) => {
+    let values = match (keywords.get("enum"), keywords.get("const")) {
+        (Some(Value::Array(values)), None) => Some(values.as_slice()),
+        (None, Some(value)) => Some(std::slice::from_ref(value)),
+        (None, None) => None,
+        _ => return None,
+    };
+    let null_is_listed = values.is_none_or(|values| values.iter().any(Value::is_null));
+    match keywords.get("type") {
+        None => {
+            let are_texts = values?.iter().all(|value| value.is_string() || value.is_null());
+            are_texts.then_some(null_is_listed)
+        }
+        Some(Value::String(_)) => Some(false),
+        Some(Value::Array(types)) => {
             let others = types.iter().filter(|name| *name != "null").count();
             // A number that may be an integer is a number.
             let is_number = types.iter().any(|name| name == "number") && types.iter().any(|name| name == "integer");
-            (others == 1 || (others == 2 && is_number)).then_some(others < types.len())
+            let nullable = others < types.len();
+            // For a cell without text, it matters which of the two forbids null.
+            (!nullable || null_is_listed).then_some(())?;
+            (others == 1 || (others == 2 && is_number)).then_some(nullable)
         }
         _ => None,
     }
@@ -302,13 +350,58 @@ fn count(keywords: &Map<String, Value>, keyword: &str) -> Option<Option<usize>> 
     }
 }
 
-/// Whether a schema's meaning depends on the document around it.
-fn refers(schema: &Value) -> bool {
-    match schema {
-        Value::Object(keywords) => keywords.iter().any(|(key, value)| {
-            matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef" | "$id" | "id" | "$anchor") || refers(value)
-        }),
-        Value::Array(schemas) => schemas.iter().any(refers),
-        _ => false,
+/// Places of fields among all of an object.
+///
+/// Objects of up to 64 fields need no memory from the heap.
+#[derive(Clone)]
+pub(super) struct Places {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Places {
+    /// No place among so many.
+    #[inline]
+    pub(super) fn among(fields: usize) -> Self {
+        let more = if fields <= 64 { Vec::new() } else { vec![0; (fields - 1) / 64] };
+        Self { first: 0, more }
+    }
+
+    /// Adds a place; `false` if it was added before.
+    #[inline]
+    pub(super) fn add(&mut self, place: usize) -> bool {
+        let word = if place < 64 { &mut self.first } else { &mut self.more[place / 64 - 1] };
+        let bit = 1 << (place % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// Whether a place was added.
+    #[inline]
+    pub(super) fn has(&self, place: usize) -> bool {
+        let word = if place < 64 { self.first } else { self.more[place / 64 - 1] };
+        word & (1 << (place % 64)) != 0
+    }
+
+    /// Whether all places of the other one are among these.
+    #[inline]
+    pub(super) fn cover(&self, other: &Self) -> bool {
+        other.first & !self.first == 0 && other.more.iter().zip(&self.more).all(|(other, own)| other & !own == 0)
+    }
+
+    /// Calls `each` with every place below `fields` that was not added.
+    #[inline]
+    pub(super) fn for_missing(&self, fields: usize, mut each: impl FnMut(usize)) {
+        let words = std::iter::once(&self.first).chain(&self.more);
+        for (number, word) in words.enumerate() {
+            let left = fields - fields.min(number * 64);
+            let mask = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+            let mut missing = !word & mask;
+            while missing != 0 {
+                each(number * 64 + missing.trailing_zeros() as usize);
+                missing &= missing - 1;
+            }
+        }
     }
 }

@@ -6,15 +6,152 @@ use fastrand::Rng;
 use lake::stream::{Format, ReadSettings};
 use serde_json::{Map, Value, json};
 
-/// A record's schema.
+/// A record's schema; every other one is a document of several resources, with references of all kinds between them.
 pub(crate) fn record_schema(rng: &mut Rng) -> Value {
+    if rng.bool() {
+        return document(rng);
+    }
     let mut schema = object_schema(rng, 0);
     schema["$defs"] = json!({"word": {"type": "string", "maxLength": 5}});
     if rng.bool() {
-        schema["$schema"] =
-            json!(one(rng, &["http://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-04/schema#"]));
+        schema["$schema"] = json!(one(rng, &[DRAFTS[2], DRAFTS[0]]));
     }
     schema
+}
+
+const DRAFTS: [&str; 5] = [
+    "http://json-schema.org/draft-04/schema#",
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+];
+
+/// A document whose properties refer to one another, to its definitions, to resources within it, and to itself.
+fn document(rng: &mut Rng) -> Value {
+    let draft = rng.usize(0..5);
+    let (id, definitions) = (if draft == 0 { "id" } else { "$id" }, if draft < 3 { "definitions" } else { "$defs" });
+    let mut schema = object_schema(rng, 0);
+    schema[definitions] = resources(rng, id, definitions);
+    for name in NAMES {
+        if rng.u8(0..3) == 0 {
+            schema["properties"][name] = reference(rng, definitions);
+        }
+    }
+    if draft < 4 || rng.bool() {
+        schema["$schema"] = json!(DRAFTS[draft]);
+    }
+    if rng.u8(0..6) > 0 {
+        schema[id] = json!("https://x.test/a/order.json");
+    }
+    schema
+}
+
+/// Definitions, of which some are resources of their own, in a draft of their own.
+fn resources(rng: &mut Rng, id: &str, definitions: &str) -> Value {
+    let inner = json!({"type": "string", "maxLength": 2});
+    let mut place = json!({
+        "type": "object",
+        "properties": {"k": {"$ref": format!("#/{definitions}/word")}, "at": {"$ref": "#"}, "id": {"$ref": "https://x.test/word"}},
+        "additionalProperties": rng.bool(),
+    });
+    place[id] = json!(one(rng, &["https://x.test/a/place", "place", "./b/../place"]));
+    place[definitions] = json!({"word": inner});
+    let other = rng.usize(0..5);
+    let (other_id, other_definitions) = (if other == 0 { "id" } else { "$id" }, if other < 3 { "definitions" } else { "$defs" });
+    let mut pair = json!({
+        "$schema": DRAFTS[other],
+        "type": "array",
+        "items": {"$ref": format!("#/{other_definitions}/word"), "maxLength": 1},
+    });
+    pair[other_id] = json!("urn:sluice:pair");
+    pair[other_definitions] = json!({"word": {"type": "string", "contentEncoding": "base64", "format": "uuid"}});
+    let mut word = json!({"type": "string", "maxLength": 5});
+    word[id] = json!("https://x.test/word");
+    let mut anchored = json!({"type": "integer", "maximum": 100});
+    if id == "$id" && definitions == "$defs" {
+        anchored["$anchor"] = json!("count");
+    } else {
+        anchored[id] = json!("#count");
+    }
+    json!({
+        "word": word,
+        "place": place,
+        "pair": pair,
+        "count": anchored,
+        "a b/c~d%é": {"type": ["string", "null"], "enum": ["a", "page_view", null]},
+        "node": {"type": "object", "properties": {"id": {"type": "integer"}, "place": {"$ref": format!("#/{definitions}/node")}}},
+    })
+}
+
+/// A schema that refers to another one, directly or as one of a few.
+fn reference(rng: &mut Rng, definitions: &str) -> Value {
+    let local = |name: &str| format!("#/{definitions}/{name}");
+    let target = match rng.u8(0..17) {
+        0 => local("word"),
+        1 => local("place"),
+        2 => local("pair"),
+        3 => local("node"),
+        4 => local("a%20b~1c~0d%25%C3%A9"),
+        5 => local("pair/definitions/word"),
+        6 => local(&format!("place/{definitions}/word")),
+        7 => local("pair/items"),
+        8 => "#count".to_owned(),
+        9 => "#".to_owned(),
+        10 => "place".to_owned(),
+        11 => "https://x.test/a/place".to_owned(),
+        12 => format!("https://x.test/a/place#/{definitions}/word"),
+        13 => "urn:sluice:pair".to_owned(),
+        14 => format!("#/properties/{}", one(rng, &["id", "name", "tags"])),
+        15 => "https://x.test/a/order.json".to_owned(),
+        _ => (*one(rng, &["/word", "https://x.test/word", "order.json#count"])).to_owned(),
+    };
+    let mut schema = json!({"$ref": target});
+    match rng.u8(0..12) {
+        0 => schema["maxLength"] = json!(1),
+        1 => schema["type"] = json!("integer"),
+        2 => schema["description"] = json!("a reference"),
+        _ => {}
+    }
+    optional(rng, schema)
+}
+
+/// The schema as generators of schemas write it for optional or inherited fields; mostly the schema itself.
+fn optional(rng: &mut Rng, schema: Value) -> Value {
+    let nothing = json!({"type": "null"});
+    match rng.u8(0..16) {
+        0 => json!({"anyOf": [schema, nothing], "default": null}),
+        1 => json!({"anyOf": [nothing, schema]}),
+        2 => json!({"oneOf": [schema, nothing]}),
+        3 => json!({"allOf": [schema], "title": "inherited"}),
+        4 => json!({"anyOf": [schema]}),
+        5 => json!({"anyOf": [schema, nothing], "minLength": 1}),
+        _ => schema,
+    }
+}
+
+/// A schema like the one that a reference or a list leads to, for generating values.
+fn like(rng: &mut Rng, schema: &Value) -> Option<Value> {
+    for keyword in ["anyOf", "oneOf", "allOf"] {
+        if let Some(Value::Array(schemas)) = schema.get(keyword) {
+            let chosen = one(rng, schemas);
+            return Some(like(rng, chosen).unwrap_or_else(|| chosen.clone()));
+        }
+    }
+    let target = schema.get("$ref")?.as_str()?;
+    let word = json!({"type": "string", "enum": []});
+    let ends = |end: &str| target.ends_with(end);
+    Some(match target {
+        _ if ends("word") => word,
+        _ if ends("count") => json!({"type": "integer"}),
+        _ if ends("pair") => json!({"type": "array", "items": word}),
+        _ if ends("place") => json!({"type": "object", "properties": {"k": word, "at": {"type": "object"}}}),
+        _ if ends("node") => {
+            json!({"type": "object", "properties": {"id": {"type": "integer"}, "place": {"type": "object", "properties": {"id": {"type": "integer"}}}}})
+        }
+        _ if ends("#") || ends("order.json") => json!({"type": "object", "properties": {}}),
+        _ => word,
+    })
 }
 
 /// Limits that some of the records break.
@@ -112,6 +249,9 @@ fn schema(rng: &mut Rng, depth: u32) -> Value {
                 json!({"const": 7}),
                 json!({"oneOf": [{"type": "integer"}, {"type": "string", "maxLength": 3}]}),
                 json!({"$ref": "#/$defs/word"}),
+                json!({"enum": ["a", "page_view", null]}),
+                json!({"enum": [1, 2]}),
+                json!({"const": "a"}),
             ],
         )
         .clone(),
@@ -124,7 +264,7 @@ fn schema(rng: &mut Rng, depth: u32) -> Value {
     {
         schema["type"] = json!([kind, "null"]);
     }
-    schema
+    optional(rng, schema)
 }
 
 fn object_schema(rng: &mut Rng, depth: u32) -> Value {
@@ -135,6 +275,10 @@ fn object_schema(rng: &mut Rng, depth: u32) -> Value {
     }
     let required: Vec<&String> = properties.keys().filter(|_| rng.bool()).collect();
     let mut schema = json!({"type": "object", "required": required, "properties": properties});
+    // Draft 4 allows no empty list.
+    if schema["required"] == json!([]) {
+        schema.as_object_mut().map(|schema| schema.remove("required"));
+    }
     match rng.u8(0..6) {
         0..3 => schema["additionalProperties"] = json!(false),
         3 => schema["additionalProperties"] = json!(true),
@@ -148,6 +292,12 @@ fn object_schema(rng: &mut Rng, depth: u32) -> Value {
 fn text(rng: &mut Rng, schema: &Value, depth: u32) -> String {
     if rng.u8(0..25) == 0 {
         return any_text(rng);
+    }
+    if let Some(like) = like(rng, schema) {
+        return text(rng, &like, depth);
+    }
+    if let Some(Value::Array(values)) = schema.get("enum").filter(|values| **values != json!([])) {
+        return if rng.u8(0..4) > 0 { one(rng, values).to_string() } else { any_text(rng) };
     }
     let kind = match schema.get("type") {
         Some(Value::Array(kinds)) => kinds[rng.usize(0..kinds.len())].as_str().unwrap_or_default(),
