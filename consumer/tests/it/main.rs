@@ -27,6 +27,7 @@ mod other_processes;
 mod processes;
 mod program;
 mod protocol;
+mod resources;
 mod restore;
 mod rows;
 mod simulation;

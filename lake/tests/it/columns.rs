@@ -146,11 +146,11 @@ fn more_columns_than_files_and_readers_bear_are_refused_in_words() {
 #[test]
 fn a_schema_with_null_beside_it_or_alone_in_a_list_is_that_schema() {
     let time = json!({"type": "string", "format": "date-time"});
-    let null = json!({"type": "null"});
+    let nothing = json!({"type": "null"});
     for schema in [
-        json!({"anyOf": [time, null], "default": null, "title": "Paid at"}),
-        json!({"oneOf": [null, time]}),
-        json!({"anyOf": [{"allOf": [time]}, null]}),
+        json!({"anyOf": [time, nothing], "default": null, "title": "Paid at"}),
+        json!({"oneOf": [nothing, time]}),
+        json!({"anyOf": [{"allOf": [time]}, nothing]}),
         json!({"anyOf": [time, {"type": "null", "description": "not yet"}], "maxLength": 40}),
     ] {
         let column = column("a", schema.clone());
@@ -161,15 +161,15 @@ fn a_schema_with_null_beside_it_or_alone_in_a_list_is_that_schema() {
         let column = columns_of(&record).unwrap().remove(0);
         assert_eq!((column.kind, column.nullable), (ColumnType::Timestamp, false), "{record}");
     }
-    let element = json!({"type": "array", "items": {"anyOf": [{"type": "integer"}, null]}});
+    let element = json!({"type": "array", "items": {"anyOf": [{"type": "integer"}, nothing]}});
     let ColumnType::List(element) = kind(element) else { panic!("not a list") };
     assert_eq!((element.kind, element.nullable), (ColumnType::Int64, true));
     let inherited = json!({"type": "object", "allOf": [{"type": "object", "properties": {"b": {"type": "integer"}}}]});
     assert!(matches!(kind(inherited), ColumnType::Struct(_)));
     for several in [
-        json!({"anyOf": [time, {"type": "integer"}, null]}),
+        json!({"anyOf": [time, {"type": "integer"}, nothing]}),
         json!({"allOf": [time, {"maxLength": 3}]}),
-        json!({"anyOf": [null, null]}),
+        json!({"anyOf": [nothing, nothing]}),
         json!({"allOf": [{"type": "object", "properties": {"b": {}}}], "properties": {"c": {}}}),
     ] {
         assert_eq!(kind(several.clone()), ColumnType::Json, "{several}");
