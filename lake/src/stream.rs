@@ -235,11 +235,15 @@ fn read_schema(file: &Path, further: &Path, problems: &mut Problems) -> Option<V
     };
     let document = Document::of(&schema);
     if let Some(place) = document.endless_loop() {
-        problems.add(name.clone(), format!("has a reference at {place:?} that leads back to itself, and so describes nothing"));
+        problems.add(
+            name.clone(),
+            format!("has a reference at {place:?} that leads back to itself, and so describes nothing"),
+        );
     }
     for (place, named) in document.unknown_drafts() {
         let place = format!("{place}/$schema");
-        let what = format!("names the dialect {named:?} at {place:?}; use one of the drafts 4, 6, 7, 2019-09 and 2020-12");
+        let what =
+            format!("names the dialect {named:?} at {place:?}; use one of the drafts 4, 6, 7, 2019-09 and 2020-12");
         problems.add(name.clone(), what);
     }
     problems.keep(&name, columns_of(&schema))?;

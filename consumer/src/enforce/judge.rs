@@ -31,6 +31,9 @@ static META_SCHEMAS: LazyLock<Registry<'static>> = LazyLock::new(|| {
     registry.and_then(|registry| registry.prepare()).expect("a constant that a test covers")
 });
 
+/// How large a refused pattern may become when it is compiled once more, to find out whether its size is the reason.
+const PATTERN_BYTES_TRIED: usize = 1 << 30;
+
 impl Judge {
     /// Compiles a schema: draft 4 to 2020-12, with `format` asserted. Patterns run in linear time.
     ///
@@ -49,14 +52,22 @@ impl Judge {
 
     /// Compiles a schema that may refer to what is in the registry. `uri` is what its own references count from, if it has no id.
     fn build(schema: &Value, registry: &Registry<'_>, uri: Option<&str>) -> Result<Self, String> {
-        let mut options = jsonschema::options()
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex())
-            .with_registry(registry);
-        if let Some(uri) = uri {
-            options = options.with_base_uri(uri);
-        }
-        options.build(schema).map(|validator| Self { validator }).map_err(|error| refused::in_words(&error))
+        let build = |patterns: PatternOptions<jsonschema::Regex>| {
+            let options = jsonschema::options()
+                .should_validate_formats(true)
+                .with_pattern_options(patterns)
+                .with_registry(registry);
+            let options = if let Some(uri) = uri { options.with_base_uri(uri) } else { options };
+            options.build(schema)
+        };
+        let validator = build(PatternOptions::regex()).map_err(|error| {
+            let is_too_large = || match build(PatternOptions::regex().size_limit(PATTERN_BYTES_TRIED)) {
+                Ok(_) => true,
+                Err(other) => other.instance_path() != error.instance_path(),
+            };
+            refused::in_words(&error, is_too_large)
+        })?;
+        Ok(Self { validator })
     }
 
     /// Whether a value passes.
@@ -92,7 +103,8 @@ impl Judge {
 
 /// The schema with references that name the resource they lead into, if some lead there by a pointer through another one.
 fn with_named_resources(schema: &Value, document: &Document<'_>) -> Option<Value> {
-    let crossing = document.crossing_references();
+    // The library takes a named resource for another way there, and that counts for dynamic references.
+    let crossing = if document.is_dynamic() { Vec::new() } else { document.crossing_references() };
     if crossing.is_empty() {
         return None;
     }
@@ -132,9 +144,7 @@ fn of_only_alternative<'e, 'v>(error: &'e ValidationError<'v>) -> Option<&'e [Va
     let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return None };
     let wants_null = |errors: &&Vec<ValidationError<'_>>| {
         let [only] = errors.as_slice() else { return false };
-        let is_null = |kind: &jsonschema::error::TypeKind| {
-            matches!(kind, jsonschema::error::TypeKind::Single(one) if one.to_string() == "null")
-        };
+        let is_null = |kind: &jsonschema::error::TypeKind| matches!(kind, jsonschema::error::TypeKind::Single(one) if one.to_string() == "null");
         let is_about_it = only.instance_path().as_str() == error.instance_path().as_str();
         is_about_it && matches!(only.kind(), Kind::Type { kind } if is_null(kind))
     };

@@ -1,10 +1,13 @@
 //! The compiled enforcer against parser and judge: same verdict on every record, same value in every column.
 //!
 //! Both are also checked against the input: each value, read back from Parquet, equals the record's.
-//! `AGREEMENT_SEEDS` sets the number of seeds, `AGREEMENT_FIRST` the first one.
+//! `AGREEMENT_SEEDS` sets the number of seeds, `AGREEMENT_FIRST` the first one, and `AGREEMENT_MINUTES` for how long to go on
+//! after that with further seeds. Every other seed is a document of several resources that refer to one another.
 
 mod cases;
 mod read_back;
+
+use std::time::Instant;
 
 use consumer::enforce::Judge;
 use fastrand::Rng;
@@ -26,7 +29,14 @@ fn said(given: Given) -> (String, Records, Records) {
 
 /// A dead letter of a record that the judge accepts, whose column is of a type that the schema does not describe.
 fn unfit_column(dead_letters: &Records) -> Option<String> {
-    let signs = ["must have a value", "in a text column", "a boolean column", "a list column", "a map column", "a struct column"];
+    let signs = [
+        "must have a value",
+        "in a text column",
+        "a boolean column",
+        "a list column",
+        "a map column",
+        "a struct column",
+    ];
     let messages = dead_letters.iter().filter(|letter| letter["_error_code"] == "unrepresentable");
     let mut messages = messages.filter_map(|letter| letter["_error_message"].as_str());
     messages.find(|message| signs.iter().any(|sign| message.contains(sign))).map(str::to_owned)
@@ -74,5 +84,12 @@ fn the_compiled_enforcer_says_what_parser_and_judge_say() {
     let (first, seeds) = (number("AGREEMENT_FIRST", 0), number("AGREEMENT_SEEDS", 600));
     let (compiled, rows) = agree(first..first + seeds);
     println!("{seeds} schemas, {compiled} of them compiled; {rows} rows");
+    let (start, minutes) = (Instant::now(), number("AGREEMENT_MINUTES", 0));
+    let mut next = first + seeds;
+    while start.elapsed().as_secs() < minutes * 60 {
+        agree(next..next + 1_000);
+        next += 1_000;
+        println!("agreed up to seed {next}");
+    }
     assert!(compiled * 2 > seeds && rows > seeds, "most schemas must compile and give rows");
 }

@@ -1,6 +1,6 @@
 //! Compares the compiled enforcer with parser and judge: both must write the same files for an object, byte for byte.
 //!
-//! An input selects one of 512 schemas and a format. The object is either the rest of the input as it is, or one
+//! An input selects one of 2048 schemas and a format. The object is either the rest of the input as it is, or one
 //! generated for the schema and edited as the rest says, so that most of it stays nearly valid.
 
 #![no_main]
@@ -43,7 +43,7 @@ thread_local! {
 
 fuzz_target!(|data: &[u8]| {
     let [first, second, format, rest @ ..] = data else { return };
-    let number = u16::from_le_bytes([*first, *second]) % 512;
+    let number = u16::from_le_bytes([*first, *second]) % 2048;
     let (format, is_raw) = (format % 3, format & 0x80 != 0);
     let case =
         CASES.with_borrow_mut(|cases| cases.entry((number, format)).or_insert_with(|| case(number, format)).clone());

@@ -82,7 +82,8 @@ fn number(mut column: Column, earlier: &mut Earlier, next: &mut i32) -> Column {
 fn number_inside(kind: ColumnType, old: Option<ColumnType>, next: &mut i32) -> ColumnType {
     match (kind, old) {
         (ColumnType::Struct(fields), old) => {
-            let mut earlier = if let Some(ColumnType::Struct(fields)) = old { Earlier::new(fields) } else { Earlier::default() };
+            let mut earlier =
+                if let Some(ColumnType::Struct(fields)) = old { Earlier::new(fields) } else { Earlier::default() };
             ColumnType::Struct(fields.into_iter().map(|field| number(field, &mut earlier, next)).collect())
         }
         (ColumnType::List(element), old) => {

@@ -207,7 +207,8 @@ impl<'d, 'a> Derivation<'d, 'a> {
     }
 
     fn list(&mut self, schema: &Subschema<'a>, depth: usize) -> ColumnType {
-        let items = schema.keyword("items").filter(|items| items.is_object() && schema.keyword("prefixItems").is_none());
+        let items =
+            schema.keyword("items").filter(|items| items.is_object() && schema.keyword("prefixItems").is_none());
         match items.and_then(|_| self.document.child(schema, &["items"])) {
             Some(items) => {
                 let (kind, nullable) = self.kind(&items, depth + 1);
@@ -266,7 +267,8 @@ fn types_of<'a>(schema: &Subschema<'a>) -> Option<Types<'a>> {
                     "integer"
                 }
                 None => {
-                    let is_double = number.as_str().contains(['.', 'e', 'E']) && number.as_f64().is_some_and(f64::is_finite);
+                    let is_double =
+                        number.as_str().contains(['.', 'e', 'E']) && number.as_f64().is_some_and(f64::is_finite);
                     all_exact &= is_double;
                     "number"
                 }

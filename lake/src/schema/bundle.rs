@@ -120,7 +120,9 @@ pub fn bundle(schema: Value, files: &Files) -> Result<Value, Vec<String>> {
 
 fn candidate<'f>(file: &'f File, base: &str, enclosing: Draft) -> Option<Candidate<'f>> {
     let draft = enclosing.within(&file.schema).unwrap_or(enclosing);
-    let retrieved = uri::resolve(base, &file.name);
+    let is_of_host = file.name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']));
+    let of_host = format!("https://{}", file.name);
+    let retrieved = uri::resolve(base, if is_of_host { &of_host } else { &file.name });
     let document = Document::at(&file.schema, retrieved.as_deref().unwrap_or(uri::ROOT), draft);
     let uri = document.uri()?.to_owned();
     // Without a place of its own, only an id names it.
@@ -158,6 +160,7 @@ fn patches(
     missing: &mut Vec<String>,
 ) -> Vec<(String, String)> {
     let mut patches = Vec::new();
+    let mut told = BTreeSet::new();
     for (place, reference, absolute) in document.outward_references() {
         // The judge reads an unusual URI in its own way.
         let Some(absolute) = absolute else { continue };
@@ -165,6 +168,9 @@ fn patches(
             continue;
         }
         let Some(at) = known.get(&absolute).copied() else {
+            if !told.insert(absolute) {
+                continue;
+            }
             let of_file = if file.is_empty() { String::new() } else { format!(" (in the folder's {file:?})") };
             missing.push(missing_reference(place, reference) + &of_file);
             continue;

@@ -140,7 +140,13 @@ impl<'a> Document<'a> {
             uri => (*self.by_uri.get(&self.absolute(from, uri)?)?)?,
         };
         let Resource { root, draft, .. } = self.resources.get(resource)?;
-        let root = Subschema { value: root, draft: *draft, resource: Some(resource), pointer: String::new(), is_switched: false };
+        let root = Subschema {
+            value: root,
+            draft: *draft,
+            resource: Some(resource),
+            pointer: String::new(),
+            is_switched: false,
+        };
         match fragment {
             "" => Some(root),
             pointer if pointer.starts_with('/') => {

@@ -170,6 +170,7 @@ pub(super) fn is_meta_schema(uri: &str) -> bool {
             ],
         ),
     ];
-    let is_vocabulary = |(base, names): &(&str, &[&str])| uri.strip_prefix(base).is_some_and(|name| names.contains(&name));
+    let is_vocabulary =
+        |(base, names): &(&str, &[&str])| uri.strip_prefix(base).is_some_and(|name| names.contains(&name));
     Draft::ALL.iter().any(|draft| draft.uri().trim_end_matches('#') == uri) || VOCABULARIES.iter().any(is_vocabulary)
 }

@@ -92,7 +92,8 @@ impl<'de> Visitor<'de> for At<'_> {
                 return Ok(Value::Number(Number::from_string_unchecked(digits)));
             }
             if fields.contains_key(&name) {
-                let place = if self.pointer.is_empty() { "at the top".to_owned() } else { format!("in {:?}", self.pointer) };
+                let place =
+                    if self.pointer.is_empty() { "at the top".to_owned() } else { format!("in {:?}", self.pointer) };
                 return Err(A::Error::custom(format!("has the name {name:?} twice {place}: remove one of the two")));
             }
             let pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));

@@ -1,6 +1,6 @@
 //! URI references of schemas, resolved as RFC 3986 says.
 //!
-//! Covers what schemas use. Whatever a library could spell in another way (upper case in hosts, ports, queries, percent signs) is
+//! Covers what schemas use. Whatever a library could spell in another way (upper case in hosts, usual ports, queries, percent signs) is
 //! not resolved: then the caller must not rely on it. Invariant: two URIs that it returns name one resource only if they are equal.
 
 /// The base of a document that has no URI of its own.
@@ -55,8 +55,12 @@ fn parts(text: &str) -> Option<Parts<'_>> {
         Some(rest) => {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
+            // Those that a scheme has anyway may be left out.
+            let is_port =
+                !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !["80", "443"].contains(&port);
             // An empty path and "/" may be one.
-            let is_plain = authority.bytes().all(is_host) && !path.is_empty();
+            let is_plain = host.bytes().all(is_host) && is_port && !path.is_empty();
             is_plain.then_some(Parts { scheme, authority: Some(authority), path })
         }
     }

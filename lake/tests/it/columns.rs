@@ -107,9 +107,10 @@ fn what_is_recursive_is_one_column_of_text_however_it_recurs() {
     let tree = json!({"type": "object", "additionalProperties": false,
         "properties": {"v": {"type": "integer"}, "left": {"$ref": "#"}, "right": {"$ref": "#"}, "more": {"$ref": "#"}}});
     let columns = columns_of(&tree).unwrap();
-    assert_eq!(columns.iter().map(|column| &column.kind).collect::<Vec<_>>(), [
-        &ColumnType::Int64, &ColumnType::Json, &ColumnType::Json, &ColumnType::Json
-    ]);
+    assert_eq!(
+        columns.iter().map(|column| &column.kind).collect::<Vec<_>>(),
+        [&ColumnType::Int64, &ColumnType::Json, &ColumnType::Json, &ColumnType::Json]
+    );
     // By way of others, by a pointer into a schema that is being looked at, by an anchor, and in lists and maps.
     let roundabout = json!({"type": "object", "additionalProperties": false, "properties": {
         "a": {"$ref": "#/$defs/a"},

@@ -18,7 +18,8 @@ fn document(draft: &str, reference: &str) -> Value {
     let is_old = draft.contains("draft-0");
     let id = if draft.contains("04") { "id" } else { "$id" };
     let definitions = if is_old { "definitions" } else { "$defs" };
-    let mut inner = json!({id: "sub/inner", "type": "object", "properties": {"t": {"$ref": format!("#/{definitions}/x")}}});
+    let mut inner =
+        json!({id: "sub/inner", "type": "object", "properties": {"t": {"$ref": format!("#/{definitions}/x")}}});
     inner[definitions] = json!({"x": {"type": "string"}, "y": {"type": "array", "items": {"type": "string"}}});
     let mut schema = json!({
         "$schema": draft, id: "https://x.test/a/root.json", "type": "object",
@@ -60,7 +61,16 @@ fn a_reference_counts_from_the_nearest_id_and_its_fragment_is_decoded() {
         }
         let ColumnType::Struct(fields) = kind(&document(draft, "sub/inner")) else { panic!("{draft}: not a struct") };
         assert_eq!(fields[0].kind, ColumnType::String, "{draft}: a reference within the resource");
-        for unknown in ["", "#/nowhere", "#/%zz", "#/definitions/a~2", "sub/inner#x", "https://X.test/a/sub/inner", "other", "#/properties"] {
+        for unknown in [
+            "",
+            "#/nowhere",
+            "#/%zz",
+            "#/definitions/a~2",
+            "sub/inner#x",
+            "https://X.test/a/sub/inner",
+            "other",
+            "#/properties",
+        ] {
             assert_eq!(kind(&document(draft, unknown)), ColumnType::Json, "{draft} {unknown:?}");
         }
     }
@@ -82,7 +92,11 @@ fn an_anchor_belongs_to_its_resource() {
 #[test]
 fn what_stands_beside_a_reference_counts_from_2019_on() {
     for (draft, expected) in DRAFTS.into_iter().zip([
-        ColumnType::String, ColumnType::String, ColumnType::String, ColumnType::Int64, ColumnType::Int64,
+        ColumnType::String,
+        ColumnType::String,
+        ColumnType::String,
+        ColumnType::Int64,
+        ColumnType::Int64,
     ]) {
         let schema = json!({"$schema": draft, "type": "object", "properties": {"v": {"type": "integer", "$ref": "#/definitions/a"}},
             "definitions": {"a": {"type": "string"}}});
@@ -119,11 +133,17 @@ fn refused(files: &[(&str, &str)]) -> String {
 #[test]
 fn files_beside_a_schema_are_bundled_with_it() {
     let files = [
-        ("s.schema.json", r##"{"$id": "https://x.test/a/s.json", "type": "object", "properties": {
+        (
+            "s.schema.json",
+            r##"{"$id": "https://x.test/a/s.json", "type": "object", "properties": {
             "by_place": {"$ref": "common/word.json#/$defs/word"}, "by_id": {"$ref": "https://elsewhere.test/count"},
-            "by_host": {"$ref": "https://other.test/flag.json"}}}"##),
+            "by_host": {"$ref": "https://other.test/flag.json"}}}"##,
+        ),
         ("s.schemas/common/word.json", r##"{"$defs": {"word": {"$ref": "../text.json"}}}"##),
-        ("s.schemas/text.json", r##"{"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/t", "definitions": {"t": {"type": "string"}}}"##),
+        (
+            "s.schemas/text.json",
+            r##"{"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/t", "definitions": {"t": {"type": "string"}}}"##,
+        ),
         ("s.schemas/any name.json", r##"{"$id": "https://elsewhere.test/count", "type": "integer"}"##),
         ("s.schemas/other.test/flag.json", r##"{"type": "boolean"}"##),
         ("s.schemas/unused.json", r##"{"type": "array"}"##),
@@ -144,14 +164,16 @@ fn files_beside_a_schema_are_bundled_with_it() {
 
 #[test]
 fn a_schema_without_references_to_files_stays_as_it_is() {
-    let text = r##"{"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}"##;
+    let text =
+        r##"{"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}"##;
     let files = [("s.schema.json", text), ("s.schemas/a.json", r##"{"type": "integer"}"##)];
     assert_eq!(load(folder(&files).path()).unwrap().schema, serde_json::from_str::<Value>(text).unwrap());
 }
 
 #[test]
 fn a_reference_to_a_missing_file_says_where_it_is_looked_for() {
-    let what = refused(&[("s.schema.json", r##"{"type": "object", "properties": {"a": {"$ref": "other.json#/$defs/x"}}}"##)]);
+    let what =
+        refused(&[("s.schema.json", r##"{"type": "object", "properties": {"a": {"$ref": "other.json#/$defs/x"}}}"##)]);
     for part in ["s.schema.json", "other.json#/$defs/x", "/properties/a", "streams/<stream>.schemas/"] {
         assert!(what.contains(part), "{part} in {what}");
     }
@@ -191,8 +213,14 @@ fn numbers_of_a_schema_file_keep_their_digits() {
 fn an_unknown_dialect_is_refused_wherever_it_is() {
     for (schema, place) in [
         (r##"{"$schema": "https://x.test/mine", "type": "object"}"##, "\"/$schema\""),
-        (r##"{"type": "object", "properties": {"a": {"$id": "a", "$schema": "https://x.test/mine"}}}"##, "/properties/a/$schema"),
-        (r##"{"type": "object", "properties": {"$schema": {"enum": ["https://x.test/mine"]}, "b": {"$schema": "https://x.test/mine"}}}"##, "/properties/b/$schema"),
+        (
+            r##"{"type": "object", "properties": {"a": {"$id": "a", "$schema": "https://x.test/mine"}}}"##,
+            "/properties/a/$schema",
+        ),
+        (
+            r##"{"type": "object", "properties": {"$schema": {"enum": ["https://x.test/mine"]}, "b": {"$schema": "https://x.test/mine"}}}"##,
+            "/properties/b/$schema",
+        ),
     ] {
         let what = refused(&[("s.schema.json", schema)]);
         assert!(what.contains("https://x.test/mine") && what.contains(place) && what.contains("2020-12"), "{what}");

@@ -7,18 +7,25 @@ use serde_json::Value;
 
 use super::shorten;
 
-/// What is wrong with a schema, and where.
-pub(super) fn in_words(error: &ValidationError<'_>) -> String {
-    let place = error.instance_path().as_str();
+/// What is wrong with a schema, and where. `is_too_large` says whether a pattern at fault could be compiled with more memory.
+pub(super) fn in_words(error: &ValidationError<'_>, is_too_large: impl FnOnce() -> bool) -> String {
+    let place = one_line(error.instance_path().as_str());
     match error.kind() {
-        ValidationErrorKind::Referencing(what) => format!("has a reference that leads nowhere: {}", one_line(&what.to_string())),
-        ValidationErrorKind::Format { format } if format == "regex" => pattern(error.instance(), place),
+        ValidationErrorKind::Referencing(what) => {
+            format!("has a reference that leads nowhere: {}", one_line(&what.to_string()))
+        }
+        ValidationErrorKind::Format { format } if format == "regex" => pattern(error.instance(), &place, is_too_large),
+        // The name of a property is a pattern.
+        ValidationErrorKind::PropertyNames { error } if error.to_string().contains("regex") => {
+            pattern(error.instance(), &place, is_too_large)
+        }
         _ => format!("is not a JSON Schema at {place:?}: {}", one_line(&error.to_string())),
     }
 }
 
-fn pattern(found: &Value, place: &str) -> String {
-    let Some(text) = found.as_str() else { return format!("has a pattern at {place:?} that is not a text") };
+fn pattern(found: &Value, place: &str, is_too_large: impl FnOnce() -> bool) -> String {
+    // Of a pattern that is a name, the library only shows the properties.
+    let text = found.as_str().unwrap_or_else(|| place.rsplit('/').next().unwrap_or_default());
     let shown = shorten(text);
     if let Some(what) = backtracking(text) {
         return format!(
@@ -26,13 +33,13 @@ fn pattern(found: &Value, place: &str) -> String {
              no record takes long: say it without, for example with \"not\" and a second pattern"
         );
     }
-    if repeats(text) {
+    if is_too_large() {
         return format!(
             "has the pattern {shown:?} at {place:?}, which is too large once its repetitions are written out: use lower counts, or \
              \"maxLength\""
         );
     }
-    format!("has the pattern {shown:?} at {place:?}, which is not a regular expression (ECMA 262)")
+    format!("has the pattern {shown:?} at {place:?}, which can't be read as a regular expression (ECMA 262)")
 }
 
 /// What a pattern uses that can't be decided in one pass.
@@ -61,14 +68,9 @@ fn backtracking(pattern: &str) -> Option<&'static str> {
     None
 }
 
-/// Whether a pattern has repetitions by count.
-fn repeats(pattern: &str) -> bool {
-    pattern.match_indices('{').any(|(at, _)| pattern[at + 1..].starts_with(|next: char| next.is_ascii_digit()))
-}
-
 /// A library's text as a part of a message.
 fn one_line(text: &str) -> String {
-    const CHARS_MAX: usize = 300;
+    const CHARS_MAX: usize = 200;
     let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     match line.char_indices().nth(CHARS_MAX) {
         Some((at, _)) => format!("{}…", &line[..at]),

@@ -58,7 +58,8 @@ fn resources(rng: &mut Rng, id: &str, definitions: &str) -> Value {
     place[id] = json!(one(rng, &["https://x.test/a/place", "place", "./b/../place"]));
     place[definitions] = json!({"word": inner});
     let other = rng.usize(0..5);
-    let (other_id, other_definitions) = (if other == 0 { "id" } else { "$id" }, if other < 3 { "definitions" } else { "$defs" });
+    let (other_id, other_definitions) =
+        (if other == 0 { "id" } else { "$id" }, if other < 3 { "definitions" } else { "$defs" });
     let mut pair = json!({
         "$schema": DRAFTS[other],
         "type": "array",
