@@ -1,5 +1,5 @@
-//! What Sluice's programs agree on: settings, storage, every object key, the columns, the ledger, the dead-letter
-//! contract, and the clock.
+//! What Sluice's programs agree on: settings, storage, every object key, schema documents and the columns that
+//! follow from them, the ledger, the dead-letter contract, and the clock.
 //!
 //! Knows nothing about JSON records, Parquet, SQL or any sibling crate. Every other crate builds on it.
 

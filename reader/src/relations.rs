@@ -224,15 +224,24 @@ impl Side {
         if self.made.as_ref() == Some(&wanted) {
             return Ok(());
         }
-        let created = connection.execute_batch(&self.view.create(&wanted));
+        let width = self.view.width();
+        let created = if width > View::WIDTH_MAX {
+            Err(format!(
+                "it has {width} columns, counting the fields within fields, and the shell opens views of up to {}",
+                View::WIDTH_MAX
+            ))
+        } else {
+            let created = connection.execute_batch(&self.view.create(&wanted));
+            created.map_err(|error| words(&error).lines().next().unwrap_or_default().to_owned())
+        };
         self.made = Some(match created {
             Ok(()) => wanted,
-            // A file that existed before is gone, or DuckDB can't name a column. This view fails alone.
-            Err(error) => {
-                let fault = words(&error).lines().next().unwrap_or_default().to_owned();
+            // A file that existed before is gone, or DuckDB can't name a column, or there are too many. This view fails alone.
+            Err(fault) => {
                 let body = Body::Unreadable(fault);
+                let whole = if width > View::WIDTH_MAX { self.view.without_columns() } else { self.view.clone() };
                 connection
-                    .execute_batch(&self.view.create(&body))
+                    .execute_batch(&whole.create(&body))
                     .or_else(|_| connection.execute_batch(&self.view.without_columns().create(&body)))
                     .map_err(Error::bug("make a view"))?;
                 body

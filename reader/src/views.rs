@@ -83,6 +83,14 @@ impl View {
         format!("CREATE OR REPLACE VIEW {} AS {body}", self.full_name())
     }
 
+    /// The most columns of a view, with those within others: DuckDB needs about 50 KB of memory for each.
+    pub const WIDTH_MAX: usize = 40_000;
+
+    /// How many columns it has, with those within others.
+    pub fn width(&self) -> usize {
+        self.columns.iter().map(width).sum()
+    }
+
     /// The same view with a single column, for when DuckDB refuses the names of its columns.
     pub fn without_columns(&self) -> Self {
         Self { columns: vec![Column::unnumbered("unreadable", ColumnType::Boolean, true)], ..self.clone() }
@@ -110,6 +118,15 @@ impl View {
         let column =
             |column: &Column| format!("CAST({value} AS {}) AS {}", sql_type(&column.kind), identifier(&column.name));
         self.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn width(column: &Column) -> usize {
+    match &column.kind {
+        ColumnType::Struct(fields) => 1 + fields.iter().map(width).sum::<usize>(),
+        ColumnType::List(element) => 1 + width(element),
+        ColumnType::Map { key, value } => 1 + width(key) + width(value),
+        _ => 1,
     }
 }
 

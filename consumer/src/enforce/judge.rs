@@ -8,7 +8,10 @@ mod refused;
 
 use std::sync::LazyLock;
 
-use jsonschema::{PatternOptions, Registry, ValidationError, Validator, error::ValidationErrorKind};
+use jsonschema::{
+    PatternOptions, Registry, ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind},
+};
 use lake::{
     dead_letter::{ErrorCode, Fault, Reason, pointer_step},
     schema::Document,
@@ -144,9 +147,13 @@ fn of_only_alternative<'e, 'v>(error: &'e ValidationError<'v>) -> Option<&'e [Va
     let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return None };
     let wants_null = |errors: &&Vec<ValidationError<'_>>| {
         let [only] = errors.as_slice() else { return false };
-        let is_null = |kind: &jsonschema::error::TypeKind| matches!(kind, jsonschema::error::TypeKind::Single(one) if one.to_string() == "null");
         let is_about_it = only.instance_path().as_str() == error.instance_path().as_str();
-        is_about_it && matches!(only.kind(), Kind::Type { kind } if is_null(kind))
+        is_about_it
+            && match only.kind() {
+                Kind::Type { kind: TypeKind::Single(one) } => one.to_string() == "null",
+                Kind::Enum { options } => *options == json!([null]),
+                _ => false,
+            }
     };
     let mut others = context.iter().filter(|errors| !wants_null(errors));
     let only = others.next().filter(|errors| !errors.is_empty())?;
@@ -181,8 +188,8 @@ fn fault(kind: &ValidationErrorKind, found: &Value, path: &str) -> Fault {
         }
         Kind::Type { kind } => {
             let expected = match kind {
-                jsonschema::error::TypeKind::Single(one) => one.to_string(),
-                jsonschema::error::TypeKind::Multiple(several) => {
+                TypeKind::Single(one) => one.to_string(),
+                TypeKind::Multiple(several) => {
                     several.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or ")
                 }
             };

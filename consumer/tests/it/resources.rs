@@ -156,6 +156,7 @@ fn generated() -> Value {
             "tags": {"type": "array", "items": optional(json!({"type": "integer"}))},
             "kind": {"enum": ["a", "b", null]},
             "level": {"const": 1},
+            "at": {"anyOf": [{"type": "string", "format": "date"}, {"enum": [null]}]},
         },
     })
 }
@@ -186,6 +187,7 @@ fn optional_fields_of_generated_schemas_have_their_types_and_are_read_by_rules()
 fn an_error_inside_an_optional_field_names_the_field_and_what_is_wrong_with_it() {
     for (line, code, path) in [
         (r#"{"id":1,"paid_at":"yesterday"}"#, "bad_format", "/paid_at"),
+        (r#"{"id":1,"at":"today"}"#, "bad_format", "/at"),
         (r#"{"id":1,"qty":"three"}"#, "wrong_type", "/qty"),
         (r#"{"id":1,"addr":{"zip":"1"}}"#, "missing_field", "/addr/city"),
         (r#"{"id":1,"addr":{"city":"x","zip":7}}"#, "wrong_type", "/addr/zip"),

@@ -63,7 +63,8 @@ impl<'a> Document<'a> {
 /// Whether a schema allows null and nothing else.
 fn is_null(schema: &Value) -> bool {
     let Some(keywords) = schema.as_object() else { return false };
-    keywords.get("type").is_some_and(|kind| kind == "null") && says_only(keywords, "type")
+    let is = |keyword: &str, value: Value| keywords.get(keyword) == Some(&value) && says_only(keywords, keyword);
+    is("type", Value::from("null")) || is("enum", Value::Array(vec![Value::Null]))
 }
 
 fn says_only(keywords: &Map<String, Value>, only: &str) -> bool {

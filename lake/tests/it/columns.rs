@@ -151,6 +151,7 @@ fn a_schema_with_null_beside_it_or_alone_in_a_list_is_that_schema() {
     for schema in [
         json!({"anyOf": [time, nothing], "default": null, "title": "Paid at"}),
         json!({"oneOf": [nothing, time]}),
+        json!({"anyOf": [time, {"enum": [null]}]}),
         json!({"anyOf": [{"allOf": [time]}, nothing]}),
         json!({"anyOf": [time, {"type": "null", "description": "not yet"}], "maxLength": 40}),
     ] {

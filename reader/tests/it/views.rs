@@ -1,6 +1,9 @@
 //! What the views show: only committed files, of every schema generation, under any name.
 
-use lake::ids::StreamName;
+use lake::{
+    columns::{Column, ColumnType},
+    ids::StreamName,
+};
 use serde_json::json;
 
 use reader::output::Format;
@@ -240,6 +243,24 @@ fn a_view_that_can_not_be_made_fails_alone_and_says_why() {
         let failed = ask(session, "FROM bronze.events").unwrap_err();
         assert!(failed.to_string().contains("nul byte"), "{failed}");
     }
+}
+
+/// An earlier version could store more columns than memory has room for.
+#[test]
+fn a_view_of_far_too_many_columns_fails_alone_and_says_so() {
+    let mut lake = TestLake::new();
+    lake.commit("events", &id_and_name(), "SELECT 1 AS id, 'one' AS name", None);
+    lake.commit("orders", &id_and_name(), "SELECT 2 AS id, 'two' AS name", None);
+    let schema_id = lake.store_schema("events", &id_and_name(), |columns| {
+        let fields = (0..50_000)
+            .map(|at| Column { id: 1_000 + at, ..Column::unnumbered(format!("f{at}"), ColumnType::Int64, true) });
+        columns[1].kind = ColumnType::Struct(fields.collect());
+    });
+    lake.commit_by_hand("events", &id_and_name(), |commit| commit.schema_id = schema_id);
+    let mut session = lake.session();
+    assert_eq!(ask(&mut session, "SELECT id FROM bronze.orders").unwrap(), "id\n2\n");
+    let failed = ask(&mut session, "FROM bronze.events").unwrap_err().to_string();
+    assert!(failed.contains("columns") && failed.contains("40000"), "{failed}");
 }
 
 #[test]
