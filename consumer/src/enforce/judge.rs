@@ -151,7 +151,7 @@ fn of_only_alternative<'e, 'v>(error: &'e ValidationError<'v>) -> Option<&'e [Va
         is_about_it
             && match only.kind() {
                 Kind::Type { kind: TypeKind::Single(one) } => one.to_string() == "null",
-                Kind::Enum { options } => *options == json!([null]),
+                Kind::Enum { options } => **options == json!([null]),
                 _ => false,
             }
     };

@@ -256,9 +256,9 @@ fn a_pattern_that_is_refused_says_why_and_is_cut_if_it_is_long() {
             .unwrap_err()
     };
     for (pattern, why) in [
-        ("^(?!default$).*$", "look-ahead"),
-        ("a(?=b)", "look-ahead"),
-        ("(?<!x)y", "look-behind"),
+        ("^(?!default$).*$", "look-around"),
+        ("a(?=b)", "look-around"),
+        ("(?<!x)y", "look-around"),
         ("(a)\\1", "back to a group"),
         ("(?<n>a)\\k<n>", "back to a group"),
         ("([a-z]{1000}){1000}", "too large"),
@@ -268,7 +268,7 @@ fn a_pattern_that_is_refused_says_why_and_is_cut_if_it_is_long() {
         assert!(what.contains(why) && what.contains("/properties/a~1b/pattern"), "{pattern}: {what}");
     }
     let named = json!({"type": "object", "patternProperties": {"^(?!x)": {}}});
-    assert!(Judge::compile(&named).unwrap_err().contains("look-ahead"));
+    assert!(Judge::compile(&named).unwrap_err().contains("look-around"));
     let what = refused(&format!("(?!{})", "x".repeat(10_000)));
     assert!(what.len() < 600 && what.contains("…"), "{what}");
 }

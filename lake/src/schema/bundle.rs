@@ -25,7 +25,7 @@ struct File {
 }
 
 impl Files {
-    /// Reads every `.json` file below `folder`; none if there is no such folder.
+    /// Reads every `.json` file below `folder`; empty if the folder does not exist.
     ///
     /// # Errors
     /// What is wrong with each file, in words.

@@ -62,7 +62,7 @@ impl<'a> Subschema<'a> {
         self.value.get(name)
     }
 
-    /// What tells two schemas of one document apart.
+    /// The place in memory: two schemas of one document have different ones.
     pub fn address(&self) -> usize {
         std::ptr::from_ref(self.value) as usize
     }

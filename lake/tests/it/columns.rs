@@ -273,7 +273,7 @@ fn an_unchanged_schema_keeps_its_record_and_its_id() {
     assert_eq!(record(schema, Some(&first)), first);
 }
 
-/// DuckDB passes over rows of the old files if it reads them as doubles, and 2^53 + 1 is no double.
+/// DuckDB passes over rows of the old files if it reads them as doubles, and 2^53 + 1 would change.
 #[test]
 fn an_integer_that_becomes_a_number_is_a_new_column_at_every_depth() {
     let of = |kind: &str| {

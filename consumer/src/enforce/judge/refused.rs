@@ -57,10 +57,10 @@ fn backtracking(pattern: &str) -> Option<&'static str> {
             '[' => in_class = true,
             ']' => in_class = false,
             '(' if !in_class && ["(?=", "(?!"].iter().any(|start| pattern[at..].starts_with(start)) => {
-                return Some("look-ahead, (?=…) or (?!…)");
+                return Some("look-around, (?=…) or (?!…)");
             }
             '(' if !in_class && ["(?<=", "(?<!"].iter().any(|start| pattern[at..].starts_with(start)) => {
-                return Some("look-behind, (?<=…) or (?<!…)");
+                return Some("look-around, (?<=…) or (?<!…)");
             }
             _ => {}
         }
