@@ -43,13 +43,14 @@ impl Corruption {
 const EMPTY: &[ErrorCode] = &[ErrorCode::Empty];
 const TRUNCATED: &[ErrorCode] = &[ErrorCode::Truncated];
 const NOT_JSON: &[ErrorCode] = &[ErrorCode::NotJson];
+const NOT_CSV: &[ErrorCode] = &[ErrorCode::NotCsv];
+const BAD_HEADER: &[ErrorCode] = &[ErrorCode::BadHeader];
 const BAD_COMPRESSION: &[ErrorCode] = &[ErrorCode::BadCompression];
 const BAD_ENCODING: &[ErrorCode] = &[ErrorCode::BadEncoding];
 /// A changed byte can open a string or an array that then has no end.
 const NOT_JSON_OR_TRUNCATED: &[ErrorCode] = &[ErrorCode::NotJson, ErrorCode::Truncated];
 
 /// Error pages that proxies and servers send instead of an object. No line is blank, JSON, or the start of JSON.
-/// In CSV, each line is one cell.
 const PAGES: [&str; 3] = [
     "<html>\n<head><title>502 Bad Gateway</title></head>\n<body>\n<center><h1>502 Bad Gateway</h1></center>\n\
      <hr><center>nginx</center>\n</body>\n</html>\n",
@@ -79,8 +80,12 @@ pub(crate) fn damage(
             bytes.extend_from_slice(dice.pick(&PAGES).as_bytes());
             Some(match format {
                 Format::JsonArray => Content::Unreadable(NOT_JSON),
+                // A page of HTML or XML is recognised as a whole.
+                Format::Ndjson if bytes.starts_with(b"<") => Content::Unreadable(NOT_JSON),
                 Format::Ndjson => Content::Records(lines_of_page(bytes, Fate::Unreadable(NOT_JSON))),
-                Format::Csv => rows::of_page(bytes),
+                Format::Csv if bytes.starts_with(b"<") => Content::Unreadable(NOT_CSV),
+                // Its first line has no name of an event's field.
+                Format::Csv => Content::Unreadable(BAD_HEADER),
             })
         }
         (Corruption::Truncated, Format::JsonArray) => {

@@ -37,7 +37,8 @@ pub(crate) fn unreadable(row: &[u8], columns: usize) -> Option<&'static [ErrorCo
     if seen.has_text_behind_quotes {
         return Some(&[ErrorCode::NotCsv]);
     }
-    (seen.cells != columns).then_some(&[ErrorCode::RaggedRow])
+    // A quote in an unquoted cell may be reported first.
+    (seen.cells != columns).then_some(&[ErrorCode::RaggedRow, ErrorCode::NotCsv])
 }
 
 /// What a row looks like.

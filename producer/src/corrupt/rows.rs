@@ -4,21 +4,13 @@
 
 use lake::dead_letter::ErrorCode;
 
-use super::{FLIPPED_LINES_MAX, flip_until_broken, lines_of_page};
+use super::{FLIPPED_LINES_MAX, flip_until_broken};
 use crate::{
     batch::{Content, Fate},
     csv,
     dice::Dice,
-    event::{FIELDS, InvalidKind},
+    event::FIELDS,
 };
-
-/// How an error page is read as CSV: its first line is the header, and each further line is a record with one field,
-/// which is not an event field. A page of one line has no records.
-pub(super) fn of_page(page: &[u8]) -> Content {
-    let mut lines = lines_of_page(page, Fate::Invalid(InvalidKind::MissingField));
-    lines.remove(0);
-    Content::Records(lines)
-}
 
 /// Cuts inside one row, which becomes the last row and the only damaged one.
 pub(super) fn cut_in_one(bytes: &mut Vec<u8>, content: &Content, dice: &mut Dice) -> Option<Content> {
@@ -52,6 +44,6 @@ pub(super) fn flip_in_some(bytes: &mut [u8], content: &Content, dice: &mut Dice)
 /// The codes for bytes that are still one row and can't be read; `None` for any others.
 fn broken(row: &[u8]) -> Option<&'static [ErrorCode]> {
     // A new line end would split the record in two, and white space at either end may not be part of it.
-    let is_other = row.contains(&b'\n') || row.trim_ascii() != row;
+    let is_other = row.contains(&b'\n') || row.contains(&b'\r') || row.trim_ascii() != row;
     if is_other { None } else { csv::unreadable(row, FIELDS.len()) }
 }
