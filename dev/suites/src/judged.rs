@@ -27,7 +27,8 @@ fn read_with(schema: &Value, settings: &ReadSettings, bytes: &[u8], judges_all: 
     let origin = BatchOrigin { batch: BatchId::FIRST, ingested_at, schema_id: record.id() };
     let context = Arc::new(TaskContext::new(origin, record, settings.clone(), judges_all)?);
     let key = Key::Raw { stream, rest: "object".to_owned() };
-    let object = PlannedObject { key, etag: "e".to_owned(), size: bytes.len() as u64, earlier: Vec::new() };
+    let object =
+        PlannedObject { key, etag: "e".to_owned(), size: bytes.len() as u64, earlier: Vec::new(), last_try: false };
     let fetched = [Fetched::Object(Source::Whole(bytes.to_vec().into()))];
     let emit = Box::new(|_| Ok(()));
     let executed = execute(&context, &[object], &fetched, |_| {}, &Progress::default(), emit);
