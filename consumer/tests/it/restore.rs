@@ -116,7 +116,7 @@ async fn an_older_ledger_is_restored_and_other_objects_land_before_the_same_ones
 #[tokio::test]
 async fn an_older_ledger_is_restored_and_another_object_that_can_not_be_read_lands() {
     let (lake, backup) = (FolderLake::new().await, tempfile::tempdir().unwrap());
-    lake.land("1.json", "[{\"id\": 1}]");
+    lake.land("1.json", "[{\"id\": 1}, {\"id\": \"x\"}]");
     lake.consume(definition(Format::JsonArray)).await.unwrap();
     back_up(&lake, backup.path());
     lake.land("2.bad", "[");
