@@ -1,4 +1,4 @@
-//! Which process made a plan or an attempt: its id tells, so that nothing is stored for it.
+//! Which process made a plan or an attempt: the id shows it, so that nothing more is stored.
 //!
 //! An id is a UUID of version 8 (RFC 9562), whose bits are free for such use. Six bytes identify the machine since it
 //! was started, and the process namespace (a container has its own); three are the process's number; the rest is
@@ -24,14 +24,14 @@ struct Process {
 }
 
 impl Owner {
-    /// This process; nobody on systems where that can't be told.
+    /// This process; unknown on systems that do not show it.
     pub fn this_process() -> Self {
         // A number of three bytes is enough for Linux: at most 2^22.
         let number = Some(std::process::id()).filter(|number| *number < 1 << 24);
         Self(machine().zip(number).map(|(machine, number)| Process { machine, number }))
     }
 
-    /// An owner whose ids tell nothing.
+    /// An owner that its ids do not show.
     pub fn nobody() -> Self {
         Self(None)
     }

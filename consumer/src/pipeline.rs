@@ -8,6 +8,7 @@ use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 use lake::{
     ErrorKind,
     clock::Clock,
+    columns::columns_of,
     error::describe,
     ids::BatchId,
     ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
@@ -57,7 +58,7 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// Everything in this process, which nobody knows to be dead.
+    /// Everything in this process, whose plans do not show who made them.
     pub fn in_process(once: bool, workers: usize) -> Self {
         Self { once, workers, isolation: None, owner: Owner::nobody() }
     }
@@ -126,6 +127,7 @@ impl Pipeline {
             Error::Lake(lake::Error::Settings(problems))
         };
         Judge::compile(&definition.schema).map_err(in_schema)?;
+        columns_of(&definition.schema).map_err(in_schema)?;
         lake.check_stores().await?;
         if definition.after_commit != AfterCommit::Keep {
             lake.probe_conditional_delete().await?;
@@ -184,7 +186,7 @@ impl Pipeline {
     /// Kind `Retry`: a store could not be reached for a minute. Others as for [`Pipeline::open`].
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let ended = self.run_until(stop).await;
-        // Of what may be an object's fault, nobody may say that it ended in order.
+        // What may be an object's fault did not end in order.
         if ended.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Bug) {
             self.leave().await;
         }

@@ -29,7 +29,7 @@ pub(crate) struct Attempt {
     batch: BatchId,
     /// 0 for the process that made the plan.
     number: Ordinal,
-    /// Whether an execution before it ended, and nobody knows why.
+    /// Whether an execution before it ended for an unknown reason.
     pub(crate) after_a_death: bool,
 }
 

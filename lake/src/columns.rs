@@ -10,7 +10,7 @@ mod system;
 use serde::{Deserialize, Serialize};
 
 pub use assign::ColumnIds;
-pub use from_schema::{columns_of, nullable_properties};
+pub use from_schema::{check_count, columns_of, nullable_properties};
 pub use sure::SureProperties;
 pub use system::{
     BRONZE_COLUMNS, DEAD_LETTER_COLUMNS, DEAD_LETTER_ID, EXTRA_COLUMN, FIRST_STREAM_COLUMN_ID, SystemColumn,

@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    columns::{ColumnType, columns_of},
+    columns::{ColumnType, check_count, columns_of},
     error::Error,
     ids::{Ordinal, StreamName},
     schema::{Document, Files, bundle, parse},
@@ -246,13 +246,14 @@ fn read_schema(file: &Path, further: &Path, problems: &mut Problems) -> Option<V
             format!("names the dialect {named:?} at {place:?}; use one of the drafts 4, 6, 7, 2019-09 and 2020-12");
         problems.add(name.clone(), what);
     }
-    problems.keep(&name, columns_of(&schema))?;
+    problems.keep(&name, check_count(&schema))?;
     Some(schema)
 }
 
 /// The column that says when an event happened: the named one, or else the first timestamp column.
 fn event_time_column(schema: &Value, named: Option<String>) -> Result<Option<String>, String> {
-    let columns = columns_of(schema)?;
+    // A schema without columns is reported later, when it is compiled.
+    let columns = columns_of(schema).unwrap_or_default();
     let mut times = columns.into_iter().filter(|column| column.kind == ColumnType::Timestamp).map(|column| column.name);
     match named {
         None => Ok(times.next()),

@@ -101,7 +101,8 @@ impl fmt::Display for DeathCause {
 }
 
 impl DeathCause {
-    /// Whether what the child did itself must be the cause: nobody else sends these signals, and the limits were its own.
+    /// Whether what the child did itself must be the cause: these signals come from its own faults, and the limits were its
+    /// own.
     pub fn is_its_own(self) -> bool {
         match self {
             Self::OutOfMemory | Self::Hung => true,

@@ -180,7 +180,7 @@ async fn an_object_that_hangs_ends_the_process_and_then_becomes_a_dead_letter() 
     assert_poisoned(&lake, 5).await;
 }
 
-/// Fails when a death counts that is not the object's: there is no object to blame for it.
+/// Fails when a death counts that is not the object's: no object is to blame for it.
 #[tokio::test]
 async fn a_process_that_dies_again_and_again_outside_of_any_object_makes_none_a_dead_letter() {
     let lake = FolderLake::new().await;

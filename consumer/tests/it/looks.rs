@@ -46,7 +46,7 @@ fn an_object_of_another_kind_is_one_dead_letter_that_says_what_it_looks_like() {
         (&tar, "tar"),
     ];
     for (bytes, looks) in objects {
-        // Alone, gzip is no other kind.
+        // Alone, gzip is not another kind.
         let plain = (!looks.starts_with("gzip")).then(|| bytes.to_vec());
         for (object, format) in
             plain.into_iter().chain([gzip(bytes)]).flat_map(|object| FORMATS.map(|format| (object.clone(), format)))

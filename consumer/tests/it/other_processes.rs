@@ -155,7 +155,7 @@ async fn a_child_that_another_process_ends_did_not_die_of_what_it_did() {
     }
 }
 
-/// Fails when nothing in the child watches for progress: it then ends at the deadline, which is nobody's fault.
+/// Fails when nothing in the child watches for progress: it then ends at the deadline, for which no object is to blame.
 #[tokio::test]
 async fn a_child_whose_object_makes_no_progress_says_so() {
     let lake = FolderLake::new().await;

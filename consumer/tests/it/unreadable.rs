@@ -1,4 +1,4 @@
-//! Objects that the store refuses to let be read cost nobody but themselves.
+//! Objects that the store refuses to let be read cost the others nothing.
 
 use std::sync::Arc;
 

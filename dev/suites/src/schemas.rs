@@ -180,7 +180,7 @@ fn outcome(schema: &Value, dialect: &str, data: &Value, is_valid: bool) -> (Outc
 
 fn as_record(schema: &Value, record: &Value, is_valid: bool) -> (Outcome, String) {
     match read(schema, &ReadSettings::of(Format::Ndjson), record.to_string().as_bytes()) {
-        // What does not describe objects is no stream, and is judged alone.
+        // What does not describe objects is not a stream, and is judged alone.
         Err(why) if why.contains("must describe JSON objects") => (Outcome::Agrees, String::new()),
         Err(why) if why.contains("disagree") => (Outcome::Differs, format!(" ({why})")),
         Err(why) => (Outcome::Refused, format!(" ({why})")),

@@ -38,13 +38,19 @@ pub fn columns_of(schema: &Value) -> Result<Vec<Column>, String> {
     }
     let taken = BRONZE_COLUMNS.iter().map(|column| column.name.to_owned()).collect();
     let columns = derivation.fields(&record, taken, 0);
-    if derivation.columns > COLUMNS_MAX {
-        return Err(format!(
-            "describes more than {COLUMNS_MAX} columns, counting the fields within fields. Replace large parts that are \
-             seldom queried by {{}}: such a field is one column of JSON text"
-        ));
-    }
-    Ok(columns)
+    derivation.within_limit().map(|()| columns)
+}
+
+/// Whether the schema has no more columns than files and readers bear.
+///
+/// # Errors
+/// A message for the user, if it has.
+pub fn check_count(schema: &Value) -> Result<(), String> {
+    let document = Document::of(schema);
+    let mut derivation = Derivation::new(&document);
+    let record = derivation.record();
+    derivation.fields(&record, HashSet::new(), 0);
+    derivation.within_limit()
 }
 
 /// The names of a record's top-level fields that may be null.
@@ -89,6 +95,16 @@ struct Types<'a> {
 impl<'d, 'a> Derivation<'d, 'a> {
     fn new(document: &'d Document<'a>) -> Self {
         Self { document, following: Vec::new(), columns: 0 }
+    }
+
+    fn within_limit(&self) -> Result<(), String> {
+        if self.columns <= COLUMNS_MAX {
+            return Ok(());
+        }
+        Err(format!(
+            "describes more than {COLUMNS_MAX} columns, counting the fields within fields. Replace large parts that are \
+             seldom queried by {{}}: such a field is one column of JSON text"
+        ))
     }
 
     /// The schema of a record.

@@ -388,7 +388,7 @@ async fn what_killed_processes_left_half_written_is_removed_in_every_folder_of_t
         "dead_letters/events/objects/.sluice-4.partial",
         "checkpoints/events/plans/.sluice-5.partial",
     ];
-    // Too new, of another stream, an object, what was an object, and what somebody else calls so.
+    // Too new, of another stream, an object, what was an object, and what another program calls so.
     let others = [
         ("raw/events/.sluice-6.partial", 0),
         ("raw/other/.sluice-7.partial", 2),

@@ -145,7 +145,7 @@ pub(super) async fn audit(lake: &Lake, landed: &BTreeMap<String, Landed>) -> Fig
             if inputs.contains(&(key.clone(), etag.clone())) {
                 let poisoned = places.take(&key, etag, content);
                 figures.poisoned += poisoned;
-                // Nobody knows what a poisonous object contains.
+                // What a poisonous object contains is not known.
                 if poisoned == 0 {
                     assert!(!contents_read.contains(&content), "{key}: the same bytes were read twice");
                     contents_read.push(content);
