@@ -66,6 +66,9 @@ impl Compression {
     /// The fault of the object for a decoder's error.
     pub(super) fn fault(self, at: u64, error: &io::Error, settings: &ReadSettings) -> Fault {
         let (name, text) = (self.name(), error.to_string());
+        if self == Self::Zstd && text.contains("not enough memory") {
+            die_of_memory();
+        }
         // zstd's own words for a frame with a large window.
         if self == Self::Zstd && text.contains("too much memory") {
             let message = format!(
@@ -80,6 +83,12 @@ impl Compression {
         let message = format!("the object is {name} and {what}, after {at} bytes of its text");
         Fault::new(Reason::CorruptedBatch, ErrorCode::BadCompression, message)
     }
+}
+
+/// Ends the process as any other allocation that fails: an object is not broken because this process lacks memory.
+fn die_of_memory() -> ! {
+    eprintln!("memory allocation of a zstd window failed");
+    std::process::abort()
 }
 
 /// How long the text of an object of `size` bytes may become, and which limit sets that.

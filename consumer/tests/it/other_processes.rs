@@ -202,6 +202,28 @@ async fn a_child_that_needs_more_memory_than_it_may_have_dies_of_it() {
     assert!(matches!(in_child(&lake, &request, many).await, ChildOutcome::Reported(_)));
 }
 
+/// Fails when a decompressor that gets no memory reports a broken object: the object is whole.
+#[tokio::test]
+async fn a_child_that_gets_no_memory_for_a_window_of_zstd_dies_of_it() {
+    let lake = FolderLake::new().await;
+    let mut request = planned(&lake).await[0].clone();
+    let mut frame = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    frame.window_log(27).unwrap();
+    std::io::Write::write_all(&mut frame, b"[{\"id\": 1}]").unwrap();
+    let frame = frame.finish().unwrap();
+    fs::write(lake.path("raw/events/a.json"), &frame).unwrap();
+    let moment = fs::metadata(lake.path("raw/events/a.json")).unwrap().modified().unwrap();
+    let nanos = moment.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    request.objects[0].size = frame.len() as u64;
+    request.objects[0].etag = format!("{nanos:x}-{:x}", frame.len());
+    let few = ChildLimits { memory_bytes: 100 << 20, ..LIMITS };
+    match in_child(&lake, &request, few).await {
+        ChildOutcome::Died(Death { cause: DeathCause::OutOfMemory, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(in_child(&lake, &request, LIMITS).await, ChildOutcome::Reported(_)));
+}
+
 /// Fails when a store failure in the child counts as its death: no object is to blame for that.
 #[tokio::test]
 async fn a_child_whose_store_fails_says_so_and_did_not_die() {
