@@ -18,7 +18,7 @@ use crate::ErrorKind;
 /// exit code 2: without half of its settings a program could work on the wrong lake.
 pub fn read_dotenv() {
     if let Err(what) = load(Path::new(".env")) {
-        eprintln!("error: .env: {what}");
+        crate::output::note(format_args!("error: .env: {what}"));
         std::process::exit(i32::from(ErrorKind::Invalid.exit_code()));
     }
 }

@@ -42,7 +42,7 @@ impl From<ErrorKind> for ExitCode {
 
 /// Prints an error message on stderr and returns its exit code.
 pub fn fail(words: &str, kind: ErrorKind) -> ExitCode {
-    eprintln!("error: {words}");
+    crate::output::note(format_args!("error: {words}"));
     kind.into()
 }
 

@@ -23,11 +23,13 @@ pub fn init(default: &str) {
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(default)))
         .with_writer(std::io::stderr)
+        // A log whose pipe is closed ends nothing.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
     if let Err(error) = started {
-        eprintln!("warning: logging was already set up: {error}");
+        crate::output::note(format_args!("warning: logging was already set up: {error}"));
     }
     if let Some(problem) = problem {
         tracing::warn!("RUST_LOG can't be parsed and is ignored: {problem}");
@@ -35,7 +37,7 @@ pub fn init(default: &str) {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         print(panic);
-        eprintln!("error: this is a bug: please report it with the lines above");
+        crate::output::note(format_args!("error: this is a bug: please report it with the lines above"));
         std::process::exit(i32::from(ErrorKind::Bug.exit_code()));
     }));
 }

@@ -1,6 +1,6 @@
 //! Text for people: results on stdout, errors with their causes on one line, nothing that controls a terminal.
 
-use std::{error::Error, io};
+use std::{error::Error, fmt, io};
 
 /// Prints a result on stdout. A reader may stop early: a closed pipe is not an error.
 ///
@@ -13,6 +13,13 @@ pub fn print_result(text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Writes a line on stderr, as `note(format_args!("…"))`. If it can't be written, for example since its pipe is closed, it
+/// is lost: that must not end the program, or change its exit code.
+pub fn note(line: fmt::Arguments<'_>) {
+    use io::Write;
+    let _lost = writeln!(io::stderr().lock(), "{line}").is_err();
 }
 
 /// An error and its causes on one line, each once, without characters that a terminal would act on.

@@ -80,7 +80,7 @@ impl Shell {
         drop(sink);
         let took = started.elapsed();
         if self.tells_time || self.at_prompt && took >= LONG {
-            eprintln!("{:.3} s", took.as_secs_f64());
+            program::output::note(format_args!("{:.3} s", took.as_secs_f64()));
         }
         done.map(|()| Flow::Next)
     }

@@ -38,10 +38,10 @@ impl Storage {
         let httpfs = if needed { Httpfs::load(connection).await? } else { None };
         if needed && httpfs.is_none() {
             let folder = Copies::root();
-            eprintln!(
+            program::output::note(format_args!(
                 "httpfs not found (scripts/fetch-duckdb.sh fetches it): committed files are copied to {}",
                 folder.display()
-            );
+            ));
         }
         let copies = Copies::new(lake.clone());
         Ok(Self { lake, urls, httpfs, copies })

@@ -87,7 +87,7 @@ impl Compression {
 
 /// Ends the process as any other allocation that fails: an object is not broken because this process lacks memory.
 fn die_of_memory() -> ! {
-    eprintln!("memory allocation of a zstd window failed");
+    program::output::note(format_args!("memory allocation of a zstd window failed"));
     std::process::abort()
 }
 

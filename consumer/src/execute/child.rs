@@ -284,7 +284,7 @@ fn die_with_parent(parent: u32) {
     {
         use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-            eprintln!("this process may outlive its parent: {error}");
+            program::output::note(format_args!("this process may outlive its parent: {error}"));
         }
         // The parent died before that, and another process has adopted this one.
         if getppid().map(|pid| pid.as_raw_nonzero().get()) != i32::try_from(parent).ok() {
@@ -296,7 +296,7 @@ fn die_with_parent(parent: u32) {
 /// A panic is a death like any other: without this, it would end the task with an error and leave the process alive.
 fn die_of_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("{panic}");
+        program::output::note(format_args!("{panic}"));
         std::process::abort();
     }));
 }
@@ -308,7 +308,7 @@ fn limit_memory(bytes: u64) {
         let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
         // A limit below the current use can't be kept; the parent asked for it, and the first allocation shows it.
         if let Err(error) = setrlimit(Resource::Data, limit) {
-            eprintln!("the memory limit can't be set: {error}");
+            program::output::note(format_args!("the memory limit can't be set: {error}"));
         }
     }
     #[cfg(not(unix))]

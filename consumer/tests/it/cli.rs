@@ -477,6 +477,27 @@ fn a_result_that_can_not_be_printed_is_exit_4_and_a_closed_pipe_is_exit_0() {
     }
 }
 
+/// Fails when a log line that can't be written panics.
+#[test]
+fn a_log_whose_pipe_is_closed_or_whose_disk_is_full_ends_nothing() {
+    let here = Here::new();
+    here.land("a.json", "[{\"id\": 1}]");
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
+    for stderr in [closed(), full()] {
+        let ended = here.command(ONCE).stderr(stderr).output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.status);
+    }
+    for stderr in [closed(), full()] {
+        let ended = here.command(&["status", "--stream", "others"]).stderr(stderr).output().unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.status);
+    }
+}
+
 fn wait_for(child: &mut Child, words: &str) -> String {
     let stderr = child.stderr.take().unwrap();
     let mut seen = String::new();

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let config = match settings::validate(args::Args::parse(), |name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(problems) => {
-            problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+            problems.iter().for_each(|problem| output::note(format_args!("error: {problem}")));
             return ErrorKind::Invalid.into();
         }
     };

@@ -115,7 +115,7 @@ impl Shell {
     /// Shows a statement's result, and at a prompt also the statement, so that the user can change it.
     fn show_with_sql(&mut self, sql: &str) -> Result<(), Error> {
         if self.at_prompt {
-            eprintln!("{sql};");
+            program::output::note(format_args!("{sql};"));
         }
         self.show(sql)
     }
@@ -130,7 +130,7 @@ impl Shell {
                 return Err(Error::Command(format!("stream {stream:?} does not exist; .tables lists them")));
             }
             self.session.check_complete()?;
-            eprintln!("No dead letters.");
+            program::output::note(format_args!("No dead letters."));
             return Ok(());
         }
         self.show_with_sql(&listing::dead_letters(&chosen))?;

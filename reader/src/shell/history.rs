@@ -12,7 +12,7 @@ const LINES: usize = 10_000;
 pub(super) fn history() -> Box<dyn History> {
     let kept = file().and_then(|file| FileBackedHistory::with_file(LINES, file).ok());
     let kept = kept.unwrap_or_else(|| {
-        eprintln!("warning: can't store the history; it ends with this session");
+        program::output::note(format_args!("warning: can't store the history; it ends with this session"));
         FileBackedHistory::default()
     });
     Box::new(Discreet(kept))

@@ -39,7 +39,7 @@ pub fn run(mut shell: Shell, place: &str, runtime: &Handle) -> Result<(), Error>
         }
     });
     match shell.session.streams() {
-        Ok(streams) => eprintln!("{}", greeting(place, &streams)?),
+        Ok(streams) => program::output::note(format_args!("{}", greeting(place, &streams)?)),
         // The lake may become readable later; until then, each statement reports the error.
         Err(error) => tell(&error),
     }
@@ -59,7 +59,7 @@ pub fn run(mut shell: Shell, place: &str, runtime: &Handle) -> Result<(), Error>
 }
 
 fn tell(error: &Error) {
-    eprintln!("error: {}", lake::error::describe(error));
+    program::output::note(format_args!("error: {}", lake::error::describe(error)));
 }
 
 fn editor(shell: &Shell) -> Result<Reedline, Error> {

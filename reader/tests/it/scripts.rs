@@ -519,3 +519,13 @@ fn no_error_repeats_a_secret() {
         assert!(said.contains("Error: ") && !said.contains("leaked"), "{wrong}: {said}");
     }
 }
+
+/// Fails when an error that can't be written panics.
+#[test]
+fn an_error_that_can_not_be_shown_still_has_its_exit_code() {
+    let lake = TestLake::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = lake.reader().args(["-c", "select nonsense"]).stderr(writer).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.status);
+}
