@@ -110,6 +110,35 @@ async fn a_process_that_stops_in_order_says_so_and_blames_no_object() {
     assert_ingested(&lake, start(&lake, "").wait().unwrap()).await;
 }
 
+/// Fails when a failed write counts against the object that was read last.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_disk_that_takes_no_more_data_blames_no_object() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    let streams = streams("");
+    let url = format!("file://{}", lake.folder.path().display());
+    // No file may be longer than a plan or a schema is, as if the disk was full; without the trap, the kernel would end
+    // the process.
+    let limited = "trap '' XFSZ; exec prlimit --fsize=1500 \"$0\" \"$@\"";
+    for time in 0..TIMES {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", limited, env!("CARGO_BIN_EXE_consumer"), "run", "--stream", "events", "--once"]);
+        command.arg("--streams-dir").arg(streams.path()).env("LAKE_URL", &url).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("the store failed; trying again")), "nothing failed");
+        assert!(is_planned(&lake).await);
+        if time % 2 == 0 {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        } else {
+            stop(process);
+        }
+    }
+    assert_ingested(&lake, start(&lake, "").wait().unwrap()).await;
+}
+
 /// Fails when a store's refusal counts against the object that was read last.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_what_is_written_blames_no_object() {
