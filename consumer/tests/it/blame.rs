@@ -14,7 +14,7 @@ use local_s3::{Answer, Fault, FaultKind, Moment};
 
 use crate::{
     lake_in_a_folder::{FolderLake, events},
-    lake_on_s3::{S3Lake, ids},
+    lake_on_s3::{S3Lake, environment, ids},
     program::{consumer, stop, streams},
 };
 
@@ -145,13 +145,7 @@ async fn a_store_that_refuses_what_is_written_blames_no_object() {
     let lake = S3Lake::new().await;
     lake.land_ids(5, |id| format!("{id}.json")).await;
     let streams = streams("");
-    let environment = [
-        ("LAKE_URL", "s3://lake".to_owned()),
-        ("AWS_ENDPOINT_URL", lake.server.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test-secret".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-    ];
+    let environment = environment(&lake.server);
     let denied = FaultKind::Error { answer: Answer::AccessDenied, moment: Moment::Before };
     lake.faults(1, [Fault::new(denied).on("PutObject").prefix("bronze/")]);
     for _ in 0..TIMES {

@@ -24,20 +24,9 @@ use lake::{
 };
 use tables::Table;
 
-use crate::lake_in_a_folder::{contents, parquet_rows};
+use crate::lake_in_a_folder::{contents, copy, parquet_rows};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lake-v1");
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
 
 /// Sets a raw file's modification time to the one in its ETag: `<nanoseconds in hex>-<size in hex>`.
 fn set_time(folder: &Path, key: &str, etag: &str) {

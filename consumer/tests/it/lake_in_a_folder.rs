@@ -1,6 +1,10 @@
 //! What the tests share: a lake in a temporary folder, a consumer to run on it, and its contents read back.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{array::RecordBatch, json::ArrayWriter};
 use bytes::Bytes;
@@ -139,4 +143,16 @@ pub(crate) fn json_rows(batches: &[RecordBatch]) -> Vec<Map<String, Value>> {
     json.finish().unwrap();
     let text = json.into_inner();
     if text.is_empty() { Vec::new() } else { serde_json::from_slice(&text).unwrap() }
+}
+
+/// Copies what is in one folder to another, over what is there.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
 }

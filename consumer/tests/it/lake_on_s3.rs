@@ -33,6 +33,17 @@ pub(crate) async fn server() -> (Server, tempfile::TempDir) {
     (Server::start(config).await.unwrap(), root)
 }
 
+/// What a program needs to find the lake on this server.
+pub(crate) fn environment(server: &Server) -> [(&'static str, String); 5] {
+    [
+        ("LAKE_URL", "s3://lake".to_owned()),
+        ("AWS_ENDPOINT_URL", server.endpoint().to_owned()),
+        ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test-secret".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ]
+}
+
 pub(crate) fn bucket(server: &Server) -> S3Store {
     S3Store::at("lake", &server.endpoint(), Credentials::new("tester", "test-secret", None, None, "test")).unwrap()
 }

@@ -15,7 +15,7 @@ use local_s3::{Fault, FaultKind, Moment};
 
 use crate::{
     lake_in_a_folder::FolderLake,
-    lake_on_s3::{S3Lake, ids},
+    lake_on_s3::{S3Lake, environment, ids},
     program::{consumer, signal, stop, streams},
 };
 
@@ -95,13 +95,7 @@ async fn a_consumer_frozen_in_its_commit_wakes_up_to_find_it_done() {
     let lake = S3Lake::new().await;
     lake.land_ids(5, |id| format!("{id}.json")).await;
     let streams = streams("[takeover]\nafter = \"200ms\"\n[trigger]\ninterval = \"20ms\"\n");
-    let environment = [
-        ("LAKE_URL", "s3://lake".to_owned()),
-        ("AWS_ENDPOINT_URL", lake.server.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test-secret".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-    ];
+    let environment = environment(&lake.server);
     let latency = FaultKind::Latency { at_least: Duration::from_secs(2), at_most: None, moment: Moment::Before };
     lake.faults(1, [Fault::new(latency).on("PutObject").prefix("checkpoints/events/commits/").limit(1)]);
     let frozen = consumer(streams.path(), &environment).spawn().unwrap();

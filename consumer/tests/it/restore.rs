@@ -8,19 +8,7 @@ use lake::{
     stream::{AfterCommit, Format, StreamDefinition},
 };
 
-use crate::lake_in_a_folder::{FolderLake, definition};
-
-/// Copies what is in one folder to another, over what is there.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
+use crate::lake_in_a_folder::{FolderLake, copy, definition};
 
 /// Backs up, in the order of the procedure.
 fn back_up(lake: &FolderLake, to: &Path) {

@@ -219,13 +219,7 @@ async fn the_lake_on_s3_holds_what_the_truth_says() {
     let root = tempfile::tempdir().unwrap();
     let config = Config::new(root.path(), Credentials::new("tester", "test-secret")).bucket("lake");
     let server = Server::start(config).await.unwrap();
-    let environment = vec![
-        ("LAKE_URL", "s3://lake".to_owned()),
-        ("AWS_ENDPOINT_URL", server.endpoint().to_owned()),
-        ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test-secret".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-    ];
+    let environment = crate::lake_on_s3::environment(&server).to_vec();
     let programs = Programs { environment, folder: tempfile::tempdir().unwrap() };
     let (programs, truth) = tokio::task::spawn_blocking(move || {
         let truth = programs.produce_and_consume(JSON_ARRAYS);
