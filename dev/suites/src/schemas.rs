@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use consumer::enforce::{Judge, Limits, parse};
-use lake::stream::{Format, ReadSettings};
+use lake::{
+    schema::{Files, bundle},
+    stream::{Format, ReadSettings},
+};
 use serde_json::{Value, json};
 
 use crate::judged::read;
@@ -28,21 +31,13 @@ const ROOTED: [&str; 8] = [
     "\"$vocabulary\"",
 ];
 
-const REMOTE: &str = "the schema refers to another document, which is not fetched";
+/// Where the suite's further files are found.
+const HOST: &str = "localhost:1234";
 
 /// Why the consumer differs in these files.
-const KNOWN: [(&str, Outcome, &str); 14] = [
-    ("refRemote.json", Outcome::Refused, REMOTE),
-    ("ref.json", Outcome::Refused, "the schema refers to another document or by an absolute URI, which is not fetched"),
-    ("anchor.json", Outcome::Refused, "the schema refers by an absolute URI, which is not fetched"),
-    ("dynamicRef.json", Outcome::Refused, REMOTE),
-    ("definitions.json", Outcome::Refused, "the schema refers to a meta-schema, which is not fetched"),
-    ("defs.json", Outcome::Refused, "the schema refers to a meta-schema, which is not fetched"),
+const KNOWN: [(&str, Outcome, &str); 5] = [
     ("vocabulary.json", Outcome::Refused, "the schema has a meta-schema of its own"),
     ("optional/format-assertion.json", Outcome::Refused, "the schema has a meta-schema of its own"),
-    ("optional/cross-draft.json", Outcome::Refused, REMOTE),
-    ("optional/id.json", Outcome::Refused, "the schema refers by an absolute URI, which is not fetched"),
-    ("optional/unknownKeyword.json", Outcome::Refused, "the schema refers by an absolute URI, which is not fetched"),
     ("format.json", Outcome::Differs, "formats are asserted in every draft; the suite takes them as annotations"),
     (
         "optional/bignum.json",
@@ -70,7 +65,9 @@ enum Outcome {
 }
 
 /// Compares each draft, and prints the tables. `false` if a difference is not known.
-pub(crate) fn compare(folder: &Path) -> Result<bool, String> {
+///
+/// `beside` is what a stream has in `streams/<stream>.schemas/`.
+pub(crate) fn compare(folder: &Path, beside: &Files) -> Result<bool, String> {
     let mut differences: BTreeMap<(String, Outcome), Vec<String>> = BTreeMap::new();
     println!("| draft | tests | number | agree | schema refused | not storable | differ |");
     println!("|---|---|---|---|---|---|---|");
@@ -79,7 +76,7 @@ pub(crate) fn compare(folder: &Path) -> Result<bool, String> {
             let mut counts = BTreeMap::new();
             for file in files(&folder.join(draft).join(part))? {
                 let name = format!("{part}/{}", file.file_name().unwrap_or_default().display());
-                for (outcome, test) in file_outcomes(&file, dialect)? {
+                for (outcome, test) in file_outcomes(&file, dialect, beside)? {
                     *counts.entry(outcome).or_insert(0) += 1;
                     if outcome != Outcome::Agrees {
                         let key = (name.trim_start_matches('/').to_owned(), outcome);
@@ -129,14 +126,14 @@ fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
 }
 
 /// The outcome and the name of each test in a file.
-fn file_outcomes(file: &Path, dialect: &str) -> Result<Vec<(Outcome, String)>, String> {
+fn file_outcomes(file: &Path, dialect: &str, beside: &Files) -> Result<Vec<(Outcome, String)>, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let groups: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut outcomes = Vec::new();
     for group in groups.as_array().into_iter().flatten() {
         for test in group["tests"].as_array().into_iter().flatten() {
             let is_valid = test["valid"] == Value::Bool(true);
-            let (outcome, what) = outcome(&group["schema"], dialect, &test["data"], is_valid);
+            let (outcome, what) = outcome(&group["schema"], dialect, beside, &test["data"], is_valid);
             outcomes.push((outcome, format!("{}: {}{what}", group["description"], test["description"])));
         }
     }
@@ -144,16 +141,20 @@ fn file_outcomes(file: &Path, dialect: &str) -> Result<Vec<(Outcome, String)>, S
 }
 
 /// The worst outcome of judging a value alone, and of reading it as a record or as a field of one.
-fn outcome(schema: &Value, dialect: &str, data: &Value, is_valid: bool) -> (Outcome, String) {
+fn outcome(schema: &Value, dialect: &str, beside: &Files, data: &Value, is_valid: bool) -> (Outcome, String) {
     let mut outcomes = Vec::new();
     if schema.is_object() {
         let mut schema = schema.clone();
         if schema.get("$schema").is_none() {
             schema["$schema"] = json!(dialect);
         }
-        match Judge::compile(&schema) {
+        let bundled = match schema.to_string().contains(HOST) {
+            true => bundle(schema, beside).map_err(|missing| missing.join("; ")),
+            false => Ok(schema),
+        };
+        match bundled.and_then(|schema| Ok((Judge::compile(&schema)?, schema))) {
             Err(why) => outcomes.push((Outcome::Refused, format!(" ({why})"))),
-            Ok(judge) => {
+            Ok((judge, schema)) => {
                 let limits = Limits { depth: 120, fields: 1_000_000 };
                 let verdict = parse(&data.to_string(), limits).map(|value| judge.accepts(&value));
                 outcomes.push(match verdict {
