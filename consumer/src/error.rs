@@ -52,9 +52,9 @@ pub enum Error {
 
     /// Child processes died, and no object could be found that makes them die.
     #[error(
-        "a task was tried several times in processes of its own, and each one {cause}{}; each object could be read \
-         alone. Something else ends these processes: another process, or the system because memory runs out. Their \
-         last words: {last_words:?}",
+        "a task was tried several times, each time in a process of its own that died ({cause}{}); no object makes them \
+         die when it is read alone. Something else ends them: another process, or the system because memory runs out. \
+         The last words: {last_words:?}",
         reading.as_ref().map(|key| format!(", the last one while it read {key}")).unwrap_or_default()
     )]
     ChildrenDie {

@@ -69,14 +69,23 @@ fn machine() -> Option<[u8; 6]> {
     Some(first)
 }
 
+/// Whether a process has this number, other than one that has ended and only waits for its parent.
 fn is_alive(number: u32) -> bool {
-    let folder = Path::new("/proc").join(number.to_string());
-    match std::fs::read_to_string(folder.join("stat")) {
-        // The state follows the name, which is in parentheses and may contain some. A zombie only waits for its parent.
-        Ok(stat) => !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-        // Hidden from this user, for example.
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    #[cfg(unix)]
+    {
+        use rustix::{
+            io::Errno,
+            process::{Pid, test_kill_process},
+        };
+        // One that this user may not signal, or even see in /proc, is alive.
+        let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+        if pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
+            return false;
+        }
     }
+    let stat = std::fs::read_to_string(Path::new("/proc").join(number.to_string()).join("stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses and may contain some.
+    !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]
@@ -97,6 +106,11 @@ mod tests {
         let theirs = made_by(child.id());
         assert!(!ours.knows_dead(&theirs));
         child.kill().unwrap();
+        let stat = format!("/proc/{}/stat", child.id());
+        while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert!(ours.knows_dead(&theirs), "a process that ended is dead before its parent asks");
         child.wait().unwrap();
         assert!(ours.knows_dead(&theirs));
     }

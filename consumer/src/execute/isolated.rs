@@ -2,7 +2,7 @@
 //!
 //! A death alone proves nothing: people, schedulers and the kernel kill processes too. The object that a dead child was
 //! reading is read again, alone, by a child that may use nearly all memory and stores nothing. If that child also dies,
-//! each time, by a fault of its own ([`DeathCause::is_its_own`]), the object is poison. Invariant: an object is blamed
+//! each time, by a fault of its own ([`DeathCause::is_its_own`]), and one that reads nothing does not, the object is poison. Invariant: an object is blamed
 //! only for deaths that are proven its own; whatever kills this process blames none.
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -133,9 +133,10 @@ impl IsolatedExecutor {
         }
     }
 
-    /// The input that a child was reading when it died, if each child that reads it alone dies of it.
+    /// The input that a child was reading when it died, if each child that reads it alone dies of it. If it died before it
+    /// read any, it was fetching them, and the largest is the suspect.
     async fn poison(&self, request: &TaskRequest, death: &Death) -> Result<Option<usize>, Error> {
-        let suspect = death.reading.filter(|input| !request.poisoned.contains(input));
+        let suspect = death.reading.or_else(|| largest(request)).filter(|input| !request.poisoned.contains(input));
         let alone = suspect.and_then(|input| Some((input, request.alone(input)?)));
         let Some((input, alone)) = alone else { return Ok(None) };
         let object = alone.objects.first().map(|object| object.key.to_string()).unwrap_or_default();
@@ -155,9 +156,26 @@ impl IsolatedExecutor {
                 ChildOutcome::Rehearsed | ChildOutcome::Reported(_) => return Ok(None),
             }
         }
-        warn!(batch, %object, "an object that ends every process that reads it becomes a dead letter");
-        Ok(Some(input))
+        // The control: what kills a process that reads nothing is not in the object.
+        let nothing = TaskRequest { objects: Vec::new(), ..alone };
+        match self.isolation.run(&nothing, Purpose::Rehearse, Company::Alone).await? {
+            ChildOutcome::Rehearsed | ChildOutcome::Reported(_) => {
+                warn!(batch, %object, "an object that ends every process that reads it becomes a dead letter");
+                Ok(Some(input))
+            }
+            ChildOutcome::Failed(error) => Err(error),
+            ChildOutcome::Died(death) => {
+                warn!(batch, %object, died = %death.cause, "a process that read nothing died too");
+                Ok(None)
+            }
+        }
     }
+}
+
+/// The input with the most bytes.
+fn largest(request: &TaskRequest) -> Option<usize> {
+    let objects = request.objects.iter().enumerate();
+    objects.max_by_key(|(_, object)| object.size).map(|(at, _)| request.first_input + at)
 }
 
 fn died_of_nothing(request: &TaskRequest, death: &Death) -> Error {

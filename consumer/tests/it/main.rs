@@ -17,6 +17,7 @@ mod failpoints;
 mod formats;
 mod hostile_store;
 mod input;
+mod isolated;
 mod lake_in_a_folder;
 mod lake_on_s3;
 mod leftovers;

@@ -21,7 +21,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_consumer");
 const LIMITS: ChildLimits = ChildLimits { memory_bytes: 512 << 20, deadline: Duration::from_secs(60) };
 
 /// Plans several tasks over all kinds of objects, and does not execute them.
-async fn planned(lake: &FolderLake) -> Vec<TaskRequest> {
+pub(crate) async fn planned(lake: &FolderLake) -> Vec<TaskRequest> {
     let mut definition = definition(Format::JsonArray);
     definition.batch.task_bytes = 60;
     lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}, {\"id\": 2, \"more\": [1, \"ü\"]}]");

@@ -88,6 +88,8 @@ fn definition(rng: &mut Rng) -> StreamDefinition {
     definition.interval = Duration::from_millis(200);
     definition.reconcile = Duration::from_secs(5);
     definition.take_over_after = Duration::from_secs(2);
+    // Far more than the clocks differ.
+    definition.unreadable_after = Duration::from_secs(86_400);
     definition.batch.objects_max = rng.usize(1..12);
     definition.batch.task_bytes = rng.u64(1..400);
     definition
