@@ -333,7 +333,8 @@ impl Pipeline {
     /// Waits for another consumer's commit; `None` when this process must execute the batch.
     async fn stand_by(&self, plan: &Plan) -> Result<Option<Commit>, Error> {
         let hold = self.definition.take_over_after;
-        stand_by(&self.ledger, plan, &self.settings.owner, self.clock.as_ref(), hold).await
+        let look_again = self.definition.interval.min(Duration::from_secs(1));
+        stand_by(&self.ledger, plan, &self.settings.owner, self.clock.as_ref(), hold, look_again).await
     }
 
     /// Executes a plan and commits it. Returns the commit that counts in the end.

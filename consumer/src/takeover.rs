@@ -17,9 +17,6 @@ use uuid::Uuid;
 
 use crate::{error::Error, failpoint, owner::Owner};
 
-/// How often a process that stands by looks for the commit.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 /// How long a process that stops tries to record that.
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -77,8 +74,8 @@ impl Attempt {
     }
 }
 
-/// Waits until another process has committed a plan, or does not hold it any more. Returns its commit, or `None` when
-/// this process must execute the plan.
+/// Waits until another process has committed a plan, or does not hold it any more, and looks every `look_again`. Returns
+/// the commit, or `None` when this process must execute the plan.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -88,6 +85,7 @@ pub(crate) async fn stand_by(
     owner: &Owner,
     clock: &dyn Clock,
     hold: Duration,
+    look_again: Duration,
 ) -> Result<Option<Commit>, Error> {
     let mut holders = Holders { owner, hold, first_seen: HashMap::new() };
     let mut has_said_so = false;
@@ -105,7 +103,7 @@ pub(crate) async fn stand_by(
             info!(batch = plan.batch.number(), at_most_ms, "another consumer may be working on this batch; waiting");
             has_said_so = true;
         }
-        tokio::time::sleep(held.min(LOOK_AGAIN)).await;
+        tokio::time::sleep(held.min(look_again)).await;
     }
 }
 
