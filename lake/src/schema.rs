@@ -11,7 +11,7 @@ mod text;
 mod uri;
 
 pub use bundle::{Files, bundle, missing_reference};
-pub use document::{Document, Subschema};
+pub use document::{Costly, DEPTH_MAX, Document, SCHEMAS_MAX, Subschema};
 pub use draft::{Draft, is_annotation};
 pub use stand_in::{NullBeside, StandIn};
 pub use text::parse;

@@ -18,7 +18,7 @@ use crate::{
     columns::{ColumnType, check_count, columns_of},
     error::Error,
     ids::{Ordinal, StreamName},
-    schema::{Document, Files, bundle, parse},
+    schema::{Costly, DEPTH_MAX, Document, Files, SCHEMAS_MAX, bundle, parse},
     settings::Problems,
 };
 use inputs::Globs;
@@ -234,11 +234,18 @@ fn read_schema(file: &Path, further: &Path, problems: &mut Problems) -> Option<V
         }
     };
     let document = Document::of(&schema);
-    if let Some(place) = document.endless_loop() {
-        problems.add(
-            name.clone(),
-            format!("has a reference at {place:?} that leads back to itself, and so describes nothing"),
-        );
+    if let Some((place, why)) = document.costly() {
+        let what = match why {
+            Costly::Endless => {
+                format!("has a reference at {place:?} that leads back to itself, and so describes nothing")
+            }
+            Costly::Deep => format!("has a chain of more than {DEPTH_MAX} references in turn at {place:?}; shorten it"),
+            Costly::Wide => format!(
+                "compares one value with more than {SCHEMAS_MAX} schemas at {place:?}, since references within lists \
+                 such as allOf multiply; name each schema once"
+            ),
+        };
+        problems.add(name.clone(), what);
     }
     for (place, named) in document.unknown_drafts() {
         let place = format!("{place}/$schema");

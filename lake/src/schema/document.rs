@@ -29,6 +29,39 @@ pub struct Document<'a> {
     is_dynamic: bool,
 }
 
+/// How many schemas in turn one value may lead to, so that no validator runs out of stack.
+pub const DEPTH_MAX: usize = 1_000;
+
+/// How many schemas one value may be compared with, each time it occurs.
+pub const SCHEMAS_MAX: u64 = 1_000_000;
+
+/// Why no value should be compared with a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Costly {
+    /// It leads back to itself without a step into the value: what it allows is not defined.
+    Endless,
+    /// More than [`DEPTH_MAX`] schemas follow one another.
+    Deep,
+    /// More than [`SCHEMAS_MAX`] schemas apply.
+    Wide,
+}
+
+/// What it costs to compare one value with a schema.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// How many schemas follow one another.
+    depth: usize,
+    /// How many apply.
+    schemas: u64,
+}
+
+impl Cost {
+    fn add(&mut self, part: Self) {
+        self.depth = self.depth.max(part.depth + 1);
+        self.schemas = self.schemas.saturating_add(part.schemas);
+    }
+}
+
 struct Resource<'a> {
     /// Its URI, unless that is unusual.
     uri: Option<String>,
@@ -215,33 +248,47 @@ impl<'a> Document<'a> {
         crossing.collect()
     }
 
-    /// The place of a schema that leads back to itself without a step into the value: what it allows is not defined.
-    pub fn endless_loop(&self) -> Option<&str> {
-        let mut done = HashSet::new();
+    /// The place of a schema that no value should be compared with, and why.
+    pub fn costly(&self) -> Option<(&str, Costly)> {
+        let mut known: HashMap<usize, Cost> = HashMap::new();
         for (schema, place) in &self.schemas {
-            // Each schema on the way, with those that it leads to and that are still to be looked at.
-            let mut way = vec![(schema.address(), self.in_place(schema))];
-            let mut on_way = HashSet::from([schema.address()]);
-            if done.contains(&schema.address()) {
-                continue;
-            }
-            while let Some((address, left)) = way.last_mut() {
-                let Some(next) = left.pop() else {
-                    done.insert(*address);
-                    on_way.remove(address);
-                    way.pop();
-                    continue;
-                };
-                if on_way.contains(&next.address()) {
-                    return Some(place);
-                }
-                if !done.contains(&next.address()) {
-                    on_way.insert(next.address());
-                    way.push((next.address(), self.in_place(&next)));
-                }
+            match self.cost(schema, &mut known) {
+                None => return Some((place, Costly::Endless)),
+                Some(cost) if cost.depth > DEPTH_MAX => return Some((place, Costly::Deep)),
+                Some(cost) if cost.schemas > SCHEMAS_MAX => return Some((place, Costly::Wide)),
+                Some(_) => {}
             }
         }
         None
+    }
+
+    /// What it costs to compare one value with a schema; `None` if that leads back to the same schema without a step into
+    /// the value. `known` keeps the costs found on the way.
+    fn cost(&self, schema: &Subschema<'a>, known: &mut HashMap<usize, Cost>) -> Option<Cost> {
+        // Not recursive: a chain may be long.
+        let begin = |schema: &Subschema<'a>| (schema.address(), self.in_place(schema), Cost { depth: 1, schemas: 1 });
+        let mut on_way = HashSet::new();
+        let mut way = if known.contains_key(&schema.address()) { Vec::new() } else { vec![begin(schema)] };
+        while let Some((address, left, cost)) = way.last_mut() {
+            on_way.insert(*address);
+            match left.pop() {
+                Some(next) if on_way.contains(&next.address()) => return None,
+                Some(next) => match known.get(&next.address()) {
+                    Some(part) => cost.add(*part),
+                    None => way.push(begin(&next)),
+                },
+                None => {
+                    let (address, cost) = (*address, *cost);
+                    on_way.remove(&address);
+                    known.insert(address, cost);
+                    way.pop();
+                    if let Some((_, _, above)) = way.last_mut() {
+                        above.add(cost);
+                    }
+                }
+            }
+        }
+        known.get(&schema.address()).copied()
     }
 
     /// The schemas that a value must also be compared with where this one applies.

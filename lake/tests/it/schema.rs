@@ -249,3 +249,32 @@ fn too_many_columns_are_refused_when_the_schema_is_loaded() {
     let what = refused(&[("s.schema.json", &schema)]);
     assert!(what.contains("s.schema.json") && what.contains("10000 columns"), "{what}");
 }
+
+/// A schema whose field refers to the first of these definitions.
+fn with_definitions(definitions: impl IntoIterator<Item = (String, Value)>) -> String {
+    let definitions: serde_json::Map<String, Value> = definitions.into_iter().collect();
+    json!({"type": "object", "properties": {"v": {"$ref": "#/$defs/a0"}}, "$defs": definitions}).to_string()
+}
+
+/// `length` definitions, each of which refers to the next one `times` times; the last one is a text.
+fn chain(length: usize, times: usize) -> String {
+    let link = |at: usize| json!({"allOf": vec![json!({"$ref": format!("#/$defs/a{}", at + 1)}); times]});
+    let links = (0..length).map(|at| (format!("a{at}"), link(at)));
+    with_definitions(links.chain([(format!("a{length}"), json!({"type": "string"}))]))
+}
+
+/// Fails when a validator is given what exhausts its stack or never ends.
+#[test]
+fn schemas_that_cost_too_much_for_each_value_are_refused_in_words() {
+    for (schema, words) in [
+        (chain(600, 1), "a chain of more than 1000 references"),
+        (chain(40, 2), "more than 1000000 schemas"),
+        (with_definitions([("a0".to_owned(), json!({"allOf": [{"$ref": "#/$defs/a0"}]}))]), "leads back to itself"),
+    ] {
+        let what = refused(&[("s.schema.json", &schema)]);
+        assert!(what.contains("s.schema.json") && what.contains(words), "{what}");
+    }
+    for schema in [chain(400, 1), chain(15, 2)] {
+        load(folder(&[("s.schema.json", &schema)]).path()).unwrap();
+    }
+}
