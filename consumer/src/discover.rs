@@ -162,8 +162,9 @@ async fn discover_named(
             discovered.ignored += 1;
             continue;
         }
-        if known.contains(&listed.key, &listed.etag) {
-            let may_be_removed = known_ones == KnownOnes::Report && !known.is_unreadable(&listed.key, &listed.etag);
+        let version = input_id(&listed.key, &listed.etag);
+        if known.has(version) {
+            let may_be_removed = known_ones == KnownOnes::Report && !known.is_unreadable(version);
             if may_be_removed && discovered.done_with.len() < FOUND_MAX {
                 discovered.done_with.push(KnownVersion { key: raw_key(&listed.key)?, etag: listed.etag });
             }
@@ -179,13 +180,12 @@ async fn discover_named(
             continue;
         }
         // A listing may show one object twice.
-        if !seen.insert(input_id(&listed.key, &listed.etag)) {
+        if !seen.insert(version) {
             continue;
         }
         let earlier = known.earlier(&listed.key);
-        let is_deferred = known.deferred_since(&listed.key, &listed.etag).is_some();
         let object = PlannedObject { key, etag: listed.etag, size: listed.size, earlier, last_try: false };
-        match is_deferred {
+        match known.is_deferred(version) {
             true => discovered.deferred.push(object),
             false => found.push((object, listed.last_modified)),
         }

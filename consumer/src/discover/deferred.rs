@@ -3,7 +3,10 @@
 //! Such an object is planned again once it can be read, or for a last time when it has waited for too long. So neither
 //! the ledger nor the other objects pay for it. Invariant: none is forgotten before a full listing shows that it is gone.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use lake::{clock::Timestamp, ledger::PlannedObject, store::Lake};
@@ -35,12 +38,15 @@ impl DeferredObjects {
 
     /// Takes what a look found.
     pub(crate) fn take_in(&mut self, found: &mut Discovered) {
-        if found.full && found.complete {
-            // In the order in which they are to be tried.
-            self.objects.retain(|object| found.deferred.contains(object));
-        }
-        let new = std::mem::take(&mut found.deferred).into_iter();
-        self.objects.extend(new.filter(|object| !self.objects.contains(object)).collect::<Vec<_>>());
+        let is_all = found.full && found.complete;
+        let version = |object: &PlannedObject| (object.key.to_string(), object.etag.clone());
+        let found = std::mem::take(&mut found.deferred).into_iter();
+        let mut found: BTreeMap<_, _> = found.map(|object| (version(&object), object)).collect();
+        // Those kept before stay in the order in which they are to be tried.
+        let before = std::mem::take(&mut self.objects).into_iter();
+        let kept = before.filter_map(|object| found.remove(&version(&object)).or((!is_all).then_some(object)));
+        self.objects = kept.collect();
+        self.objects.extend(found.into_values());
     }
 
     /// Takes out those that can be read now, and those that have waited since `give_up_before`, for a last try.

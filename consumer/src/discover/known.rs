@@ -127,7 +127,17 @@ impl KnownInputs {
 
     /// Whether a commit has read this version of this object.
     pub fn contains(&self, key: &str, etag: &str) -> bool {
-        self.versions.contains(&input_id(key, etag))
+        self.has(input_id(key, etag))
+    }
+
+    /// The same for a version whose id is known.
+    pub(super) fn has(&self, version: u128) -> bool {
+        self.versions.contains(&version)
+    }
+
+    /// Whether a version waits because the store refuses to let it be read.
+    pub(super) fn is_deferred(&self, version: u128) -> bool {
+        self.deferred.contains_key(&version)
     }
 
     /// Since when a version waits because the store refuses to let it be read.
@@ -136,8 +146,8 @@ impl KnownInputs {
     }
 
     /// Whether a version was given up since the store never let it be read.
-    pub(super) fn is_unreadable(&self, key: &str, etag: &str) -> bool {
-        !self.unreadable.is_empty() && self.unreadable.contains(&input_id(key, etag))
+    pub(super) fn is_unreadable(&self, version: u128) -> bool {
+        self.unreadable.contains(&version)
     }
 
     /// What the versions of this object that a commit has read contained, the newest last.
