@@ -100,7 +100,11 @@ impl IsolatedExecutor {
 
     /// Runs one task until it succeeds.
     async fn task(&self, mut request: TaskRequest) -> Result<TaskReport, Error> {
-        let mut death = match self.run_in_company(&request).await? {
+        let in_company = {
+            let _others = self.machine.read().await;
+            self.run_child(&request, Company::Others).await?
+        };
+        let mut death = match in_company {
             Ok(report) => return Ok(report),
             Err(death) => death,
         };
@@ -114,18 +118,16 @@ impl IsolatedExecutor {
             if unexplained == TRIES_MAX {
                 return Err(died_of_nothing(&request, &death));
             }
-            death = match self.isolation.run(&request, Purpose::Run, Company::Alone).await? {
-                ChildOutcome::Reported(report) => return Ok(report),
-                ChildOutcome::Failed(error) => return Err(error),
-                ChildOutcome::Died(death) => death,
-                ChildOutcome::Rehearsed => return Err(Error::Bug("a child rehearsed instead of running".to_owned())),
+            death = match self.run_child(&request, Company::Alone).await? {
+                Ok(report) => return Ok(report),
+                Err(death) => death,
             };
         }
     }
 
-    async fn run_in_company(&self, request: &TaskRequest) -> Result<Result<TaskReport, Death>, Error> {
-        let _in_company = self.machine.read().await;
-        match self.isolation.run(request, Purpose::Run, Company::Others).await? {
+    /// Runs a task in a child; its death is a result.
+    async fn run_child(&self, request: &TaskRequest, company: Company) -> Result<Result<TaskReport, Death>, Error> {
+        match self.isolation.run(request, Purpose::Run, company).await? {
             ChildOutcome::Reported(report) => Ok(Ok(report)),
             ChildOutcome::Failed(error) => Err(error),
             ChildOutcome::Died(death) => Ok(Err(death)),
