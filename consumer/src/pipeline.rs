@@ -73,15 +73,6 @@ enum Step {
     Idle,
 }
 
-/// Whose a plan is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
-    /// Made by this process.
-    Ours,
-    /// Made by another process, which may be working on it.
-    Theirs,
-}
-
 /// One stream's consumer.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -235,22 +226,21 @@ impl Pipeline {
 
     /// Moves the stream forward by one batch, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Error> {
-        let (plan, claim) = match self.uncommitted.take() {
-            Some(plan) if self.made == Some(plan.plan_id) => (plan, Claim::Ours),
-            Some(plan) => (plan, Claim::Theirs),
+        let plan = match self.uncommitted.take() {
+            Some(plan) => plan,
             None => match self.plan_next().await? {
-                Some(claimed) => claimed,
+                Some(plan) => plan,
                 None => return Ok(Step::Idle),
             },
         };
         // Kept until it is committed, so that a failure in between leads back here.
         self.uncommitted = Some(plan.clone());
-        let is_ours = claim == Claim::Ours || self.attempt.as_ref().is_some_and(|ours| ours.batch() == plan.batch);
-        let theirs = if is_ours { None } else { self.stand_by(&plan).await? };
+        let has_begun = self.attempt.as_ref().is_some_and(|begun| begun.batch() == plan.batch);
+        let theirs = if has_begun || self.made_plan(&plan) { None } else { self.stand_by(&plan).await? };
         let commit = match theirs {
             Some(commit) => commit,
             None => {
-                let attempt = self.attempt_at(&plan, claim).await?;
+                let attempt = self.attempt_at(&plan).await?;
                 self.execute(&plan, &attempt).await?
             }
         };
@@ -259,21 +249,24 @@ impl Pipeline {
     }
 
     /// How to execute a plan: as before if this process has started it, and otherwise with the caution that it needs.
-    async fn attempt_at(&mut self, plan: &Plan, claim: Claim) -> Result<Attempt, Error> {
+    async fn attempt_at(&mut self, plan: &Plan) -> Result<Attempt, Error> {
         if let Some(begun) = self.attempt.as_ref().filter(|attempt| attempt.batch() == plan.batch) {
             return Ok(begun.clone());
         }
-        let attempt = match claim {
-            Claim::Ours => Attempt::first(plan.batch),
-            Claim::Theirs => {
-                Attempt::again(&self.ledger, plan.batch, &self.settings.owner, self.clock.as_ref()).await?
-            }
+        let attempt = match self.made_plan(plan) {
+            true => Attempt::first(plan.batch),
+            false => Attempt::again(&self.ledger, plan.batch, &self.settings.owner, self.clock.as_ref()).await?,
         };
         Ok(self.attempt.insert(attempt).clone())
     }
 
-    /// Discovers and plans the next batch. Returns the plan that won, and whose it is.
-    async fn plan_next(&mut self) -> Result<Option<(Plan, Claim)>, Error> {
+    /// Whether this process made the plan; otherwise another one did, which may be working on it.
+    fn made_plan(&self, plan: &Plan) -> bool {
+        self.made == Some(plan.plan_id)
+    }
+
+    /// Discovers and plans the next batch. Returns the plan that won.
+    async fn plan_next(&mut self) -> Result<Option<Plan>, Error> {
         if self.pending.is_empty() {
             let mut discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
             self.log_passed_over(&discovered);
@@ -287,7 +280,7 @@ impl Pipeline {
         }
         if self.pending.is_empty() {
             // Another consumer may have planned all there was.
-            return Ok(self.ledger.plan(self.next).await?.map(|plan| (plan, Claim::Theirs)));
+            return Ok(self.ledger.plan(self.next).await?);
         }
         let (plan_id, now) = (self.settings.owner.new_id(), self.clock.now());
         let plan = plan(&self.definition, self.schema.id(), self.next, &mut self.pending, plan_id, now);
@@ -297,13 +290,13 @@ impl Pipeline {
             Ok(Claimed::Ours) => {
                 failpoint::reach("plan:created", &"");
                 self.attempt = Some(Attempt::first(plan.batch));
-                Ok(Some((plan, Claim::Ours)))
+                Ok(Some(plan))
             }
             Ok(Claimed::Theirs(theirs)) => {
                 // What is pending may be in their plan: look again after their batch.
                 self.pending.clear();
                 self.all_found = false;
-                Ok(Some((theirs, Claim::Theirs)))
+                Ok(Some(theirs))
             }
             Err(error) => {
                 // It is unknown whether the plan was stored: its objects must be found again.
