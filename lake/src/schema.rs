@@ -4,6 +4,7 @@
 //! agree with one another. Invariant: where the specification leaves a doubt, the answer is that the place is not known.
 
 mod bundle;
+mod cost;
 mod document;
 mod draft;
 mod stand_in;
@@ -11,7 +12,8 @@ mod text;
 mod uri;
 
 pub use bundle::{Files, bundle, missing_reference};
-pub use document::{Costly, DEPTH_MAX, Document, SCHEMAS_MAX, Subschema};
+pub use cost::{Costly, DEPTH_MAX, SCHEMAS_MAX};
+pub use document::{Document, Subschema};
 pub use draft::{Draft, is_annotation};
 pub use stand_in::{NullBeside, StandIn};
 pub use text::parse;
