@@ -4,7 +4,7 @@
 //! `AGREEMENT_SEEDS` sets the number of seeds, `AGREEMENT_FIRST` the first one, and `AGREEMENT_MINUTES` for how long to go on
 //! after that with further seeds. Every other seed is a document of several resources that refer to one another.
 
-mod cases;
+pub(crate) mod cases;
 mod read_back;
 
 use std::time::Instant;

@@ -4,15 +4,10 @@ use consumer::enforce::Judge;
 use lake::stream::{Format, ReadSettings};
 use serde_json::{Value, json};
 
-use crate::one_task::{context, read};
-
-const DRAFTS: [&str; 5] = [
-    "http://json-schema.org/draft-04/schema#",
-    "http://json-schema.org/draft-06/schema#",
-    "http://json-schema.org/draft-07/schema#",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
-];
+use crate::{
+    agreement::cases::DRAFTS,
+    one_task::{context, read},
+};
 
 /// What a draft does with a keyword, as the document says it.
 fn says(draft: &str, schema: &Value, record: &str) -> &'static str {

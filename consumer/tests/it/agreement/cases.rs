@@ -19,7 +19,8 @@ pub(crate) fn record_schema(rng: &mut Rng) -> Value {
     schema
 }
 
-const DRAFTS: [&str; 5] = [
+/// The published drafts, by the `$schema` that names them.
+pub(crate) const DRAFTS: [&str; 5] = [
     "http://json-schema.org/draft-04/schema#",
     "http://json-schema.org/draft-06/schema#",
     "http://json-schema.org/draft-07/schema#",
