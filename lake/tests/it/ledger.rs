@@ -10,9 +10,9 @@ use lake::{
     ids::{BatchId, ContentId, Fingerprint, SchemaId, StreamName},
     keys::{DataFile, Key},
     ledger::{
-        Attempt, ChosenDeadLetters, Claimed, Commit, Discard, Ingest, InputOutcome, Ledger, Outcome, OutputFile, Plan,
-        PlannedObject, PlannedTask, RemovedFile, Replay, ResolvedDeadLetters, Rewrite, SchemaRecord, Segment, Snapshot,
-        StoredFormat, Totals, Work, decode, encode,
+        Attempt, AttemptEnd, ChosenDeadLetters, Claimed, Commit, Discard, Ingest, InputOutcome, Ledger, Outcome,
+        OutputFile, Plan, PlannedObject, PlannedTask, RemovedFile, Replay, ResolvedDeadLetters, Rewrite, SchemaRecord,
+        Segment, Snapshot, StoredFormat, Totals, Work, decode, encode,
     },
     store::{Created, Lake},
     stream::{CsvQuotes, CsvSettings, Format, ReadSettings},
@@ -153,6 +153,22 @@ fn assert_golden_is_read<T: StoredFormat + DeserializeOwned + PartialEq + std::f
     assert_eq!(decode::<T>(&Key::Probe, &stored).unwrap(), *value);
 }
 
+/// Fails when an object that may not be read is stored in a shape that an earlier program takes for something else.
+#[test]
+fn objects_that_may_not_be_read_and_copies_by_plan_are_stored_in_the_shape_of_version_2() {
+    let mut plan = plan(11);
+    ingest(&mut plan).tasks[1].objects[0].last_try = true;
+    assert_golden("plan-with-last-try", &plan);
+    let mut commit = commit(11);
+    let (batch, input, id) = (commit.batch, "00001".parse().unwrap(), Fingerprint::of(b"plan"));
+    commit.inputs[1].copy = Some(Key::ObjectCopy { stream: stream(), batch, input, plan: Some(id) });
+    assert_golden("commit-with-copy-by-plan", &commit);
+    commit.inputs[1].copy = None;
+    commit.inputs[2].outcome = Outcome::Deferred;
+    commit.inputs[3].outcome = Outcome::Unreadable;
+    assert_golden("commit-with-unread", &commit);
+}
+
 #[test]
 fn a_plan_is_stored_in_the_shape_of_version_1() {
     let mut plan = plan(7);
@@ -243,6 +259,7 @@ fn a_file_with_more_than_its_version_allows_is_damage() {
 #[test]
 fn an_attempt_is_stored_in_the_shape_of_version_1() {
     assert_golden("attempt", &Attempt { attempt_id: Uuid::from_u128(0x33), began_at: moment(2) });
+    assert_golden("attempt-end", &AttemptEnd { ended_at: moment(3) });
 }
 
 #[test]
