@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use lake::settings::LakeArgs;
+use lake::{settings::LakeArgs, store::Transfers};
 use program::EXIT_CODES;
+
+/// The variable that says how many objects are read, written and copied at a time.
+pub const TRANSFERS: &str = "TRANSFERS";
 
 /// Validates every record that lands against a JSON Schema; commits rows and dead letters together.
 #[derive(Debug, Parser)]
@@ -44,6 +47,9 @@ pub struct RunArgs {
     /// Drain what is there, then exit
     #[arg(long)]
     pub once: bool,
+    /// How many objects are read, written and copied at a time, from 1 to 1000
+    #[arg(long, env = TRANSFERS, value_name = "NUMBER", default_value_t = Transfers::DEFAULT as u64)]
+    pub transfers: u64,
     /// The folder that defines the streams
     #[arg(long, env = "STREAMS_DIR", value_name = "FOLDER", default_value = "streams")]
     pub streams_dir: PathBuf,

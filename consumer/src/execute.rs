@@ -29,7 +29,7 @@ pub use watch::{NoWatch, Watch};
 
 pub use crate::{
     decode::{Progress, Source, Streamed},
-    write::{Emit, OutputKind, OutputPart},
+    write::{Emit, LeftOut, Made, OutputKind, OutputPart},
 };
 
 use crate::error::Error;

@@ -40,8 +40,8 @@ fn run(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error
 
 async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error> {
     match action {
-        Action::Run { definition, once } => {
-            let lake = Lake::open(&urls).await?;
+        Action::Run { definition, once, transfers } => {
+            let lake = Lake::open(&urls).await?.with_transfers(transfers);
             let workers = available_parallelism().map_or(1, usize::from);
             let isolation: Arc<dyn Isolation> = Arc::new(ChildProcesses::new(lake.clone(), workers)?);
             let owner = Owner::this_process();

@@ -283,7 +283,8 @@ impl Pipeline {
             return Ok(self.ledger.plan(self.next).await?);
         }
         let (plan_id, now) = (self.settings.owner.new_id(), self.clock.now());
-        let plan = plan(&self.definition, self.schema.id(), self.next, &mut self.pending, plan_id, now);
+        let cores = self.settings.workers;
+        let plan = plan(&self.definition, self.schema.id(), self.next, cores, &mut self.pending, plan_id, now);
         self.made = Some(plan_id);
         failpoint::reach("plan:taken", &"");
         match self.ledger.create_plan(&plan).await {

@@ -7,10 +7,11 @@ use lake::{
     error::describe,
     ids::StreamName,
     settings::{LakeUrls, Problems},
+    store::Transfers,
     stream::{InputNames, StreamDefinition},
 };
 
-use crate::args::{Command, ConsumerArgs, StatusArgs};
+use crate::args::{Command, ConsumerArgs, StatusArgs, TRANSFERS};
 
 /// A checked command.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Action {
         definition: Box<StreamDefinition>,
         /// Whether to return when nothing new is found.
         once: bool,
+        /// How many objects are read, written and copied at a time.
+        transfers: Transfers,
     },
     /// Show how far the stream is.
     Status {
@@ -69,7 +72,12 @@ pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
         (Command::Task, _) => Some(Action::Task),
         (Command::Run(run), Some(stream)) => {
             let definition = problems.absorb(StreamDefinition::load(&run.streams_dir, &stream))?;
-            definition.map(|definition| Action::Run { definition: Box::new(definition), once: run.once })
+            let transfers = problems.keep(TRANSFERS, transfers(run.transfers));
+            definition.map(Box::new).zip(transfers).map(|(definition, transfers)| Action::Run {
+                definition,
+                once: run.once,
+                transfers,
+            })
         }
         (Command::Status(status), Some(stream)) => {
             let inputs = Box::new(inputs(&status.streams_dir, &stream));
@@ -82,6 +90,13 @@ pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
         (Some(urls), Some(action)) if problems.is_empty() => Ok(Settings { urls, action }),
         _ => Err(Error::Settings(problems)),
     }
+}
+
+/// How many objects are read, written and copied at a time.
+fn transfers(most: u64) -> Result<Transfers, String> {
+    let limit = Transfers::LIMIT;
+    let fits = usize::try_from(most).ok().filter(|most| (1..=limit).contains(most));
+    fits.map(Transfers::new).ok_or_else(|| format!("{most} is not from 1 to {limit}"))
 }
 
 /// Which of a stream's objects are inputs. A status needs no definition of its stream: without one, or with one that can't

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from run import HOME, ROOT, TARGET, timed
+from workloads import HOME, PROGRAMS, ROOT, timed
 
 EVENTS_PER_BLOCK = 200_000
 
@@ -41,15 +41,15 @@ def main() -> None:
         for _ in range(blocks):
             file.write(member)
 
-    consumer = [str(TARGET / "release" / "consumer"), "run", "--stream", "events", "--once"]
-    run = timed([*consumer, "--streams-dir", str(streams), "--lake-url", f"file://{lake}"])
+    consumer = [str(PROGRAMS / "consumer"), "run", "--stream", "events", "--once"]
+    run, _ = timed([*consumer, "--streams-dir", str(streams), "--lake-url", f"file://{lake}"])
     status = [consumer[0], "status", "--stream", "events", "--json", "--lake-url", f"file://{lake}"]
     reported = json.loads(subprocess.run(status, check=True, stdout=subprocess.PIPE, cwd=HOME).stdout)
     files = len(list((lake / "bronze").rglob("*.parquet"))) + len(list((lake / "dead_letters").rglob("*.parquet")))
     text, stored = blocks * len(block), blocks * len(member)
     print(
         f"{text / 1e9:.1f} GB of text in one object of {stored / 1e9:.1f} GB, {reported['records_read']:,} records into {files} files: "
-        f"{run['wall']:.0f} s, {text / 1e6 / run['wall']:.0f} MB/s, {run['cpu']:.0f} CPU s, peak {run['rss']:.0f} MB"
+        f"{run['wall']:.0f} s, {text / 1e6 / run['wall']:.0f} MB/s, {run['user'] + run['system']:.0f} CPU s, peak {run['rss']:.0f} MB"
     )
     shutil.rmtree(lake)
 
@@ -58,7 +58,7 @@ def events() -> bytes:
     """A block of the producer's events, one per line."""
     block = HOME / "long-block"
     shutil.rmtree(block, ignore_errors=True)
-    command = [TARGET / "release" / "producer", "--stream", "events", "--format", "ndjson", "--interval", "0s", "--seed", "1"]
+    command = [PROGRAMS / "producer", "--stream", "events", "--format", "ndjson", "--interval", "0s", "--seed", "1"]
     command += ["--batches", "1", "--batch-size", str(EVENTS_PER_BLOCK), "--corrupt-batches", "0"]
     environment = {**os.environ, "LAKE_URL": f"file://{block}"}
     subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL, cwd=HOME)

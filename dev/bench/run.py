@@ -10,18 +10,15 @@ Peers are installed from PyPI into target/bench/venv. Run it with `make bench`.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-HOME = ROOT / "target" / "bench"
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-WORKLOADS = {"small": (2000, 100), "large": (40, 20000)}
+from workloads import HOME, ROOT, WORKLOADS, consumer, landed, timed
+
+COMPARED = ["small", "large"]
 PEERS = {"duckdb": "duckdb==1.5.5", "polars": "polars", "chdb": "chdb"}
 
 
@@ -31,18 +28,16 @@ def main() -> None:
     for name in options.workloads:
         raw = landed(name)
         size = sum(file.stat().st_size for file in raw.rglob("*.json"))
-        records = count_records(name, raw)
-        measured = measure(name, raw, options)
-        print(table(name, size, records, measured), flush=True)
+        print(table(name, size, measure(name, raw, options)), flush=True)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--workload", choices=WORKLOADS)
+    parser.add_argument("--workload", choices=COMPARED)
     options = parser.parse_args()
-    options.workloads = [options.workload] if options.workload else list(WORKLOADS)
+    options.workloads = [options.workload] if options.workload else COMPARED
     options.peers = [peer for peer in options.peers.split(",") if peer != "none"]
     unknown = [peer for peer in options.peers if peer not in PEERS]
     if unknown:
@@ -50,26 +45,8 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def landed(name: str) -> Path:
-    """The workload's raw objects, always the same bytes."""
-    raw = HOME / name / "raw" / "events"
-    if not raw.exists():
-        batches, size = WORKLOADS[name]
-        command = [TARGET / "release" / "producer", "--stream", "events", "--interval", "0s", "--seed", "1"]
-        command += ["--batches", str(batches), "--batch-size", str(size)]
-        environment = {**os.environ, "LAKE_URL": f"file://{HOME / name}"}
-        subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL, cwd=HOME)
-    return raw
-
-
-def count_records(name: str, raw: Path) -> int:
-    batches, size = WORKLOADS[name]
-    assert sum(1 for _ in raw.rglob("*.json")) == batches, f"delete {raw} and run again"
-    return batches * size
-
-
 def measure(name: str, raw: Path, options: argparse.Namespace) -> dict[str, list[dict]]:
-    programs = {"sluice": lambda out: sluice(name, out)}
+    programs = {"sluice": lambda out: consumer(f"file://{out}", f"file://{raw.parent}")}
     python = peers_python(options.peers)
     for peer in options.peers:
         script = ROOT / "dev" / "bench" / "peers" / f"with_{peer}.py"
@@ -80,14 +57,9 @@ def measure(name: str, raw: Path, options: argparse.Namespace) -> dict[str, list
             out = HOME / "out"
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            results[program].append(timed(command(out)))
+            run, said = timed(command(out))
+            results[program].append({**run, **(json.loads(said.splitlines()[-1]) if said.strip() else {})})
     return results
-
-
-def sluice(name: str, out: Path) -> list[str]:
-    consumer = str(TARGET / "release" / "consumer")
-    flags = ["--lake-url", f"file://{out}", "--raw-url", f"file://{HOME / name / 'raw'}"]
-    return [consumer, "run", "--stream", "events", "--once", "--streams-dir", str(ROOT / "streams"), *flags]
 
 
 def peers_python(peers: list[str]) -> str:
@@ -102,31 +74,19 @@ def peers_python(peers: list[str]) -> str:
     return python
 
 
-def timed(command: list[str]) -> dict:
-    began = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HOME, text=True)
-    # The programs print little, so their output fits in the pipes, which are read only after they end.
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.monotonic() - began
-    said, reported = child.stdout.read(), child.stderr.read()
-    if status != 0:
-        sys.exit(f"{command[0]} failed: {reported[-2000:]}")
-    counts = json.loads(said.splitlines()[-1]) if said.strip() else {}
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss / 1024, **counts}
-
-
-def table(name: str, size: int, records: int, measured: dict[str, list[dict]]) -> str:
+def table(name: str, size: int, measured: dict[str, list[dict]]) -> str:
     batches, per_batch = WORKLOADS[name]
+    records = batches * per_batch
     lines = [f"\n{name}: {batches} objects of {per_batch} events, {size / 1e6:.0f} MB\n"]
-    lines.append("| program | wall s | to Sluice | records/s | MB/s | CPU s | peak RSS MB |")
-    lines.append("|---|---|---|---|---|---|---|")
+    lines.append("| program | wall s | to Sluice | records/s | MB/s | user s | system s | peak RSS MB |")
+    lines.append("|---|---|---|---|---|---|---|---|")
     base = statistics.median(run["wall"] for run in measured["sluice"])
     for program, runs in measured.items():
         wall = statistics.median(run["wall"] for run in runs)
         run = min(runs, key=lambda run: abs(run["wall"] - wall))
         lines.append(
             f"| {program} | {wall:.2f} | {wall / base:.1f}× | {records / wall:,.0f} | {size / 1e6 / wall:.0f} "
-            f"| {run['cpu']:.2f} | {run['rss']:.0f} |"
+            f"| {run['user']:.2f} | {run['system']:.2f} | {run['rss']:.0f} |"
         )
     return "\n".join(lines)
 

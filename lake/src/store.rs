@@ -11,6 +11,7 @@ mod fetch;
 mod key;
 mod open;
 mod probe;
+mod transfers;
 mod versions;
 
 use std::{fmt, sync::Arc};
@@ -20,8 +21,9 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 pub use create::Created;
-pub use fetch::{FoundVersion, Wanted};
+pub use fetch::{Fetching, FoundVersion, Wanted};
 use folder::{FolderStore, Found, OutwardLinks};
+pub use transfers::Transfers;
 pub use versions::Removed;
 use versions::{Unconditional, Versions};
 
@@ -47,6 +49,7 @@ pub struct Zone {
 #[derive(Clone, Debug)]
 pub struct Lake {
     zones: Arc<[Zone; ZoneName::COUNT]>,
+    transfers: Transfers,
 }
 
 /// An object as a listing shows it.
@@ -106,7 +109,17 @@ impl Lake {
     }
 
     fn of_zones(zone: impl FnMut(ZoneName) -> Zone) -> Self {
-        Self { zones: Arc::new(ZoneName::ALL.map(zone)) }
+        Self { zones: Arc::new(ZoneName::ALL.map(zone)), transfers: Transfers::default() }
+    }
+
+    /// The same lake, with this many transfers at a time.
+    pub fn with_transfers(self, transfers: Transfers) -> Self {
+        Self { transfers, ..self }
+    }
+
+    /// How many objects are read, written and copied at a time.
+    pub fn transfers(&self) -> &Transfers {
+        &self.transfers
     }
 
     /// Whether links that lead out of a `file://` zone are followed.

@@ -17,9 +17,6 @@ use tracing::{info, warn};
 
 use crate::{discover::KnownVersion, failpoint};
 
-/// How many objects are removed at once: enough to hide a store's latency.
-const REMOVALS_AT_ONCE: usize = 16;
-
 /// The versions that a commit accounts for and that are not needed any more.
 pub(crate) fn done_with(commit: &Commit) -> Vec<KnownVersion> {
     let read = commit.inputs.iter().filter(|input| input.outcome.may_be_removed());
@@ -35,7 +32,7 @@ pub(crate) async fn remove(lake: &Lake, after_commit: AfterCommit, objects: Vec<
     let removals = objects.iter().map(|object| remove_one(lake, after_commit, object));
     // Collected, since the compiler can't see that a mapped stream of borrows may move between threads.
     let removals: Vec<_> = removals.collect();
-    let results: Vec<_> = stream::iter(removals).buffer_unordered(REMOVALS_AT_ONCE).collect().await;
+    let results: Vec<_> = stream::iter(removals).buffer_unordered(lake.transfers().most()).collect().await;
     let of = |wanted| results.iter().filter(|result| matches!(result, Ok(removed) if *removed == wanted)).count();
     let (removed, overwritten) = (of(Removed::Gone), of(Removed::Changed));
     let failures: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();

@@ -20,9 +20,6 @@ const BEAT: Duration = Duration::from_secs(60);
 /// How many are tried at a time, the ones that waited longest first.
 const TRIED_MAX: usize = 64;
 
-/// How many tries are under way at once.
-const TRIES_AT_ONCE: usize = 16;
-
 /// The objects that are kept aside.
 #[derive(Debug)]
 pub(crate) struct DeferredObjects {
@@ -62,7 +59,7 @@ impl DeferredObjects {
         self.try_at = Instant::now() + BEAT;
         let tried: Vec<_> = self.objects.drain(..self.objects.len().min(TRIED_MAX)).collect();
         let tries: Vec<_> = tried.into_iter().map(|object| try_one(lake, known, object, give_up_before)).collect();
-        let tried: Vec<_> = stream::iter(tries).buffered(TRIES_AT_ONCE).collect().await;
+        let tried: Vec<_> = stream::iter(tries).buffered(lake.transfers().most()).collect().await;
         let mut due = Vec::new();
         for (object, is_due) in tried {
             match is_due {

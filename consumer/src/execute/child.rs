@@ -13,7 +13,13 @@ use std::{
     time::Duration,
 };
 
-use lake::{ErrorKind, error::describe, keys::ZoneName, settings::FOLLOW_LINKS, store::Lake};
+use lake::{
+    ErrorKind,
+    error::describe,
+    keys::ZoneName,
+    settings::FOLLOW_LINKS,
+    store::{Lake, Transfers},
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -126,6 +132,7 @@ struct ToChild {
     request: TaskRequest,
     purpose: Purpose,
     memory_bytes: u64,
+    transfers: usize,
 }
 
 /// What a child reports.
@@ -166,7 +173,8 @@ pub async fn run_in_child(
     let mut child = command.spawn().map_err(failed)?;
     let last_words = last_words(child.stderr.take());
     let (parent, request) = (std::process::id(), request.clone());
-    let asked = ToChild { parent, request, purpose, memory_bytes: limits.memory_bytes };
+    let transfers = lake.transfers().most();
+    let asked = ToChild { parent, request, purpose, memory_bytes: limits.memory_bytes, transfers };
     let mut reading = None;
     let said = tokio::time::timeout(limits.deadline, talk(&mut child, &asked, &mut reading)).await;
     let is_late = said.is_err();
@@ -260,7 +268,8 @@ pub fn answer_parent(open_lake: impl AsyncFnOnce() -> Result<Lake, Error>) -> Re
     limit_memory(asked.memory_bytes);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(bug)?;
     let ended = runtime.block_on(async {
-        let worker = Worker::new(open_lake().await?, 1);
+        let lake = open_lake().await?.with_transfers(Transfers::new(asked.transfers));
+        let worker = Worker::new(lake, 1);
         match asked.purpose {
             Purpose::Run => {
                 worker.run(&asked.request, Arc::new(ToParent)).await.map(|report| FromChild::Report(Box::new(report)))

@@ -6,7 +6,8 @@
 use std::{
     collections::BTreeSet,
     io::{self, Read},
-    sync::Arc,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, Bytes};
@@ -14,7 +15,7 @@ use futures::TryStreamExt;
 use lake::{
     error::describe,
     ledger::PlannedObject,
-    store::{FoundVersion, Lake, Wanted, refuses_to_read},
+    store::{self, FoundVersion, Lake, Wanted, refuses_to_read},
     stream::Format,
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -22,8 +23,9 @@ use tracing::warn;
 
 use super::TaskRequest;
 use crate::{
-    decode::{Source, Streamed},
+    decode::{Progress, Source, Streamed},
     error::Error,
+    failpoint,
 };
 
 /// What was found in an object's place.
@@ -49,39 +51,115 @@ const HELD_BYTES_MAX: u64 = 16 << 20;
 /// How many pieces of a long object may wait for their reader.
 const PIECES_AHEAD: usize = 4;
 
-/// Fetches all objects of a task, in the plan's order. Of long ones, it only checks that they exist, except those that
-/// are known to be `refused`, by their place in the task.
+/// The objects of a task, in the plan's order.
 ///
-/// # Errors
-/// The first object that the store fails to send; the task can be tried again.
-pub(super) async fn fetch(lake: &Lake, task: &TaskRequest, refused: &BTreeSet<usize>) -> Result<Vec<Fetched>, Error> {
-    let read = &task.plan.read;
-    let is_poisoned = |at: usize| task.poisoned.contains(&(task.first_input + at));
-    let unread = |(at, object): (usize, &PlannedObject)| {
-        let source = || {
-            let (lake, object, runtime) = (lake.clone(), object.clone(), Handle::current());
-            Source::Streamed(Arc::new(StoredObject { lake, object, runtime }))
-        };
-        let is_long = object.size > HELD_BYTES_MAX;
-        match is_poisoned(at) {
-            true => is_long.then(|| Fetched::Poison(source())),
-            false if object.size > read.object_bytes_max => Some(Fetched::TooLarge(source())),
-            false => (is_long && read.format != Format::JsonArray).then(|| Fetched::Object(source())),
+/// Of long objects it only checks that they exist, except those that are known to be `refused`, by their place in the
+/// task. An error is that of a store; the task can be tried again.
+pub(super) struct Fetching {
+    request: Arc<TaskRequest>,
+    refused: BTreeSet<usize>,
+    /// What stands for each object that is not read whole.
+    unread: Vec<Option<Fetched>>,
+    found: store::Fetching,
+    at: usize,
+    progress: Progress,
+    waited: Duration,
+    wanted: Weak<()>,
+}
+
+impl Fetching {
+    /// Starts to fetch the objects of a task.
+    pub(super) fn start(
+        lake: &Lake,
+        request: &Arc<TaskRequest>,
+        refused: &BTreeSet<usize>,
+        progress: &Progress,
+    ) -> Self {
+        let unread: Vec<_> = (0..request.objects.len()).map(|at| unread(lake, request, at)).collect();
+        let wanted = request.objects.iter().zip(&unread).map(|(object, unread)| {
+            let (key, etag) = (object.key.clone(), object.etag.clone());
+            Wanted { key, etag, whole: unread.is_none() }
+        });
+        Self {
+            request: Arc::clone(request),
+            refused: refused.clone(),
+            found: lake.fetch(wanted.collect()),
+            unread,
+            at: 0,
+            progress: progress.clone(),
+            waited: Duration::ZERO,
+            wanted: Weak::new(),
         }
+    }
+
+    /// Fails the next object asked for once the result is dropped, so that a thread does not read on for a task that was
+    /// given up.
+    pub(super) fn while_wanted(&mut self) -> Arc<()> {
+        let wanted = Arc::new(());
+        self.wanted = Arc::downgrade(&wanted);
+        wanted
+    }
+
+    /// Waits for the next objects; returns how many of them can now be taken without waiting for a network.
+    pub(super) async fn arrived(&mut self) -> usize {
+        let began = Instant::now();
+        let arrived = self.found.arrived().await;
+        self.waited += began.elapsed();
+        arrived
+    }
+
+    /// How many objects were taken.
+    pub(super) fn taken(&self) -> usize {
+        self.at
+    }
+
+    /// How long it took so far until the objects were there.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl Iterator for Fetching {
+    type Item = Result<Fetched, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let object = self.request.objects.get(self.at)?;
+        if self.wanted.strong_count() == 0 {
+            return Some(Err(Error::Bug("the task was given up while it was read".to_owned())));
+        }
+        let (began, at) = (Instant::now(), self.at);
+        let found = self.progress.wait(|| self.found.next())?;
+        self.waited += began.elapsed();
+        self.at += 1;
+        if self.at == self.request.objects.len() {
+            failpoint::reach("fetch:done", &"");
+        }
+        let unread = self.unread.get_mut(at).and_then(Option::take);
+        Some(match fetched(object, unread, found) {
+            Ok(_) if self.refused.contains(&at) => Ok(Fetched::Refused),
+            Ok(Fetched::Object(source)) if is_poisoned(&self.request, at) => Ok(Fetched::Poison(source)),
+            fetched => fetched,
+        })
+    }
+}
+
+fn is_poisoned(request: &TaskRequest, at: usize) -> bool {
+    request.poisoned.contains(&(request.first_input + at))
+}
+
+/// What stands for an object that is not read whole; `None` for one that is.
+fn unread(lake: &Lake, request: &TaskRequest, at: usize) -> Option<Fetched> {
+    let (object, read) = (request.objects.get(at)?, &request.plan.read);
+    let source = || {
+        let (lake, object, runtime) = (lake.clone(), object.clone(), Handle::current());
+        Source::Streamed(Arc::new(StoredObject { lake, object, runtime }))
     };
-    let unread: Vec<Option<Fetched>> = task.objects.iter().enumerate().map(unread).collect();
-    let wanted = task.objects.iter().zip(&unread).map(|(object, unread)| {
-        let (key, etag) = (object.key.clone(), object.etag.clone());
-        Wanted { key, etag, whole: unread.is_none() }
-    });
-    let found = lake.fetch(wanted.collect()).await;
-    let found = task.objects.iter().zip(unread).zip(found).enumerate();
-    let found = found.map(|(at, ((object, unread), found))| match fetched(object, unread, found) {
-        Ok(_) if refused.contains(&at) => Ok(Fetched::Refused),
-        Ok(Fetched::Object(source)) if is_poisoned(at) => Ok(Fetched::Poison(source)),
-        fetched => fetched,
-    });
-    found.collect()
+    let is_long = object.size > HELD_BYTES_MAX;
+    match is_poisoned(request, at) {
+        true => is_long.then(|| Fetched::Poison(source())),
+        false if object.size > read.object_bytes_max => Some(Fetched::TooLarge(source())),
+        false => (is_long && read.format != Format::JsonArray).then(|| Fetched::Object(source())),
+    }
 }
 
 fn fetched(

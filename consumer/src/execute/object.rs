@@ -23,7 +23,7 @@ use crate::{
     enforce::CellPlaces,
     error::Error,
     failpoint,
-    write::{Emit, Output},
+    write::{Emit, LeftOut, Output},
 };
 
 /// Rows go to the Parquet writer whenever about this much has been collected.
@@ -57,16 +57,17 @@ pub struct TaskOutput {
     pub by_reason: BTreeMap<Reason, u64>,
 }
 
-/// Executes a task on what was fetched for it, one entry per planned object. Calls `at` with each object's place before
-/// it reads the object. Also returns how long it took to make the files.
+/// Executes a task on what is fetched for it: one item per planned object, each asked for when the objects before it are
+/// read. Calls `at` with each object's place before it reads the object. Also returns how long it took to make the
+/// files.
 ///
 /// # Errors
-/// [`Error::Fetch`] and [`Error::ShortBody`] for an object that a store fails to send, those of `emit`, and
-/// [`Error::Bug`]. Anything wrong with a record or an object becomes a dead letter.
+/// The first of `fetched`, [`Error::Fetch`] and [`Error::ShortBody`] for an object that a store fails to send, those of
+/// `emit`, and [`Error::Bug`]. Anything wrong with a record or an object becomes a dead letter.
 pub fn execute(
     context: &Arc<TaskContext>,
     objects: &[PlannedObject],
-    fetched: &[Fetched],
+    fetched: impl IntoIterator<Item = Result<Fetched, Error>>,
     mut at: impl FnMut(usize),
     progress: &Progress,
     emit: Emit,
@@ -74,7 +75,7 @@ pub fn execute(
     let mut execution = Execution::new(Arc::clone(context), progress, emit);
     for (index, (object, fetched)) in objects.iter().zip(fetched).enumerate() {
         at(index);
-        execution.object(object, fetched)?;
+        execution.object(object, fetched?)?;
     }
     execution.finish()
 }
@@ -102,8 +103,14 @@ impl Execution {
     ///
     /// # Errors
     /// As [`execute`].
-    pub(super) fn object(&mut self, object: &PlannedObject, fetched: &Fetched) -> Result<(), Error> {
+    pub(super) fn object(&mut self, object: &PlannedObject, fetched: Fetched) -> Result<(), Error> {
         self.progress.tick();
+        let at = self.objects.len();
+        match &fetched {
+            Fetched::Missing | Fetched::Changed | Fetched::Refused => self.output.leave_out(at, LeftOut::Unread),
+            Fetched::Poison(_) => self.output.leave_out(at, LeftOut::Poison),
+            Fetched::Object(_) | Fetched::TooLarge(_) => {}
+        }
         let result = match fetched {
             Fetched::Missing => ObjectResult::unread(Outcome::Missing),
             Fetched::Changed => ObjectResult::unread(Outcome::Changed),
@@ -111,16 +118,16 @@ impl Execution {
             Fetched::Refused => ObjectResult::unread(Outcome::Deferred),
             Fetched::TooLarge(source) => {
                 let fault = decode::too_large_object(object.size, self.context.read.object_bytes_max);
-                self.dead_object(object, source, &fault)?
+                self.dead_object(object, &source, &fault)?
             }
-            Fetched::Poison(source) => self.dead_object(object, source, &poison())?,
+            Fetched::Poison(source) => self.dead_object(object, &source, &poison())?,
             Fetched::Object(source) => {
                 failpoint::reach("decode:object", &object.key);
                 let content = source.content(!object.earlier.is_empty(), &self.progress)?;
                 if content.is_some_and(|content| object.earlier.contains(&content)) {
                     ObjectResult { content, ..ObjectResult::unread(Outcome::Unchanged) }
                 } else {
-                    let result = self.readable_object(object, source)?;
+                    let result = self.readable_object(object, &source)?;
                     ObjectResult { content: content.or(result.content), ..result }
                 }
             }
@@ -162,12 +169,14 @@ impl Execution {
         Ok(ObjectResult { content: content.map(|content| content.id()), ..result })
     }
 
-    /// Sets an object aside as a whole, with its first bytes, however it was fetched.
+    /// Sets an object aside as a whole, with its first bytes, however it was fetched. A copy of it is kept.
     fn dead_object(&mut self, object: &PlannedObject, source: &Source, fault: &Fault) -> Result<ObjectResult, Error> {
         let raw = &source.first_bytes(self.context.read.raw_bytes_max, &self.progress)?;
         let key = object.key.to_string();
         let (etag, length) = (object.etag.as_str(), object.size);
         self.letters.append(&DeadLetter { fault, raw, key: &key, etag, index: None, offset: 0, length });
+        // The objects before this one have their results.
+        self.output.dead_object(self.objects.len(), source.clone())?;
         Ok(ObjectResult { outcome: Outcome::DeadLettered, rows: 0, dead_letters: 1, content: None })
     }
 

@@ -12,25 +12,30 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use lake::{
     keys::Key,
-    ledger::{InputOutcome, Ledger, Outcome, OutputFile, Totals},
+    ledger::{InputOutcome, Ledger, Outcome, OutputFile, PlannedObject, Totals},
     store::{Lake, refuses_to_read},
 };
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    Fetched, ObjectResult, StageTimes, TaskContext, TaskOutput, TaskReport, TaskRequest, Watch,
+    ObjectResult, StageTimes, TaskContext, TaskOutput, TaskReport, TaskRequest, Watch,
     context::Schemas,
-    fetch::{fetch, warn_of_refusal},
-    object, version,
+    fetch::{Fetching, warn_of_refusal},
+    object::Execution,
+    version,
 };
 use crate::{
     decode::Progress,
     error::Error,
     failpoint,
-    write::{Emit, OutputKind, OutputPart, data_file, object_copy, store_copy, store_file},
+    write::{Emit, Made, OutputKind, OutputPart, data_file, object_copy, store_copy, store_file},
 };
+
+/// While files of a task that are together this long are being stored, the next one waits.
+const STORED_AHEAD_BYTES: u64 = 16 << 20;
 
 /// Runs a task in this process, on one core.
 ///
@@ -44,7 +49,7 @@ pub async fn run_task(lake: &Lake, request: &TaskRequest, watch: Arc<dyn Watch>)
 pub struct Worker {
     lake: Lake,
     schemas: Schemas,
-    /// One permit for each core: a task has one while it reads records, and none while its objects are fetched.
+    /// One permit for each core: a task has one while it reads records. Its objects are fetched before and meanwhile.
     cores: Semaphore,
 }
 
@@ -67,9 +72,9 @@ impl Worker {
     /// [`Error::Hung`]: an object took too long; the process must end, since a thread still works on it.
     pub async fn run(&self, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<TaskReport, Error> {
         // A long object shows only while it is read that the store refuses that.
-        let mut refused = BTreeSet::new();
+        let (mut refused, request) = (BTreeSet::new(), Arc::new(request.clone()));
         loop {
-            let ended = self.run_without(&refused, request, Arc::clone(&watch)).await;
+            let ended = self.run_without(&refused, &request, Arc::clone(&watch)).await;
             let Err(Error::Fetch { key, source }) = &ended else { return ended };
             let at = request.objects.iter().position(|object| object.key.to_string() == *key);
             match at.filter(|_| refuses_to_read(source)) {
@@ -83,16 +88,14 @@ impl Worker {
     async fn run_without(
         &self,
         refused: &BTreeSet<usize>,
-        request: &TaskRequest,
+        request: &Arc<TaskRequest>,
         watch: Arc<dyn Watch>,
     ) -> Result<TaskReport, Error> {
-        let (running, fetch) = self.fetch(refused, request, watch).await?;
-        let (emit, parts) = parts(&running.progress);
-        let ((output, encode, read), (files, storing)) =
-            tokio::try_join!(self.read(&running, emit), running.store(parts))?;
-        let began = Instant::now();
-        let inputs = running.inputs(output.objects).await?;
-        let store = storing + began.elapsed();
+        let (running, fetching) = self.start(refused, request, watch).await?;
+        let (emit, made) = channel(&running.progress);
+        let (read, stored) = tokio::try_join!(running.read(&self.cores, fetching, emit), running.store(made))?;
+        let Read { output, fetch, encode, all } = read;
+        let inputs = running.inputs(output.objects)?;
         let totals = Totals {
             records_read: inputs.iter().map(|input| input.records_read).sum(),
             rows: inputs.iter().map(|input| input.rows).sum(),
@@ -100,8 +103,9 @@ impl Worker {
             dead_letters_by_reason: output.by_reason,
             ..Totals::default()
         };
-        let times = StageTimes { fetch, read: read.saturating_sub(encode), encode, store };
-        Ok(TaskReport { inputs, files, totals, times })
+        let read = all.saturating_sub(encode).saturating_sub(fetch);
+        let times = StageTimes { fetch, read, encode, store: stored.took };
+        Ok(TaskReport { inputs, files: stored.files, totals, times })
     }
 
     /// Reads a task's objects as [`Worker::run`] does, and stores nothing: to see whether that can be done at all.
@@ -109,84 +113,159 @@ impl Worker {
     /// # Errors
     /// As [`Worker::run`].
     pub async fn rehearse(&self, request: &TaskRequest, watch: Arc<dyn Watch>) -> Result<(), Error> {
-        let (running, _) = self.fetch(&BTreeSet::new(), request, watch).await?;
-        let (emit, mut parts) = parts(&running.progress);
+        let (running, fetching) = self.start(&BTreeSet::new(), &Arc::new(request.clone()), watch).await?;
+        let (emit, mut made) = channel(&running.progress);
         let forget = async {
-            while parts.recv().await.is_some() {}
+            while made.recv().await.is_some() {}
             Ok(())
         };
-        tokio::try_join!(self.read(&running, emit), forget).map(drop)
+        tokio::try_join!(running.read(&self.cores, fetching, emit), forget).map(drop)
     }
 
-    /// Fetches a task's objects. Also returns how long it took.
-    async fn fetch<'a>(
-        &'a self,
+    /// Starts to fetch a task's objects.
+    async fn start(
+        &self,
         refused: &BTreeSet<usize>,
-        request: &'a TaskRequest,
+        request: &Arc<TaskRequest>,
         watch: Arc<dyn Watch>,
-    ) -> Result<(Running<'a>, Duration), Error> {
+    ) -> Result<(Running<'_>, Fetching), Error> {
         let ledger = Ledger::new(self.lake.clone(), request.plan.stream.clone());
         let context = Arc::new(self.schemas.context(&ledger, &request.plan).await?);
-        let began = Instant::now();
-        let fetched = Arc::new(fetch(&self.lake, request, refused).await?);
-        let took = began.elapsed();
-        failpoint::reach("fetch:done", &"");
-        let running = Running { lake: &self.lake, request, watch, context, fetched, progress: Progress::default() };
-        Ok((running, took))
-    }
-
-    /// Reads a task's objects on one core. Also returns how long it took to make the files, and in all.
-    async fn read(&self, running: &Running<'_>, emit: Emit) -> Result<(TaskOutput, Duration, Duration), Error> {
-        let _core = self.cores.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
-        let began = Instant::now();
-        let (output, encoding) = running.read(emit).await?;
-        Ok((output, encoding, began.elapsed()))
+        let progress = Progress::default();
+        let fetching = Fetching::start(&self.lake, request, refused, &progress);
+        Ok((Running { lake: &self.lake, request: Arc::clone(request), watch, context, progress }, fetching))
     }
 }
 
-/// A task whose objects are fetched.
+/// A task that was read.
+struct Read {
+    output: TaskOutput,
+    /// How long it waited for its objects.
+    fetch: Duration,
+    /// How long it took to make its files.
+    encode: Duration,
+    all: Duration,
+}
+
+/// How far a task is read.
+enum Step {
+    /// There are more objects.
+    Partly(Box<(Execution, Fetching)>),
+    /// To its end.
+    Completely { output: TaskOutput, encode: Duration, fetch: Duration },
+}
+
+/// What a task stored.
+struct Stored {
+    files: Vec<OutputFile>,
+    /// How long anything was being stored.
+    took: Duration,
+}
+
+/// A task whose objects are being fetched.
 struct Running<'a> {
     lake: &'a Lake,
-    request: &'a TaskRequest,
+    request: Arc<TaskRequest>,
     watch: Arc<dyn Watch>,
     context: Arc<TaskContext>,
-    fetched: Arc<Vec<Fetched>>,
     progress: Progress,
 }
 
 impl Running<'_> {
-    /// Stores the task's files as they arrive, those of rows before those of dead letters. Also returns how long it
-    /// took.
-    async fn store(&self, mut parts: mpsc::Receiver<OutputPart>) -> Result<(Vec<OutputFile>, Duration), Error> {
-        let (mut files, mut storing) = (Vec::new(), Duration::ZERO);
-        while let Some(OutputPart { kind, part, file }) = parts.recv().await {
-            let began = Instant::now();
-            let plan = &self.request.plan;
-            let name = data_file(plan, self.request.task, version::of_file(plan.plan_id, &self.fetched, part));
-            let (key, stored) = match kind {
-                OutputKind::Bronze => (Key::Bronze(name), "write:bronze"),
-                OutputKind::DeadLetters => (Key::DeadLetters(name), "write:dead_letters"),
-            };
-            files.push(store_file(self.lake, key, file).await?);
-            storing += began.elapsed();
-            failpoint::reach(stored, &"");
+    /// Stores what the task makes while it goes on: files and copies beside each other. The files of rows come first in
+    /// the result.
+    async fn store(&self, mut made: mpsc::Receiver<Made>) -> Result<Stored, Error> {
+        let (mut files, mut took) = (Vec::new(), Duration::ZERO);
+        let (mut storing, mut bytes_ahead, mut is_over) = (FuturesUnordered::new(), 0, false);
+        while !(is_over && storing.is_empty()) {
+            let began = (!storing.is_empty()).then(Instant::now);
+            tokio::select! {
+                next = made.recv(), if !is_over && bytes_ahead < STORED_AHEAD_BYTES => match next {
+                    Some(made) => {
+                        bytes_ahead += file_bytes(&made);
+                        storing.push(self.store_one(made));
+                    }
+                    None => is_over = true,
+                },
+                Some(stored) = storing.next() => if let Some((part, file)) = stored? {
+                    bytes_ahead -= file.size;
+                    files.push((part, file));
+                },
+            }
+            took += began.map_or(Duration::ZERO, |began| began.elapsed());
         }
-        files.sort_by_key(|file| file.key.zone());
-        Ok((files, storing))
+        files.sort_by_key(|(part, file): &(u32, OutputFile)| (file.key.zone(), *part));
+        Ok(Stored { files: files.into_iter().map(|(_, file)| file).collect(), took })
     }
 
-    /// Reads all objects on a thread of their own, for as long as that makes progress.
-    async fn read(&self, emit: Emit) -> Result<(TaskOutput, Duration), Error> {
-        let (context, fetched) = (Arc::clone(&self.context), Arc::clone(&self.fetched));
-        let (objects, first_input) = (self.request.objects.clone(), self.request.first_input);
-        let (at, watch, progress) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&self.watch), self.progress.clone());
-        let begun = Arc::clone(&at);
-        let begin = move |index| {
-            begun.store(index, Ordering::Relaxed);
-            watch.begins(first_input + index);
+    /// Stores a file or a copy; also returns a file's number among those of its kind.
+    async fn store_one(&self, made: Made) -> Result<Option<(u32, OutputFile)>, Error> {
+        let plan = &self.request.plan;
+        let OutputPart { kind, part, file, left_out } = match made {
+            Made::File(part) => part,
+            Made::DeadObject { at, source } => {
+                let planned =
+                    self.request.objects.get(at).ok_or_else(|| Error::Bug(format!("no object {at} is planned")));
+                let (object, copy) = (planned?, object_copy(plan, self.request.first_input + at)?);
+                store_copy(self.lake, &copy, object, source).await?;
+                failpoint::reach("write:copy", &object.key);
+                return Ok(None);
+            }
         };
-        let work =
-            tokio::task::spawn_blocking(move || object::execute(&context, &objects, &fetched, begin, &progress, emit));
+        let name = data_file(plan, self.request.task, version::of_file(plan.plan_id, &left_out, part));
+        let (key, stored) = match kind {
+            OutputKind::Bronze => (Key::Bronze(name), "write:bronze"),
+            OutputKind::DeadLetters => (Key::DeadLetters(name), "write:dead_letters"),
+        };
+        let file = store_file(self.lake, key, file).await?;
+        failpoint::reach(stored, &"");
+        Ok(Some((part, file)))
+    }
+
+    /// Reads all objects, those that have arrived at a time, each time on one of the cores.
+    async fn read(&self, cores: &Semaphore, mut fetching: Fetching, emit: Emit) -> Result<Read, Error> {
+        let _wanted = fetching.while_wanted();
+        let mut execution = Execution::new(Arc::clone(&self.context), &self.progress, emit);
+        let mut all = Duration::ZERO;
+        loop {
+            let began = Instant::now();
+            let arrived = fetching.arrived().await;
+            all += began.elapsed();
+            let _core = cores.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
+            let began = Instant::now();
+            let step = self.read_arrived(arrived, execution, fetching).await?;
+            all += began.elapsed();
+            match step {
+                Step::Partly(left) => (execution, fetching) = *left,
+                Step::Completely { output, encode, fetch } => return Ok(Read { output, fetch, encode, all }),
+            }
+        }
+    }
+
+    /// Reads the next objects on a thread that may block, for as long as that makes progress.
+    async fn read_arrived(
+        &self,
+        arrived: usize,
+        mut execution: Execution,
+        mut fetching: Fetching,
+    ) -> Result<Step, Error> {
+        let (request, watch) = (Arc::clone(&self.request), Arc::clone(&self.watch));
+        let begun = Arc::new(AtomicUsize::new(fetching.taken()));
+        let at = Arc::clone(&begun);
+        let work = tokio::task::spawn_blocking(move || {
+            for object in request.objects.iter().skip(fetching.taken()).take(arrived) {
+                let index = fetching.taken();
+                let Some(fetched) = fetching.next() else { break };
+                begun.store(index, Ordering::Relaxed);
+                watch.begins(request.first_input + index);
+                execution.object(object, fetched?)?;
+            }
+            if fetching.taken() < request.objects.len() {
+                return Ok(Step::Partly(Box::new((execution, fetching))));
+            }
+            let (output, encode) = execution.finish()?;
+            Ok(Step::Completely { output, encode, fetch: fetching.waited() })
+        });
         tokio::pin!(work);
         let limit = self.request.object_time;
         let mut before = None;
@@ -202,20 +281,14 @@ impl Running<'_> {
         }
     }
 
-    /// The outcome of each object, once those that can't be read are kept.
-    async fn inputs(&self, results: Vec<ObjectResult>) -> Result<Vec<InputOutcome>, Error> {
-        let mut inputs = Vec::with_capacity(results.len());
-        for (at, (object, result)) in self.request.objects.iter().zip(results).enumerate() {
+    /// What became of each object.
+    fn inputs(&self, results: Vec<ObjectResult>) -> Result<Vec<InputOutcome>, Error> {
+        let outcome = |(at, (object, result)): (usize, (&PlannedObject, ObjectResult))| {
             let copy = match result.outcome {
                 Outcome::DeadLettered => Some(object_copy(&self.request.plan, self.request.first_input + at)?),
                 _ => None,
             };
-            if let Some(copy) = &copy {
-                let fetched = self.fetched.get(at).unwrap_or(&Fetched::Missing);
-                store_copy(self.lake, copy, object, fetched).await?;
-                failpoint::reach("write:copy", &object.key);
-            }
-            inputs.push(InputOutcome {
+            Ok(InputOutcome {
                 key: object.key.clone(),
                 etag: object.etag.clone(),
                 size: object.size,
@@ -225,19 +298,27 @@ impl Running<'_> {
                 dead_letters: result.dead_letters,
                 content: result.content,
                 copy,
-            });
-        }
-        Ok(inputs)
+            })
+        };
+        self.request.objects.iter().zip(results).enumerate().map(outcome).collect()
     }
 }
 
-/// The channel for a task's files from its working thread; one file may wait.
-fn parts(progress: &Progress) -> (Emit, mpsc::Receiver<OutputPart>) {
-    let (sender, parts) = mpsc::channel(1);
+/// How long a file is; the copy of an object takes no memory of its own.
+fn file_bytes(made: &Made) -> u64 {
+    match made {
+        Made::File(part) => part.file.bytes.len() as u64,
+        Made::DeadObject { .. } => 0,
+    }
+}
+
+/// The channel for what a task makes, from its working thread; one thing may wait.
+fn channel(progress: &Progress) -> (Emit, mpsc::Receiver<Made>) {
+    let (sender, made) = mpsc::channel(1);
     let progress = progress.clone();
-    let emit = move |part| {
-        let sent = progress.wait(|| sender.blocking_send(part));
+    let emit = move |made| {
+        let sent = progress.wait(|| sender.blocking_send(made));
         sent.map_err(|_| Error::Bug("a file was made that is not stored any more".to_owned()))
     };
-    (Box::new(emit), parts)
+    (Box::new(emit), made)
 }

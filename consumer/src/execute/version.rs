@@ -9,8 +9,7 @@ pub use tables::WRITER_VERSION;
 use tables::library_versions;
 use uuid::Uuid;
 
-use super::fetch::Fetched;
-use crate::failpoint;
+use crate::{failpoint, write::LeftOut};
 
 /// The version of what is accepted, refused, and reported: raise it whenever the result for any record could change.
 pub const ENFORCEMENT_VERSION: u32 = 4;
@@ -26,18 +25,17 @@ fn program_versions() -> String {
     format!("{program} {enforcement} {WRITER_VERSION}, {libraries}")
 }
 
-/// The fingerprint of a task's file: its plan's id, which objects were gone or must not be read, and the file's number,
-/// from 0, if there are several of one kind.
+/// The fingerprint of a task's file: its plan's id, which objects were gone, must not be read or are poison, and the
+/// file's number, from 0, if there are several of one kind.
 ///
 /// With the plan's id, files that a lost or restored ledger does not know are never in the way of a batch of the same
 /// number.
-pub fn of_file(plan_id: Uuid, fetched: &[Fetched], part: u32) -> Fingerprint {
+pub fn of_file(plan_id: Uuid, left_out: &[(usize, LeftOut)], part: u32) -> Fingerprint {
     let mut text = format!("{}, plan {plan_id}", program_versions());
-    for (index, fetched) in fetched.iter().enumerate() {
-        match fetched {
-            Fetched::Missing | Fetched::Changed | Fetched::Refused => text.push_str(&format!(" without {index}")),
-            Fetched::Poison(_) => text.push_str(&format!(" poisoned by {index}")),
-            Fetched::Object(_) | Fetched::TooLarge(_) => {}
+    for (at, left_out) in left_out {
+        match left_out {
+            LeftOut::Unread => text.push_str(&format!(" without {at}")),
+            LeftOut::Poison => text.push_str(&format!(" poisoned by {at}")),
         }
     }
     if part > 0 {

@@ -7,14 +7,23 @@ use lake::{
     stream::BatchSettings,
 };
 
-/// Takes a batch's worth of objects off the front of `pending` and splits them into tasks.
+/// A task is worth its files if it has this many bytes; so many cores may share a batch.
+const TASK_BYTES_MIN: u64 = 4 << 20;
+
+/// Takes a batch's worth of objects off the front of `pending` and splits them into tasks for this many cores.
 ///
 /// No task or batch exceeds its bytes, except for a single object that exceeds them alone. Empty if nothing is pending.
-pub(crate) fn take_tasks(pending: &mut VecDeque<PlannedObject>, limits: &BatchSettings) -> Vec<PlannedTask> {
+pub(crate) fn take_tasks(
+    pending: &mut VecDeque<PlannedObject>,
+    limits: &BatchSettings,
+    cores: usize,
+) -> Vec<PlannedTask> {
     let (count, bytes) = batch_of(pending, limits);
-    // As few tasks as possible, of about the same size, so that they end at about the same time.
-    let least_tasks = bytes.div_ceil(limits.task_bytes.max(1)).max(1);
-    let even_bytes = bytes.div_ceil(least_tasks);
+    // As few tasks as possible, of about the same size and as many for each core, so that they end at about the same
+    // time.
+    let fewest = bytes.div_ceil(limits.task_bytes.max(1)).max(1);
+    let for_cores = fewest.checked_next_multiple_of(cores.max(1) as u64).unwrap_or(fewest);
+    let even_bytes = bytes.div_ceil(for_cores.min(bytes / TASK_BYTES_MIN).max(fewest));
     let mut tasks: Vec<PlannedTask> = Vec::new();
     let (mut task_bytes, mut due_bytes) = (0_u64, 0_u64);
     for object in pending.drain(..count) {

@@ -14,11 +14,7 @@ use object_store::{ObjectStoreExt, WriteMultipart};
 
 use tables::WrittenFile;
 
-use crate::{
-    decode::Source,
-    error::Error,
-    execute::{Fetched, PlanHead},
-};
+use crate::{decode::Source, error::Error, execute::PlanHead};
 
 /// Creates one data file, or adopts the equal one that another executor of the plan has stored.
 ///
@@ -26,6 +22,7 @@ use crate::{
 /// - [`Error::Corrupt`]: the name that only these bytes can have belongs to other bytes.
 /// - [`Error::Lake`]: the store failed; calling again is safe.
 pub(crate) async fn store_file(lake: &Lake, key: Key, file: WrittenFile) -> Result<OutputFile, Error> {
+    let _place = lake.transfers().begin().await;
     let output = OutputFile {
         size: file.bytes.len() as u64,
         sha256: sha256_hex(&file.bytes),
@@ -50,21 +47,17 @@ pub(crate) async fn store_file(lake: &Lake, key: Key, file: WrittenFile) -> Resu
 ///
 /// # Errors
 /// [`Error::Lake`] or [`Error::Fetch`] when a store fails; calling again is safe.
-pub(crate) async fn store_copy(
-    lake: &Lake,
-    copy: &Key,
-    object: &PlannedObject,
-    fetched: &Fetched,
-) -> Result<(), Error> {
-    match fetched {
-        Fetched::Object(Source::Whole(bytes)) | Fetched::Poison(Source::Whole(bytes)) => {
-            if let Created::Theirs(_) = lake.create(copy, bytes.clone()).await? {
+pub(crate) async fn store_copy(lake: &Lake, copy: &Key, object: &PlannedObject, source: Source) -> Result<(), Error> {
+    let _place = lake.transfers().begin().await;
+    match source {
+        Source::Whole(bytes) => {
+            if let Created::Theirs(_) = lake.create(copy, bytes).await? {
                 return Err(Error::Corrupt(format!("{copy} exists and is not a copy of {}; move it away", object.key)));
             }
+            Ok(())
         }
-        _ => stream_copy(lake, copy, object).await?,
+        Source::Streamed(_) => stream_copy(lake, copy, object).await,
     }
-    Ok(())
 }
 
 /// Copies an object too large for memory. Not conditional, since a multipart upload can't safely be: the key names

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use consumer::execute::{self, Fetched, ObjectResult, OutputKind, OutputPart, Progress, Source, Streamed, TaskContext};
+use consumer::execute::{
+    self, Fetched, Made, ObjectResult, OutputKind, OutputPart, Progress, Source, Streamed, TaskContext,
+};
 use lake::{
     clock::Timestamp,
     dead_letter::Fault,
@@ -71,12 +73,14 @@ pub(crate) fn read_source(context: &Arc<TaskContext>, source: Source, size: usiz
     };
     let parts: Arc<Mutex<Vec<OutputPart>>> = Arc::default();
     let emitted = Arc::clone(&parts);
-    let emit = Box::new(move |part| {
-        emitted.lock().unwrap().push(part);
+    let emit = Box::new(move |made| {
+        if let Made::File(part) = made {
+            emitted.lock().unwrap().push(part);
+        }
         Ok(())
     });
-    let fetched = [Fetched::Object(source)];
-    let (output, _) = execute::execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).unwrap();
+    let fetched = [Ok(Fetched::Object(source))];
+    let (output, _) = execute::execute(context, &[object], fetched, |_| {}, &Progress::default(), emit).unwrap();
     let [result] = output.objects.try_into().unwrap();
     let (mut rows, mut dead_letters) = (Vec::new(), Vec::new());
     for OutputPart { kind, file, .. } in parts.lock().unwrap().drain(..) {

@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use consumer::execute::{Fetched, OutputPart, Progress, Source, TaskContext, execute};
+use consumer::execute::{Fetched, Made, Progress, Source, TaskContext, execute};
 use fastrand::Rng;
 use lake::{
     clock::Timestamp,
@@ -100,13 +100,15 @@ fn given(context: &Arc<TaskContext>, bytes: &[u8]) -> (String, Vec<Vec<u8>>) {
     };
     let files: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let emitted = Arc::clone(&files);
-    let emit = Box::new(move |part: OutputPart| {
-        emitted.lock().expect("no thread panics here").push(part.file.bytes.to_vec());
+    let emit = Box::new(move |made: Made| {
+        if let Made::File(part) = made {
+            emitted.lock().expect("no thread panics here").push(part.file.bytes.to_vec());
+        }
         Ok(())
     });
-    let fetched = [Fetched::Object(Source::Whole(bytes.to_vec().into()))];
+    let fetched = [Ok(Fetched::Object(Source::Whole(bytes.to_vec().into())))];
     let (output, _) =
-        execute(context, &[object], &fetched, |_| {}, &Progress::default(), emit).expect("no store to fail");
+        execute(context, &[object], fetched, |_| {}, &Progress::default(), emit).expect("no store to fail");
     let files = std::mem::take(&mut *files.lock().expect("no thread panics here"));
     (format!("{output:?}"), files)
 }

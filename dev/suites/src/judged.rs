@@ -29,9 +29,9 @@ fn read_with(schema: &Value, settings: &ReadSettings, bytes: &[u8], judges_all: 
     let key = Key::Raw { stream, rest: "object".to_owned() };
     let object =
         PlannedObject { key, etag: "e".to_owned(), size: bytes.len() as u64, earlier: Vec::new(), last_try: false };
-    let fetched = [Fetched::Object(Source::Whole(bytes.to_vec().into()))];
+    let fetched = [Ok(Fetched::Object(Source::Whole(bytes.to_vec().into())))];
     let emit = Box::new(|_| Ok(()));
-    let executed = execute(&context, &[object], &fetched, |_| {}, &Progress::default(), emit);
+    let executed = execute(&context, &[object], fetched, |_| {}, &Progress::default(), emit);
     let (output, _) = executed.map_err(|error| error.to_string())?;
     output.objects.first().map(|object| (object.rows, object.dead_letters)).ok_or_else(|| "no outcome".to_owned())
 }

@@ -2,15 +2,19 @@
 //!
 //! Invariant: what is handed on as a version is all of it and nothing else, or is reported as missing or changed.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream::BoxStream};
 use object_store::{Error as StoreError, GetOptions, ObjectStore, path::Path};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::Lake;
+use super::{
+    Lake, Transfers,
+    folder::{CheckedFolder, FolderStore},
+};
 use crate::keys::Key;
-
-/// How many objects of a remote store are read at once: enough to hide its latency for small objects.
-const READS_AT_ONCE: usize = 8;
 
 /// One version of an object that is wanted.
 #[derive(Clone, Debug)]
@@ -36,53 +40,142 @@ pub enum FoundVersion {
     Changed,
 }
 
+/// How many fetched bytes are handed on together: a change of threads then costs little.
+const HANDED_ON_BYTES: usize = 256 << 10;
+
+/// What was found of each wanted version, in order.
+///
+/// A file is read when it is asked for, by the thread that asks: for a small file a change of threads costs more than
+/// reading it, and its bytes are still in the processor's cache when they are used. Other objects are fetched ahead, as
+/// many at a time as the lake's [`Transfers`] allow. Dropping it ends what is still being fetched.
+#[derive(Debug)]
+pub struct Fetching {
+    wanted: VecDeque<Place>,
+    checked: CheckedFolder,
+    fetched: mpsc::UnboundedReceiver<Result<FoundVersion, StoreError>>,
+    arrived: VecDeque<Result<FoundVersion, StoreError>>,
+    _ahead: AbortOnDropHandle<()>,
+}
+
+/// Where a wanted version is read from.
+#[derive(Debug)]
+enum Place {
+    File {
+        folder: FolderStore,
+        path: Path,
+        etag: String,
+        whole: bool,
+    },
+    /// The next one that was fetched ahead.
+    Fetched,
+}
+
 impl Lake {
     /// Reads versions of objects, in order, each from the store of its zone.
     ///
-    /// From a folder they are read one after the other by one thread, since for a small file a change of threads costs more
-    /// than reading it; from any other store several at a time.
-    ///
-    /// # Errors
-    /// For each version the store's own error, where it failed.
-    pub async fn fetch(&self, wanted: Vec<Wanted>) -> Vec<Result<FoundVersion, StoreError>> {
-        let mut fetched = Vec::with_capacity(wanted.len());
-        for of_one_zone in wanted.chunk_by(|one, next| one.key.zone() == next.key.zone()) {
-            fetched.extend(self.fetch_from_zone(of_one_zone).await);
+    /// Must be called within a runtime. Everything that was fetched and not taken yet is in memory, so the caller limits
+    /// how many bytes it asks for.
+    pub fn fetch(&self, wanted: Vec<Wanted>) -> Fetching {
+        let (mut places, mut remote) = (VecDeque::with_capacity(wanted.len()), Vec::new());
+        for Wanted { key, etag, whole } in wanted {
+            let path = self.path(&key);
+            let zone = self.zone(key.zone());
+            match &zone.folder {
+                Some(folder) => places.push_back(Place::File { folder: folder.clone(), path, etag, whole }),
+                None => {
+                    places.push_back(Place::Fetched);
+                    remote.push((Arc::clone(&zone.store), path, etag, whole));
+                }
+            }
         }
-        fetched
-    }
-
-    async fn fetch_from_zone(&self, wanted: &[Wanted]) -> Vec<Result<FoundVersion, StoreError>> {
-        let Some(first) = wanted.first() else { return Vec::new() };
-        let zone = self.zone(first.key.zone());
-        if let Some(folder) = &zone.folder {
-            let folder = folder.clone();
-            let files: Vec<_> =
-                wanted.iter().map(|wanted| (self.path(&wanted.key), wanted.etag.clone(), wanted.whole)).collect();
-            let read = move || files.iter().map(|(path, etag, whole)| found(folder.read(path, etag, *whole))).collect();
-            return match tokio::task::spawn_blocking(read).await {
-                Ok(found) => found,
-                // The next try reads them again.
-                Err(error) => vec![Err(error.into())],
-            };
-        }
-        let reads: Vec<_> =
-            wanted.iter().map(|wanted| fetch_one(zone.store.as_ref(), self.path(&wanted.key), wanted)).collect();
-        stream::iter(reads).buffered(READS_AT_ONCE).collect().await
+        let (sender, fetched) = mpsc::unbounded_channel();
+        let ahead = AbortOnDropHandle::new(tokio::spawn(fetch_ahead(remote, self.transfers().clone(), sender)));
+        let (checked, arrived) = (CheckedFolder::default(), VecDeque::new());
+        Fetching { wanted: places, checked, fetched, arrived, _ahead: ahead }
     }
 }
 
-async fn fetch_one(store: &dyn ObjectStore, path: Path, wanted: &Wanted) -> Result<FoundVersion, StoreError> {
-    let options = GetOptions { head: !wanted.whole, ..GetOptions::new().with_if_match(Some(&wanted.etag)) };
-    let read = async {
-        let got = store.get_opts(&path, options).await?;
-        if !wanted.whole {
-            return Ok(None);
+impl Fetching {
+    /// Waits for the next versions; returns how many of them can now be taken without waiting for a network, 0 at the
+    /// end.
+    pub async fn arrived(&mut self) -> usize {
+        let due = self.wanted.iter().take_while(|place| matches!(place, Place::Fetched)).count();
+        if due == 0 {
+            return self.wanted.iter().take_while(|place| matches!(place, Place::File { .. })).count();
         }
-        let size = usize::try_from(got.range.end - got.range.start).unwrap_or(0);
-        Ok(Some(whole(got.into_stream(), size).await?))
-    };
-    found(read.await)
+        let mut bytes = self.arrived.iter().map(length).sum::<usize>();
+        while self.arrived.len() < due && bytes < HANDED_ON_BYTES {
+            let Some(found) = self.fetched.recv().await else { break };
+            bytes += length(&found);
+            self.arrived.push_back(found);
+        }
+        due.min(self.arrived.len()).max(1)
+    }
+}
+
+impl Iterator for Fetching {
+    /// The error is the store's own.
+    type Item = Result<FoundVersion, StoreError>;
+
+    /// Reads a file. Of the others, takes only what has [arrived](Fetching::arrived).
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(match self.wanted.pop_front()? {
+            Place::File { folder, path, etag, whole } => found(folder.read(&mut self.checked, &path, &etag, whole)),
+            Place::Fetched => self.arrived.pop_front().unwrap_or_else(|| Err(not_fetched())),
+        })
+    }
+}
+
+fn length(found: &Result<FoundVersion, StoreError>) -> usize {
+    if let Ok(FoundVersion::Whole(bytes)) = found { bytes.len() } else { 0 }
+}
+
+/// Only at the end of the process, which stops its tasks, or if it was asked for too early.
+fn not_fetched() -> StoreError {
+    StoreError::Generic { store: "fetch", source: "the object was not fetched: the process is ending".into() }
+}
+
+type Remote = (Arc<dyn ObjectStore>, Path, String, bool);
+
+/// Fetches these versions, several at a time, and hands them on in order.
+async fn fetch_ahead(
+    remote: Vec<Remote>,
+    transfers: Transfers,
+    to: mpsc::UnboundedSender<Result<FoundVersion, StoreError>>,
+) {
+    let mut ahead = VecDeque::with_capacity(transfers.most());
+    let mut remote = remote.into_iter().fuse();
+    loop {
+        while ahead.len() < transfers.most()
+            && let Some((store, path, etag, whole)) = remote.next()
+        {
+            let transfers = transfers.clone();
+            // A task of its own, since each request takes a core some time.
+            ahead.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
+                let _place = transfers.begin().await;
+                found(fetch_one(store.as_ref(), &path, &etag, whole).await)
+            })));
+        }
+        let Some(first) = ahead.pop_front() else { return };
+        if to.send(first.await.unwrap_or_else(|error| Err(error.into()))).is_err() {
+            return;
+        }
+    }
+}
+
+async fn fetch_one(
+    store: &dyn ObjectStore,
+    path: &Path,
+    etag: &str,
+    is_whole: bool,
+) -> Result<Option<Bytes>, StoreError> {
+    let options = GetOptions { head: !is_whole, ..GetOptions::new().with_if_match(Some(etag)) };
+    let got = store.get_opts(path, options).await?;
+    if !is_whole {
+        return Ok(None);
+    }
+    let size = usize::try_from(got.range.end - got.range.start).unwrap_or(0);
+    Ok(Some(whole(got.into_stream(), size).await?))
 }
 
 fn found(read: Result<Option<Bytes>, StoreError>) -> Result<FoundVersion, StoreError> {
@@ -96,10 +189,7 @@ fn found(read: Result<Option<Bytes>, StoreError>) -> Result<FoundVersion, StoreE
 }
 
 /// All that a body holds; without a copy where it came in one piece.
-async fn whole(
-    mut body: stream::BoxStream<'static, Result<Bytes, StoreError>>,
-    size: usize,
-) -> Result<Bytes, StoreError> {
+async fn whole(mut body: BoxStream<'static, Result<Bytes, StoreError>>, size: usize) -> Result<Bytes, StoreError> {
     let Some(first) = body.try_next().await? else { return Ok(Bytes::new()) };
     let Some(second) = body.try_next().await? else { return Ok(first) };
     let mut bytes = Vec::with_capacity(size);

@@ -28,6 +28,7 @@ use object_store::{
 };
 
 pub use error::FolderFailure;
+pub(super) use links::CheckedFolder;
 pub use links::OutwardLinks;
 pub(super) use walk::Found;
 use walk::Walk;
@@ -92,9 +93,29 @@ impl FolderStore {
         found.try_filter_map(async |found| Ok(found.into_object())).boxed()
     }
 
-    /// Reads one version of a file whole; without `whole`, only checks that it exists. Blocks.
-    pub(super) fn read(&self, location: &Path, etag: &str, whole: bool) -> Result<Option<bytes::Bytes>> {
-        read::whole(&self.file_to_read(location)?, etag, whole)
+    /// Reads one version of a file whole; without `whole`, only checks that it exists. Blocks. `checked` remembers the
+    /// folder of the file before, so that many files of one folder cost one look at the links above them.
+    pub(super) fn read(
+        &self,
+        checked: &mut CheckedFolder,
+        location: &Path,
+        etag: &str,
+        whole: bool,
+    ) -> Result<Option<bytes::Bytes>> {
+        let file = self.file(location)?;
+        let opened = match checked.is_of(&self.folder, &file) {
+            true => read::open_unless_link(&file)?,
+            false => None,
+        };
+        let opened = match opened {
+            Some(opened) => opened,
+            None => {
+                let file = self.file_to_read(location)?;
+                checked.set(&self.folder, &file);
+                read::open(&file)?
+            }
+        };
+        opened.whole(&file, etag, whole)
     }
 
     /// Removes what killed processes left half written below `prefix`. Returns how many files that were.

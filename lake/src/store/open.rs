@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, memory::InMemory};
 
 use super::{
-    Lake, Unconditional, Versions, Zone,
+    Lake, Transfers, Unconditional, Versions, Zone,
     folder::{FolderStore, OutwardLinks},
     s3::{S3Failure, S3Store, Waits},
 };
@@ -51,7 +51,7 @@ impl Lake {
         problems.into_result()?;
         let opened = <[Zone; ZoneName::COUNT]>::try_from(zones);
         let zones = opened.map_err(|_| Error::Bug("a zone was neither opened nor refused".to_owned()))?;
-        Ok(Self { zones: Arc::new(zones) })
+        Ok(Self { zones: Arc::new(zones), transfers: Transfers::default() })
     }
 }
 

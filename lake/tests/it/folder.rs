@@ -361,7 +361,9 @@ async fn versions_are_fetched_each_from_its_own_zone_in_the_order_asked_for() {
         wanted.push(Wanted { key: key.clone(), etag, whole: number != 3 });
     }
     wanted.push(Wanted { key: copy("00009"), ..wanted[0].clone() });
-    let found = lake.fetch(wanted).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    let mut fetching = lake.fetch(wanted);
+    assert_eq!(fetching.arrived().await, 6, "files need no network");
+    let found = fetching.map(Result::unwrap).collect::<Vec<_>>();
     let whole = |number: usize| FoundVersion::Whole(format!("body {number}").into());
     assert_eq!(found, [whole(0), whole(1), whole(2), FoundVersion::There, whole(4), FoundVersion::Missing]);
 }

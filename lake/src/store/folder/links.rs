@@ -3,7 +3,9 @@
 //! Asks the file system, and changes nothing. It guards against links that are there, not against a program that puts
 //! one there between the question and the use of its answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::Folder;
 
 /// What a [`FolderStore`](super::FolderStore) does with links that lead out of its folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,4 +28,22 @@ pub(super) fn leads_out(root: &Path, path: &Path) -> bool {
     // What does not exist is where the nearest folder above it is.
     let real = below().find_map(|path| path.canonicalize().ok());
     real.is_some_and(|real| !real.starts_with(root))
+}
+
+/// The folder of the file that was read last, if no link above it leads out of the lake.
+#[derive(Debug, Default)]
+pub(in crate::store) struct CheckedFolder(Option<(PathBuf, PathBuf)>);
+
+impl CheckedFolder {
+    /// Whether `file` is in it.
+    pub(super) fn is_of(&self, folder: &Folder, file: &Path) -> bool {
+        self.0.as_ref().is_some_and(|(root, above)| *root == folder.root && Some(above.as_path()) == file.parent())
+    }
+
+    /// Remembers the folder of this file, whose links were looked at.
+    pub(super) fn set(&mut self, folder: &Folder, file: &Path) {
+        if !self.is_of(folder, file) {
+            self.0 = file.parent().map(|above| (folder.root.clone(), above.to_path_buf()));
+        }
+    }
 }

@@ -4,8 +4,8 @@
 //! Invariant: what is returned is what was asked for: this range of this version, with its true size.
 
 use std::{
-    fs::{File, Metadata},
-    io::{Read, Seek, SeekFrom},
+    fs::{File, Metadata, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
@@ -26,9 +26,8 @@ use super::{
 const PIECE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Result<GetResult> {
-    look_at(file)?;
-    let opened = File::open(file).map_err(failed("open", file))?;
-    let meta = meta(location, &opened.metadata().map_err(failed("access", file))?);
+    let Opened { opened, found } = open(file)?;
+    let meta = meta(location, &found);
     options.check_preconditions(&meta)?;
     let range = match &options.range {
         Some(range) => range.as_range(meta.size).map_err(|error| FolderFailure::Other {
@@ -50,13 +49,77 @@ pub(super) fn get(file: &Path, location: path::Path, options: &GetOptions) -> Re
     Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
 }
 
-/// The metadata of a regular file. Called before opening it: opening a named pipe waits for its writer.
-fn look_at(file: &Path) -> Result<Metadata> {
-    let found = std::fs::metadata(file).map_err(failed("access", file))?;
-    if found.is_file() {
-        return Ok(found);
+/// A regular file, open for reading.
+pub(super) struct Opened {
+    opened: File,
+    found: Metadata,
+}
+
+impl Opened {
+    fn of(opened: File, file: &Path) -> Result<Self> {
+        let found = opened.metadata().map_err(failed("access", file))?;
+        if found.is_file() { Ok(Self { opened, found }) } else { Err(not_a_file(file)) }
     }
-    Err(Error::NotFound { path: shown(file), source: "it is not a regular file".into() })
+
+    /// Reads the file whole if it is this version; without `wanted`, only checks that it is.
+    pub(super) fn whole(self, file: &Path, etag: &str, wanted: bool) -> Result<Option<Bytes>> {
+        let Self { opened, found } = self;
+        check_version(file, &found, etag)?;
+        if !wanted {
+            return Ok(None);
+        }
+        let (due, version) = (0..found.len(), Some(etag.to_owned()));
+        let mut pieces = Pieces { opened, file: file.to_path_buf(), due, version, at_start: false };
+        Ok(Some(pieces.read(found.len())?.unwrap_or_default()))
+    }
+}
+
+/// Opens a regular file.
+pub(super) fn open(file: &Path) -> Result<Opened> {
+    match reading(false).open(file) {
+        Ok(opened) => Opened::of(opened, file),
+        Err(error) => Err(why_not_opened(file, error)),
+    }
+}
+
+/// Opens a regular file; `None` if it is a link, on systems that can open a file without following one.
+pub(super) fn open_unless_link(file: &Path) -> Result<Option<Opened>> {
+    if cfg!(not(unix)) {
+        return Ok(None);
+    }
+    match reading(true).open(file) {
+        Ok(opened) => Opened::of(opened, file).map(Some),
+        #[cfg(unix)]
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
+        Err(error) => Err(why_not_opened(file, error)),
+    }
+}
+
+/// To open a file for reading, without waiting for the writer of a named pipe.
+fn reading(refuse_link: bool) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = if refuse_link { OFlags::NONBLOCK | OFlags::NOFOLLOW } else { OFlags::NONBLOCK };
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    #[cfg(not(unix))]
+    let _only_unix_knows = refuse_link;
+    options
+}
+
+/// A socket can't be opened at all, and is no object.
+fn why_not_opened(file: &Path, error: io::Error) -> Error {
+    match file.metadata() {
+        Ok(found) if !found.is_file() => not_a_file(file),
+        _ => failed("open", file)(error),
+    }
+}
+
+fn not_a_file(file: &Path) -> Error {
+    Error::NotFound { path: shown(file), source: "it is not a regular file".into() }
 }
 
 /// Refuses a file that is not the version that `etag` names.
@@ -119,19 +182,6 @@ struct Pieces {
     due: Range<u64>,
     version: Option<String>,
     at_start: bool,
-}
-
-/// Reads one version of a file whole; without `wanted`, only checks that it exists.
-pub(super) fn whole(file: &Path, etag: &str, wanted: bool) -> Result<Option<Bytes>> {
-    let found = look_at(file)?;
-    check_version(file, &found, etag)?;
-    if !wanted {
-        return Ok(None);
-    }
-    let opened = File::open(file).map_err(failed("open", file))?;
-    let (due, version) = (0..found.len(), Some(etag.to_owned()));
-    let mut pieces = Pieces { opened, file: file.to_path_buf(), due, version, at_start: false };
-    Ok(Some(pieces.read(found.len())?.unwrap_or_default()))
 }
 
 impl Pieces {

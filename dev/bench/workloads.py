@@ -1,0 +1,58 @@
+"""What the benchmarks share: the producer's workloads as files on this machine, and how a whole program is timed."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOME = ROOT / "target" / "bench"
+PROGRAMS = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+
+# name -> how many objects of how many events
+WORKLOADS = {"small": (2000, 100), "large": (40, 20000), "tiny": (20000, 10)}
+
+
+def landed(name: str) -> Path:
+    """The workload's raw objects, always the same bytes."""
+    raw = HOME / name / "raw" / "events"
+    batches, size = WORKLOADS[name]
+    if not raw.exists():
+        land(batches, size, f"file://{HOME / name}", dict(os.environ))
+    found = sum(1 for _ in raw.rglob("*.json"))
+    assert found == batches, f"delete {raw} and run again"
+    return raw
+
+
+def land(batches: int, size: int, lake_url: str, environment: dict[str, str]) -> None:
+    """Lets the producer write this many objects of this many events, one batch in ten corrupt, one record in ten invalid."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    command = [PROGRAMS / "producer", "--stream", "events", "--interval", "0s", "--seed", "1"]
+    command += ["--batches", str(batches), "--batch-size", str(size)]
+    subprocess.run(command, check=True, env={**environment, "LAKE_URL": lake_url}, stderr=subprocess.DEVNULL, cwd=HOME)
+
+
+def consumer(lake_url: str, raw_url: str) -> list[str]:
+    """The command that consumes all that has landed at `raw_url` into the lake."""
+    flags = ["--lake-url", lake_url, "--raw-url", raw_url]
+    return [str(PROGRAMS / "consumer"), "run", "--stream", "events", "--once", "--streams-dir", str(ROOT / "streams"), *flags]
+
+
+def timed(command: list[str], environment: dict[str, str] | None = None) -> tuple[dict[str, float], str]:
+    """Runs a program to its end. Returns wall, user and system seconds and the peak memory in MB, and what it printed."""
+    began = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HOME, text=True, env=environment)
+    # The programs print little, so their output fits in the pipes, which are read only after they end.
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.monotonic() - began
+    said, reported = child.stdout.read(), child.stderr.read()
+    if status != 0:
+        sys.exit(f"{command[0]} failed: {reported[-2000:]}")
+    return figures(wall, usage), said
+
+
+def figures(wall: float, usage: resource.struct_rusage) -> dict[str, float]:
+    """The figures of a program that ended."""
+    return {"wall": wall, "user": usage.ru_utime, "system": usage.ru_stime, "rss": usage.ru_maxrss / 1024}
