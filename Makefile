@@ -46,10 +46,11 @@ chaos: ## Kill a consumer again and again on one stream (KILLS=200)
 	@scripts/fetch-duckdb.sh
 	CHAOS_KILLS=$(or $(KILLS),200) cargo test -p consumer --test it -- --nocapture processes::killed
 
-bench: ## Measure the stages, and compare Sluice with DuckDB, Polars and chDB (RUNS=3 PEERS=duckdb,polars,chdb)
+bench: ## Measure the stages, compare Sluice with DuckDB, Polars and chDB, and S3 with a folder (RUNS=3 PEERS=duckdb,polars,chdb)
 	@$(RUN) build
 	cargo bench -p bench
 	python3 dev/bench/run.py --runs $(or $(RUNS),3) --peers $(or $(PEERS),duckdb,polars,chdb)
+	python3 dev/bench/s3.py --runs $(or $(RUNS),3)
 
 fuzz: ## Fuzz the compiled enforcer against the judge; needs nightly Rust and cargo-fuzz (SECONDS=3600)
 	cargo +nightly fuzz run --fuzz-dir dev/fuzz -s none agreement -- -max_total_time=$(or $(SECONDS),3600) -max_len=512
