@@ -8,6 +8,7 @@ mod body;
 mod buckets;
 mod completions;
 mod conditions;
+mod configurations;
 mod copies;
 mod digests;
 mod faults;
@@ -16,6 +17,7 @@ mod objects;
 mod tags;
 mod upload_listings;
 mod uploads;
+mod version_listings;
 
 use std::sync::Arc;
 
@@ -69,8 +71,6 @@ operations! {
     head_bucket, on_head_bucket, HeadBucketInput, HeadBucketOutput;
     delete_bucket, on_delete_bucket, DeleteBucketInput, DeleteBucketOutput;
     list_buckets, on_list_buckets, ListBucketsInput, ListBucketsOutput;
-    get_bucket_location, on_get_bucket_location, GetBucketLocationInput, GetBucketLocationOutput;
-    get_bucket_versioning, on_get_bucket_versioning, GetBucketVersioningInput, GetBucketVersioningOutput;
 
     put_object, on_put_object, PutObjectInput, PutObjectOutput;
     get_object, on_get_object, GetObjectInput, GetObjectOutput;
@@ -81,6 +81,7 @@ operations! {
 
     list_objects, on_list_objects, ListObjectsInput, ListObjectsOutput;
     list_objects_v2, on_list_objects_v2, ListObjectsV2Input, ListObjectsV2Output;
+    list_object_versions, on_list_object_versions, ListObjectVersionsInput, ListObjectVersionsOutput;
 
     create_multipart_upload, on_create_upload, CreateMultipartUploadInput, CreateMultipartUploadOutput;
     upload_part, on_upload_part, UploadPartInput, UploadPartOutput;
@@ -93,6 +94,33 @@ operations! {
     get_object_tagging, on_get_tags, GetObjectTaggingInput, GetObjectTaggingOutput;
     put_object_tagging, on_put_tags, PutObjectTaggingInput, PutObjectTaggingOutput;
     delete_object_tagging, on_delete_tags, DeleteObjectTaggingInput, DeleteObjectTaggingOutput;
+
+    get_bucket_location, on_get_bucket_location, GetBucketLocationInput, GetBucketLocationOutput;
+    get_bucket_versioning, on_get_bucket_versioning, GetBucketVersioningInput, GetBucketVersioningOutput;
+    get_bucket_policy, on_get_policy, GetBucketPolicyInput, GetBucketPolicyOutput;
+    get_bucket_policy_status, on_get_policy_status, GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput;
+    get_bucket_lifecycle_configuration, on_get_lifecycle, GetBucketLifecycleConfigurationInput,
+        GetBucketLifecycleConfigurationOutput;
+    get_bucket_cors, on_get_cors, GetBucketCorsInput, GetBucketCorsOutput;
+    get_bucket_tagging, on_get_bucket_tags, GetBucketTaggingInput, GetBucketTaggingOutput;
+    get_bucket_encryption, on_get_encryption, GetBucketEncryptionInput, GetBucketEncryptionOutput;
+    get_public_access_block, on_get_public_access_block, GetPublicAccessBlockInput, GetPublicAccessBlockOutput;
+    get_bucket_website, on_get_website, GetBucketWebsiteInput, GetBucketWebsiteOutput;
+    get_bucket_replication, on_get_replication, GetBucketReplicationInput, GetBucketReplicationOutput;
+    get_object_lock_configuration, on_get_object_lock, GetObjectLockConfigurationInput,
+        GetObjectLockConfigurationOutput;
+    get_bucket_ownership_controls, on_get_ownership, GetBucketOwnershipControlsInput,
+        GetBucketOwnershipControlsOutput;
+    get_bucket_logging, on_get_logging, GetBucketLoggingInput, GetBucketLoggingOutput;
+    get_bucket_notification_configuration, on_get_notifications, GetBucketNotificationConfigurationInput,
+        GetBucketNotificationConfigurationOutput;
+    get_bucket_accelerate_configuration, on_get_acceleration, GetBucketAccelerateConfigurationInput,
+        GetBucketAccelerateConfigurationOutput;
+    get_bucket_request_payment, on_get_request_payment, GetBucketRequestPaymentInput, GetBucketRequestPaymentOutput;
+    get_bucket_acl, on_get_bucket_acl, GetBucketAclInput, GetBucketAclOutput;
+    get_object_acl, on_get_object_acl, GetObjectAclInput, GetObjectAclOutput;
+    get_object_retention, on_get_retention, GetObjectRetentionInput, GetObjectRetentionOutput;
+    get_object_legal_hold, on_get_legal_hold, GetObjectLegalHoldInput, GetObjectLegalHoldOutput;
 }
 
 /// The S3 names of the operations: the names of their outputs, without the suffix.

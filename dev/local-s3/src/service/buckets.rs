@@ -35,8 +35,7 @@ impl Service {
         &self,
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
-        let bucket = request.input.bucket;
-        self.store.read(move |tables| tables.bucket(&bucket)).await?;
+        self.require_bucket(request.input.bucket).await?;
         Ok(S3Response::new(HeadBucketOutput::default()))
     }
 
@@ -73,25 +72,5 @@ impl Service {
             prefix: request.input.prefix,
             ..Default::default()
         }))
-    }
-
-    /// Returns no constraint, which is `us-east-1` on S3; requests for any region are served.
-    pub(super) async fn on_get_bucket_location(
-        &self,
-        request: S3Request<GetBucketLocationInput>,
-    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        let bucket = request.input.bucket;
-        self.store.read(move |tables| tables.bucket(&bucket)).await?;
-        Ok(S3Response::new(GetBucketLocationOutput::default()))
-    }
-
-    /// Returns no status, which on S3 means that the bucket was never versioned.
-    pub(super) async fn on_get_bucket_versioning(
-        &self,
-        request: S3Request<GetBucketVersioningInput>,
-    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-        let bucket = request.input.bucket;
-        self.store.read(move |tables| tables.bucket(&bucket)).await?;
-        Ok(S3Response::new(GetBucketVersioningOutput::default()))
     }
 }

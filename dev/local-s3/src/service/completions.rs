@@ -1,13 +1,13 @@
 //! The completion of a multipart upload.
 //!
 //! Invariant: the listed parts become one blob before anything is visible; then one transaction of the index creates
-//! the object and removes the upload with all its parts.
+//! the object, removes the upload with all its parts, and remembers the answer for a client that did not get it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::attributes::checksums_of;
 use super::body;
@@ -17,7 +17,7 @@ use super::objects::replace_object;
 use super::uploads::{UploadName, part_number};
 use super::{Service, faults};
 use crate::store::blobs::PendingBlob;
-use crate::store::records::{Checksums, ObjectRecord, PartRecord};
+use crate::store::records::{Checksums, CompletionRecord, ObjectRecord, PartRecord};
 use crate::store::{blocking, internal, now_ms};
 
 /// Every part but the last must have at least this many bytes, as on S3.
@@ -35,6 +35,30 @@ impl Service {
         let CompleteMultipartUploadInput { bucket, key, upload_id: id, .. } = request.input;
         let name = UploadName { bucket, key, id };
 
+        let etag = match self.complete(name.clone(), listed.clone(), conditions, checksums).await {
+            // Completed before, or by another request at the same time: the answer may have been lost.
+            Err(error) if *error.code() == S3ErrorCode::NoSuchUpload => {
+                self.completed_before(name.clone(), listed).await?.ok_or(error)?
+            }
+            completed => completed?,
+        };
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            location: Some(format!("/{}/{}", name.bucket, name.key)),
+            bucket: Some(name.bucket),
+            key: Some(name.key),
+            e_tag: Some(ETag::Strong(etag)),
+            ..Default::default()
+        }))
+    }
+
+    /// Makes the object of the listed parts. Returns its ETag.
+    async fn complete(
+        &self,
+        name: UploadName,
+        listed: Vec<CompletedPart>,
+        conditions: Conditions,
+        checksums: Checksums,
+    ) -> S3Result<String> {
         let wanted = name.clone();
         let (upload, parts) = self
             .store
@@ -49,21 +73,22 @@ impl Service {
         let record = ObjectRecord {
             blob: blob.id(),
             size: parts.iter().map(|(_, part)| part.size).sum(),
-            etag: etag.clone(),
+            etag,
             modified_ms: now_ms(),
             attributes: upload.attributes,
             tags: upload.tags,
             checksums,
         };
-        let output = CompleteMultipartUploadOutput {
-            bucket: Some(name.bucket.clone()),
-            key: Some(name.key.clone()),
-            location: Some(format!("/{}/{}", name.bucket, name.key)),
-            e_tag: Some(ETag::Strong(etag)),
-            ..Default::default()
-        };
-        self.publish(name, parts, conditions, (record, blob)).await?;
-        Ok(S3Response::new(output))
+        Ok(self.publish(name, parts, conditions, (record, blob)).await?.etag)
+    }
+
+    /// The ETag of an earlier completion of the same parts, if it is remembered. As on S3, it does not matter what has
+    /// become of the object since, nor do conditions: the first completion met them.
+    async fn completed_before(&self, name: UploadName, listed: Vec<CompletedPart>) -> S3Result<Option<String>> {
+        let etags = listed.iter().map(|part| part.e_tag.as_ref().map_or("", ETag::value));
+        let Some(same) = multipart_etag(etags) else { return Ok(None) };
+        let found = self.store.read(move |tables| tables.completion(&name.bucket, &name.key, &name.id)).await?;
+        Ok(found.map(|completion| completion.etag).filter(|etag| *etag == same))
     }
 
     /// Joins the parts into one blob, and verifies it if the client sent digests of the whole.
@@ -112,6 +137,13 @@ impl Service {
                 let mut applied = replace_object(tables, (&name.bucket, &name.key), &conditions, object)?;
                 let removed = tables.remove_upload(&name.bucket, &name.key, &name.id)?;
                 applied.released.extend(removed.into_iter().map(|part| part.blob));
+                tables.put_completion(&CompletionRecord {
+                    bucket: name.bucket,
+                    key: name.key,
+                    upload_id: name.id,
+                    etag: applied.value.etag.clone(),
+                    completed_ms: applied.value.modified_ms,
+                })?;
                 Ok(applied)
             })
             .await

@@ -60,16 +60,11 @@ impl Service {
         let encode = Encoder::new(input.encoding_type.as_ref());
         let entries_max = entries_max(input.max_keys)?;
         let prefix = input.prefix.clone().unwrap_or_default();
-        let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
-        // A marker may be the common prefix that ended the previous page, which rolled up every key below it.
-        let start = input.marker.clone().filter(|marker| !marker.is_empty()).map(|marker| {
-            if marker.starts_with(&prefix) && common_prefix(&marker, &prefix, delimiter) == Some(&marker) {
-                Start::AfterPrefix(marker)
-            } else {
-                Start::AfterKey(marker)
-            }
-        });
-        let mut page = self.store.page(query(&input.bucket, Some(&prefix), delimiter, start, entries_max)).await?;
+        let start = start_at_marker(input.marker.as_deref(), &prefix, input.delimiter.as_deref());
+        let mut page = self
+            .store
+            .page(query(&input.bucket, Some(&prefix), input.delimiter.as_deref(), start, entries_max))
+            .await?;
         faults::distort(&request.extensions, &mut page);
         let next = page.next.clone().map(|(Start::AfterKey(at) | Start::AfterPrefix(at))| encode.text(at));
         let (contents, common_prefixes) = encode.entries(page, true);
@@ -89,7 +84,17 @@ impl Service {
     }
 }
 
-fn query(
+/// Where a listing with a marker begins. The marker may be the common prefix that ended the previous page, which rolled
+/// up every key below it.
+pub(super) fn start_at_marker(marker: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Option<Start> {
+    let marker = marker.filter(|marker| !marker.is_empty())?;
+    let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty());
+    let is_common_prefix = marker.starts_with(prefix) && common_prefix(marker, prefix, delimiter) == Some(marker);
+    let start = if is_common_prefix { Start::AfterPrefix } else { Start::AfterKey };
+    Some(start(marker.to_owned()))
+}
+
+pub(super) fn query(
     bucket: &str,
     prefix: Option<&str>,
     delimiter: Option<&str>,
@@ -110,6 +115,11 @@ pub(super) fn entries_max(asked: Option<i32>) -> S3Result<i32> {
         asked @ 0.. => Ok(asked.min(PAGE_ENTRIES_MAX)),
         asked => Err(s3_error!(InvalidArgument, "max-keys is {asked}; it cannot be negative")),
     }
+}
+
+/// Who owns every bucket and object of this server.
+pub(super) fn owner() -> Owner {
+    Owner { id: Some("local-s3".to_owned()), display_name: Some("local-s3".to_owned()) }
 }
 
 /// Tokens are opaque to clients: `k` or `p` and the text, in base64.
@@ -149,8 +159,7 @@ impl Encoder {
     }
 
     fn entries(self, page: Page, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
-        let owner =
-            with_owner.then(|| Owner { id: Some("local-s3".to_owned()), display_name: Some("local-s3".to_owned()) });
+        let owner = with_owner.then(owner);
         let objects = page.objects.into_iter().map(|(key, record)| Object {
             key: Some(self.text(key)),
             last_modified: Some(modified(&record)),
@@ -160,7 +169,10 @@ impl Encoder {
             owner: owner.clone(),
             ..Default::default()
         });
-        let prefixes = page.common_prefixes.into_iter().map(|prefix| CommonPrefix { prefix: Some(self.text(prefix)) });
-        (objects.collect(), prefixes.collect())
+        (objects.collect(), self.prefixes(page.common_prefixes))
+    }
+
+    pub(super) fn prefixes(self, prefixes: Vec<String>) -> Vec<CommonPrefix> {
+        prefixes.into_iter().map(|prefix| CommonPrefix { prefix: Some(self.text(prefix)) }).collect()
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn replace_object(
 }
 
 /// The range of an object that a request asks for.
-pub(super) fn range_of(record: &ObjectRecord, asked: Option<Range>) -> S3Result<std::ops::Range<u64>> {
+fn range_of(record: &ObjectRecord, asked: Option<Range>) -> S3Result<std::ops::Range<u64>> {
     match asked {
         None => Ok(0..record.size),
         Some(_) if record.size == 0 => Err(s3_error!(InvalidRange, "the object is empty")),

@@ -14,7 +14,7 @@ use super::body::{self, Received, receive};
 use super::conditions::{Conditions, modified_at};
 use super::copies::source_of;
 use super::digests::Claims;
-use super::objects::{check_key, range_of};
+use super::objects::check_key;
 use crate::store::committer::Applied;
 use crate::store::records::{PartRecord, UploadRecord};
 use crate::store::{blocking, now_ms};
@@ -91,9 +91,7 @@ impl Service {
         let input = request.input;
         let number = part_number(input.part_number)?;
         let (bucket, key) = source_of(&input.copy_source)?;
-        let asked = input.copy_source_range.as_deref().map(Range::parse).transpose();
-        let asked =
-            asked.map_err(|_| s3_error!(InvalidArgument, "x-amz-copy-source-range is not of the form bytes=0-9"))?;
+        let asked = input.copy_source_range.as_deref().map(copied_range).transpose()?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match,
             if_none_match: input.copy_source_if_none_match,
@@ -105,7 +103,15 @@ impl Service {
         let received = blocking(move || {
             let (source, file) = store.with_blob((&bucket, &key), |blobs, id| blobs.read(id))?;
             conditions.check_copy_source(&source)?;
-            body::copy(store.blobs(), file, range_of(&source, asked)?)
+            let range = asked.unwrap_or(0..source.size);
+            if range.end > source.size {
+                let size = source.size;
+                return Err(s3_error!(
+                    InvalidArgument,
+                    "Range specified is not valid for source object of size: {size}"
+                ));
+            }
+            body::copy(store.blobs(), file, range)
         })
         .await?;
         let name = UploadName { bucket: input.bucket, key: input.key, id: input.upload_id };
@@ -156,6 +162,21 @@ impl Service {
             .await?;
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
+}
+
+/// The range of an `x-amz-copy-source-range`. Unlike that of a read it has both ends, and S3 does not shorten it.
+fn copied_range(header: &str) -> S3Result<std::ops::Range<u64>> {
+    let ends = match Range::parse(header) {
+        Ok(Range::Int { first, last: Some(last) }) => last.checked_add(1).map(|end| first..end),
+        _ => None,
+    };
+    ends.ok_or_else(|| {
+        s3_error!(
+            InvalidArgument,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \
+             zero-based offsets of the first and last bytes to copy"
+        )
+    })
 }
 
 /// A part number within S3's bounds.

@@ -27,6 +27,8 @@ pub(crate) const OBJECTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("
 pub(crate) const UPLOADS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("uploads");
 /// Upload id and part number to [`PartRecord`].
 pub(crate) const PARTS: TableDefinition<(&str, u32), &[u8]> = TableDefinition::new("parts");
+/// The number of a completion, counted up, to [`CompletionRecord`].
+pub(crate) const COMPLETIONS: TableDefinition<u64, &[u8]> = TableDefinition::new("completions");
 
 /// A bucket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,6 +109,17 @@ pub(crate) struct PartRecord {
     pub(crate) modified_ms: u64,
     #[serde(default)]
     pub(crate) checksums: Checksums,
+}
+
+/// A completed upload, for a client that did not get the answer and sends its completion again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CompletionRecord {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) upload_id: String,
+    /// The ETag of the object, without quotes: the digest of the parts that were listed.
+    pub(crate) etag: String,
+    pub(crate) completed_ms: u64,
 }
 
 /// The index key of an object. A bucket name contains no NUL, so the first NUL ends it.

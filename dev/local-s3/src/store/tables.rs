@@ -8,18 +8,22 @@ use s3s::{S3Result, s3_error};
 
 use super::internal;
 use super::records::{
-    BUCKETS, BucketRecord, OBJECTS, ObjectRecord, PARTS, PartRecord, UPLOADS, UploadRecord, after_prefix, decode,
-    encode, object_key, upload_key,
+    BUCKETS, BucketRecord, COMPLETIONS, CompletionRecord, OBJECTS, ObjectRecord, PARTS, PartRecord, UPLOADS,
+    UploadRecord, after_prefix, decode, encode, object_key, upload_key,
 };
 
 pub(crate) type Bytes = &'static [u8];
 
-/// The tables of one transaction; `B`, `O` and `P` make it a reading or a writing one.
-pub(crate) struct Tables<B, O, P> {
+/// How many completed uploads are remembered: the newest.
+const COMPLETIONS_MAX: u64 = 1_000;
+
+/// The tables of one transaction; the parameters make it a reading or a writing one.
+pub(crate) struct Tables<B, O, P, C> {
     pub(crate) buckets: B,
     pub(crate) objects: O,
     pub(crate) uploads: O,
     pub(crate) parts: P,
+    pub(crate) completions: C,
     /// Whether anything was written; a transaction that only refused is not committed.
     pub(crate) changed: bool,
 }
@@ -28,10 +32,15 @@ pub(crate) type ReadTables = Tables<
     redb::ReadOnlyTable<&'static str, Bytes>,
     redb::ReadOnlyTable<Bytes, Bytes>,
     redb::ReadOnlyTable<(&'static str, u32), Bytes>,
+    redb::ReadOnlyTable<u64, Bytes>,
 >;
 
-pub(crate) type WriteTables<'t> =
-    Tables<Table<'t, &'static str, Bytes>, Table<'t, Bytes, Bytes>, Table<'t, (&'static str, u32), Bytes>>;
+pub(crate) type WriteTables<'t> = Tables<
+    Table<'t, &'static str, Bytes>,
+    Table<'t, Bytes, Bytes>,
+    Table<'t, (&'static str, u32), Bytes>,
+    Table<'t, u64, Bytes>,
+>;
 
 pub(crate) fn open_for_reading(transaction: &ReadTransaction) -> Result<ReadTables, redb::TableError> {
     Ok(Tables {
@@ -39,6 +48,7 @@ pub(crate) fn open_for_reading(transaction: &ReadTransaction) -> Result<ReadTabl
         objects: transaction.open_table(OBJECTS)?,
         uploads: transaction.open_table(UPLOADS)?,
         parts: transaction.open_table(PARTS)?,
+        completions: transaction.open_table(COMPLETIONS)?,
         changed: false,
     })
 }
@@ -49,15 +59,17 @@ pub(crate) fn open_for_writing(transaction: &WriteTransaction) -> Result<WriteTa
         objects: transaction.open_table(OBJECTS)?,
         uploads: transaction.open_table(UPLOADS)?,
         parts: transaction.open_table(PARTS)?,
+        completions: transaction.open_table(COMPLETIONS)?,
         changed: false,
     })
 }
 
-impl<B, O, P> Tables<B, O, P>
+impl<B, O, P, C> Tables<B, O, P, C>
 where
     B: ReadableTable<&'static str, Bytes>,
     O: ReadableTable<Bytes, Bytes>,
     P: ReadableTable<(&'static str, u32), Bytes>,
+    C: ReadableTable<u64, Bytes>,
 {
     pub(crate) fn bucket(&self, bucket: &str) -> S3Result<BucketRecord> {
         match self.buckets.get(bucket).map_err(internal("reading a bucket"))? {
@@ -105,6 +117,19 @@ where
                 ))
             }
         }
+    }
+
+    /// The completion of an upload, if it is remembered and the bucket has not been created again since.
+    pub(crate) fn completion(&self, bucket: &str, key: &str, upload_id: &str) -> S3Result<Option<CompletionRecord>> {
+        let reading = internal("looking for a completed upload");
+        let created_ms = self.bucket(bucket)?.created_ms;
+        for entry in self.completions.iter().map_err(&reading)?.rev() {
+            let record: CompletionRecord = decode(entry.map_err(&reading)?.1.value())?;
+            if (record.bucket.as_str(), record.key.as_str(), record.upload_id.as_str()) == (bucket, key, upload_id) {
+                return Ok(Some(record).filter(|record| record.completed_ms >= created_ms));
+            }
+        }
+        Ok(None)
     }
 
     /// The parts of an upload, by ascending number.
@@ -184,6 +209,20 @@ impl WriteTables<'_> {
         let replaced = self.parts.insert((upload_id, number), bytes.as_slice()).map_err(internal("writing a part"))?;
         self.changed = true;
         replaced.map(|record| decode(record.value())).transpose()
+    }
+
+    /// Remembers a completion, and forgets the oldest one if there are too many.
+    pub(crate) fn put_completion(&mut self, record: &CompletionRecord) -> S3Result<()> {
+        let writing = internal("writing a completion");
+        let bytes = encode(record)?;
+        let last = self.completions.last().map_err(internal("reading a completion"))?.map(|(number, _)| number.value());
+        let number = last.map_or(0, |last| last + 1);
+        self.completions.insert(number, bytes.as_slice()).map_err(&writing)?;
+        if number >= COMPLETIONS_MAX {
+            self.completions.remove(number - COMPLETIONS_MAX).map_err(&writing)?;
+        }
+        self.changed = true;
+        Ok(())
     }
 
     /// Removes an upload with all its parts. Returns the parts.

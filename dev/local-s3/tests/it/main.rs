@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, in a helper as in the test itself")]
 
 mod conditions;
+mod configurations;
 mod digests;
 mod fault_answers;
 mod fault_plans;
@@ -17,3 +18,4 @@ mod process;
 mod requests;
 mod support;
 mod uploads;
+mod versions;

@@ -4,7 +4,7 @@ use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipar
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::objects::blobs;
-use crate::support::{BUCKET, Fixture, noise, refusal};
+use crate::support::{BUCKET, Fixture, SECRET_KEY, client, config, noise, refusal};
 
 const PART: usize = 5 << 20;
 
@@ -114,4 +114,86 @@ async fn a_part_can_be_copied_from_a_range_of_an_object() {
     let part = CompletedPart::builder().part_number(1).set_e_tag(etag).build();
     complete(&s3, "to", &id, &[part]).send().await.unwrap();
     assert_eq!(s3.body("to").await, body[10..100]);
+}
+
+/// Fails when the range is shortened, as that of a read is: the part would be too short, and no client would notice.
+#[tokio::test]
+async fn a_part_copied_from_beyond_the_end_of_an_object_is_refused() {
+    let s3 = Fixture::start().await;
+    s3.put("from", &noise(100)).send().await.unwrap();
+    s3.put_all(["empty"]).await;
+    let id = begin(&s3, "to").await;
+    let copy = |from: &str, range: &str| {
+        let copy = s3.client.upload_part_copy().bucket(BUCKET).key("to").upload_id(&id).part_number(1);
+        copy.copy_source(format!("{BUCKET}/{from}")).copy_source_range(range).send()
+    };
+    let beyond = ["bytes=0-100", "bytes=99-100", "bytes=100-100", "bytes=200-300", "bytes=0-18446744073709551615"];
+    let malformed = ["bytes=5-", "bytes=-5", "bytes=9-5", "0-9", "bytes=0-4,6-9", "bytes=a-b"];
+    for range in beyond.into_iter().chain(malformed) {
+        assert_eq!(refusal(copy("from", range).await), (400, "InvalidArgument".to_owned()), "{range}");
+    }
+    assert_eq!(refusal(copy("empty", "bytes=0-0").await), (400, "InvalidArgument".to_owned()));
+    let listed = s3.client.list_parts().bucket(BUCKET).key("to").upload_id(&id).send().await.unwrap();
+    assert!(listed.parts().is_empty());
+    copy("from", "bytes=0-99").await.unwrap();
+}
+
+/// Fails when completions are not remembered: a client whose answer was lost would take its upload for aborted.
+#[tokio::test]
+async fn a_completion_that_is_sent_again_gets_the_same_answer() {
+    let s3 = Fixture::start().await;
+    let id = begin(&s3, "a").await;
+    let parts = [part(&s3, "a", &id, 1, b"bytes").await];
+    let first = complete(&s3, "a", &id, &parts).if_none_match("*").send().await.unwrap();
+    let again = complete(&s3, "a", &id, &parts).if_none_match("*").send().await.unwrap();
+    assert_eq!((again.e_tag(), again.key(), again.location()), (first.e_tag(), first.key(), first.location()));
+
+    // It does not undo what has happened to the object since.
+    s3.put("a", b"newer").send().await.unwrap();
+    complete(&s3, "a", &id, &parts).send().await.unwrap();
+    assert_eq!(s3.body("a").await, b"newer");
+
+    let other = CompletedPart::builder().part_number(1).e_tag(format!("\"{}\"", "0".repeat(32))).build();
+    for different in [vec![other], vec![parts[0].clone(), parts[0].clone()], vec![]] {
+        let refused = complete(&s3, "a", &id, &different).send().await;
+        assert_eq!(refusal(refused), (404, "NoSuchUpload".to_owned()));
+    }
+    let elsewhere = complete(&s3, "b", &id, &parts).send().await;
+    assert_eq!(refusal(elsewhere), (404, "NoSuchUpload".to_owned()));
+}
+
+#[tokio::test]
+async fn a_completion_is_remembered_by_the_next_server_and_not_by_the_next_bucket() {
+    let s3 = Fixture::start().await;
+    let id = begin(&s3, "a").await;
+    let parts = [part(&s3, "a", &id, 1, b"bytes").await];
+    complete(&s3, "a", &id, &parts).send().await.unwrap();
+    let Fixture { server, root, .. } = s3;
+    server.shutdown().await;
+    let server = local_s3::Server::start(config(&root)).await.unwrap();
+    let s3 = Fixture { client: client(&server.endpoint(), SECRET_KEY), server, root };
+    complete(&s3, "a", &id, &parts).send().await.unwrap();
+
+    s3.client.delete_object().bucket(BUCKET).key("a").send().await.unwrap();
+    s3.client.delete_bucket().bucket(BUCKET).send().await.unwrap();
+    let gone = complete(&s3, "a", &id, &parts).send().await;
+    assert_eq!(refusal(gone), (404, "NoSuchBucket".to_owned()));
+    s3.client.create_bucket().bucket(BUCKET).send().await.unwrap();
+    let forgotten = complete(&s3, "a", &id, &parts).send().await;
+    assert_eq!(refusal(forgotten), (404, "NoSuchUpload".to_owned()));
+}
+
+/// Fails when a completion that finds its upload gone half-way does not look for the other one's result.
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_at_the_same_time_get_one_answer() {
+    let s3 = Fixture::start().await;
+    for round in 0..10 {
+        let key = format!("{round}");
+        let id = begin(&s3, &key).await;
+        let parts = [part(&s3, &key, &id, 1, &noise(PART)).await];
+        let sent = (0..8).map(|_| complete(&s3, &key, &id, &parts).send());
+        let answers: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
+        assert!(answers.iter().all(|answer| answer.e_tag() == answers[0].e_tag()));
+        assert_eq!(s3.body(&key).await.len(), PART);
+    }
 }
