@@ -35,7 +35,9 @@ pub enum Error {
     /// The store accepted a second create of one key, so two consumers could both win a batch.
     #[error(
         "the store of zone {zone} at {url} ignores conditional creates (If-None-Match), so batches could be committed \
-         twice; use a store that honours them, such as AWS S3, MinIO or local-s3"
+         twice; set {} to a store that honours them, such as AWS S3, MinIO, local-s3 or a folder (file:///...), for \
+         every program that uses this lake: only the ledger needs them, and the other zones can stay where they are",
+        zone.variable()
     )]
     ConditionalCreateIgnored {
         /// The zone whose store was tested.

@@ -223,7 +223,55 @@ async fn a_store_that_ignores_conditions_is_not_used() {
     lake.faults(1, [Fault::new(FaultKind::ConditionIgnored)]);
     let error = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.to_string().contains("If-None-Match"), "{error}");
+    for words in ["zone checkpoints at s3://lake/checkpoints", "If-None-Match", "set CHECKPOINTS_URL to a store that"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
     lake.faults(1, []);
     assert!(lake.holds().await.commits.is_empty());
+}
+
+/// Fails when what an execution writes depends on anything but the plan, such as the clock: the second execution
+/// replaces the files of the first one here, instead of adopting them.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_ledger_needs_a_store_that_obeys_conditions() {
+    let lake = S3Lake::new().await;
+    lake.land("a.json", "[{\"id\": 1}, {\"id\": \"x\"}]").await;
+    lake.land("b.json", "[{\"id\": ").await;
+    let ignored = |prefix: &'static str| Fault::new(FaultKind::ConditionIgnored).prefix(prefix);
+    let zones = ["raw/", "bronze/", "dead_letters/"];
+    let no_commit = error(Answer::InternalError, Moment::Before).on("PutObject").prefix(COMMITS);
+    lake.faults(1, zones.map(ignored).into_iter().chain([no_commit]));
+    let written = async {
+        while lake.server.faults_injected().of_kind("error") == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        ended = lake.consume(definition(Format::JsonArray)) => panic!("{ended:?}"),
+        () = written => {}
+    }
+    // A row, two dead letters, and the object that can't be read.
+    let files = [Prefix::Bronze(&events()), Prefix::DeadLetters(&events())];
+    let listed = async || {
+        let files = files.iter().map(|prefix| lake.lake.list(prefix, None).try_collect::<Vec<_>>());
+        let files = futures::future::try_join_all(files).await.unwrap().concat();
+        files.into_iter().map(|file| (file.key, file.etag)).collect::<Vec<_>>()
+    };
+    let first = listed().await;
+    assert_eq!((first.len(), lake.holds().await.commits.len()), (3, 0));
+
+    // Three consumers at once, while more lands: an upload that is sent again replaces the equal one before it.
+    lake.faults(1, zones.map(ignored));
+    lake.land_ids(20, |id| format!("{id}.json")).await;
+    lake.land_ids(20, |id| format!("{id}.json")).await;
+    let consume = || lake.consume(definition(Format::JsonArray));
+    let (one, two, three) = tokio::join!(consume(), consume(), consume());
+    one.and(two).and(three).unwrap();
+    assert!(lake.server.faults_injected().of_kind("condition_ignored") > 6);
+    let second = listed().await;
+    assert!(first.iter().all(|file| second.contains(file)), "{first:?} {second:?}");
+    let held = lake.holds().await;
+    assert_eq!(held.rows.len(), 21);
+    assert_eq!(held.dead_letters.len(), 2);
+    assert_eq!(verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
 }

@@ -15,6 +15,9 @@ use crate::{
 impl Lake {
     /// Makes sure that the ledger's store refuses the second create of a key. Every commit relies on this.
     ///
+    /// The other zones' stores are not tested: whoever creates one of their files again writes the same bytes, since
+    /// its name covers them.
+    ///
     /// Leaves one small object, always the same one, and deletes nothing.
     ///
     /// # Errors

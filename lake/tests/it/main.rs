@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test helper fails its test by panicking")]
 
+mod any_server;
 mod columns;
 mod folder;
 mod history;

@@ -88,12 +88,12 @@ async fn open_folder() -> (FolderStore, tempfile::TempDir) {
     (FolderStore::new(directory.path().join("lake")), directory)
 }
 
-async fn open_local_s3() -> (S3Store, Served) {
+pub(crate) async fn open_local_s3() -> (S3Store, Served) {
     let served = serve().await;
     (served.store.clone(), served)
 }
 
-async fn open_environment() -> (PrefixStore<S3Store>, ()) {
+pub(crate) async fn open_environment() -> (PrefixStore<S3Store>, ()) {
     let bucket = std::env::var("SLUICE_TEST_S3_BUCKET").expect("SLUICE_TEST_S3_BUCKET names the bucket to test in");
     let store = S3Store::connect(&bucket).await.expect("a store from the environment");
     (PrefixStore::new(store, format!("sluice-test/{}", uuid::Uuid::new_v4())), ())

@@ -3,24 +3,6 @@
 use super::*;
 
 #[tokio::test]
-async fn concurrent_creates_admit_one() {
-    let served = serve().await;
-    let creates = (0..20).map(|writer| {
-        let store = served.store.clone();
-        async move { (writer, store.put_opts(&some_path(), format!("writer {writer}").into(), create()).await) }
-    });
-    let outcomes = join_all(creates).await;
-
-    let winners: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(writer, _)| writer).collect();
-    assert_eq!(winners.len(), 1);
-    for (_, outcome) in &outcomes {
-        assert!(matches!(outcome, Ok(_) | Err(Error::AlreadyExists { .. })), "{outcome:?}");
-    }
-    let stored = served.store.get(&some_path()).await.unwrap().bytes().await.unwrap();
-    assert_eq!(stored, format!("writer {}", winners[0]));
-}
-
-#[tokio::test]
 async fn a_create_is_one_conditional_put_whatever_its_size() {
     let server = Scripted::start(|_, _| PUT_DONE.to_owned()).await;
     let body = PutPayload::from(vec![7; 20 << 20]);

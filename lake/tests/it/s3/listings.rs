@@ -37,55 +37,6 @@ async fn a_listing_that_breaks_off_is_an_error() {
     assert!(S3Failure::of(&error).unwrap().is_retryable(), "{error}");
 }
 
-/// Keys that a [`Path`] does not allow as they are, and keys that are difficult in URLs and XML.
-const ODD_KEYS: [&str; 15] = [
-    "raw//double",
-    "raw/dir/",
-    "raw/./dot",
-    "raw/../dots",
-    "/leading",
-    "//",
-    "raw/new\nline\tand\r\u{1}\u{7f}",
-    "raw/%~marked",
-    "raw/100%25",
-    "raw/plus+and space",
-    "raw/a&b<c>\"d'",
-    "raw/question?x=1#hash",
-    "raw/ä€😀",
-    "raw/back\\slash",
-    "raw/~tilde*star",
-];
-
-#[tokio::test]
-async fn odd_keys_can_be_written_listed_read_copied_and_deleted() {
-    let served = serve().await;
-    let store = &served.store;
-    for key in ODD_KEYS {
-        store.put(&to_path(key), key.to_owned().into()).await.unwrap();
-    }
-
-    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
-    let mut keys: Vec<_> = listed.iter().map(|meta| to_key(&meta.location)).collect();
-    keys.sort_unstable();
-    let mut expected = ODD_KEYS.map(str::to_owned);
-    expected.sort_unstable();
-    assert_eq!(keys, expected);
-
-    let copy = Path::from("copy");
-    for meta in &listed {
-        let key = to_key(&meta.location);
-        assert_eq!(store.get(&meta.location).await.unwrap().bytes().await.unwrap(), key);
-        assert_eq!(store.head(&meta.location).await.unwrap().size, key.len() as u64);
-        store.copy(&meta.location, &copy).await.unwrap();
-        assert_eq!(store.get(&copy).await.unwrap().bytes().await.unwrap(), key);
-    }
-
-    let locations = stream::iter(listed).map(|meta| Ok(meta.location)).boxed();
-    store.delete_stream(locations).try_collect::<Vec<_>>().await.unwrap();
-    store.delete(&copy).await.unwrap();
-    assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap(), []);
-}
-
 #[tokio::test]
 async fn odd_directories_are_listed_level_by_level() {
     let served = serve().await;
@@ -101,25 +52,6 @@ async fn odd_directories_are_listed_level_by_level() {
     assert_eq!(b.common_prefixes, [to_path("b/"), Path::from("b/d")]);
     let below: Vec<_> = served.store.list(Some(&to_path("b/"))).try_collect().await.unwrap();
     assert_eq!(below.iter().map(|meta| to_key(&meta.location)).collect::<Vec<_>>(), ["b//c"]);
-}
-
-#[tokio::test]
-async fn eleven_hundred_keys_are_listed_and_deleted() {
-    let served = serve().await;
-    let store = &served.store;
-    let paths: Vec<Path> = (0..1_100).map(|number| Path::from(format!("raw/events/{number:05}"))).collect();
-    let puts = stream::iter(&paths).map(|path| store.put(path, "x".into())).buffer_unordered(8);
-    puts.try_collect::<Vec<_>>().await.unwrap();
-
-    let listed: Vec<Path> = store.list(None).map_ok(|meta| meta.location).try_collect().await.unwrap();
-    assert_eq!(listed, paths);
-    let after: Vec<_> = store.list_with_offset(None, &paths[1_049]).try_collect().await.unwrap();
-    assert_eq!(after.len(), 50);
-
-    let deleted: Vec<Path> =
-        store.delete_stream(stream::iter(paths.clone()).map(Ok).boxed()).try_collect().await.unwrap();
-    assert_eq!(deleted, paths);
-    assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -97,17 +97,3 @@ async fn a_body_with_a_wrong_checksum_is_an_error() {
 
     assert!(error.to_string().contains("checksum"), "{error}");
 }
-
-#[tokio::test]
-async fn an_object_changed_since_it_was_listed_fails_its_precondition() {
-    let served = serve().await;
-    served.store.put(&some_path(), "first".into()).await.unwrap();
-    let listed: Vec<_> = served.store.list(None).try_collect().await.unwrap();
-    let planned = || GetOptions::new().with_if_match(listed[0].e_tag.clone());
-    assert_eq!(served.store.get_opts(&some_path(), planned()).await.unwrap().meta.size, 5);
-
-    served.store.put(&some_path(), "second".into()).await.unwrap();
-
-    let error = served.store.get_opts(&some_path(), planned()).await.unwrap_err();
-    assert!(matches!(error, Error::Precondition { .. }), "{error}");
-}
