@@ -25,6 +25,7 @@ pub(super) async fn get(bucket: &Arc<Bucket>, location: &Path, options: GetOptio
     let doing = bucket.doing("get", location);
     let request = bucket.get_request(location, &options, &doing)?;
     let found = request.send().await.map_err(|error| doing.failed(error))?;
+    check_version(location, options.if_match.as_deref(), found.e_tag(), &doing)?;
 
     let span = Span::of(found.content_range(), found.content_length(), options.range.is_some());
     // Retryable: a server that announces the wrong bytes once may get it right next time.
@@ -80,6 +81,7 @@ impl Bucket {
         let Some(size) = found.content_length().and_then(|size| u64::try_from(size).ok()) else {
             return Err(doing.other("the response has no Content-Length"));
         };
+        check_version(location, options.if_match.as_deref(), found.e_tag(), &doing)?;
         let meta = meta(location, size, found.last_modified(), found.e_tag(), found.version_id(), &doing)?;
         let attributes = found.to_attributes();
         let payload = GetResultPayload::Stream(futures::stream::empty().boxed());
@@ -98,6 +100,23 @@ impl Bucket {
             Err(refusal) => doing.failed(refusal),
         }
     }
+}
+
+/// Refuses another version than the one asked for: some servers ignore `If-Match` on a read, and name what they send.
+fn check_version(location: &Path, if_match: Option<&str>, e_tag: Option<&str>, doing: &Doing) -> Result<()> {
+    let is_one = |tag: &&str| !tag.contains(',') && *tag != "*";
+    match (if_match.filter(is_one), e_tag) {
+        (Some(asked), Some(sent)) if opaque(asked) != opaque(sent) => {
+            let source = format!("the response to {doing} is of another version than requested").into();
+            Err(Error::Precondition { path: location.to_string(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An ETag without its quotes and its mark of weakness.
+fn opaque(tag: &str) -> &str {
+    tag.trim_start_matches("W/").trim_matches('"')
 }
 
 fn header(range: &GetRange) -> Result<String, String> {

@@ -97,3 +97,29 @@ async fn a_body_with_a_wrong_checksum_is_an_error() {
 
     assert!(error.to_string().contains("checksum"), "{error}");
 }
+
+/// Fails when the version of the response is not compared: s3rver, for example, ignores `If-Match` on a read.
+#[tokio::test]
+async fn another_version_than_the_one_asked_for_is_not_read_from_a_server_that_ignores_if_match() {
+    let of_another_version = |number, request: &Request| {
+        let head = TEN_BYTES.replace("\"ten\"", "\"other\"");
+        match number {
+            0 | 1 => head + "content-length: 10\r\n\r\n" + if request.method == "HEAD" { "" } else { "0123456789" },
+            2 => format!("{TEN_BYTES}content-length: 10\r\n\r\n0123"),
+            _ => {
+                let head = head.replace("200 OK", "206 Partial Content");
+                head + "content-range: bytes 4-9/10\r\ncontent-length: 6\r\n\r\n456789"
+            }
+        }
+    };
+    let server = Scripted::start(of_another_version).await;
+    let planned = || GetOptions::new().with_if_match(Some("\"ten\""));
+
+    let whole = server.store().get_opts(&some_path(), planned()).await.unwrap_err();
+    assert!(matches!(whole, Error::Precondition { .. }), "{whole}");
+    let head = server.store().get_opts(&some_path(), GetOptions { head: true, ..planned() }).await.unwrap_err();
+    assert!(matches!(head, Error::Precondition { .. }), "{head}");
+    let found = server.store().get_opts(&some_path(), planned()).await.unwrap();
+    let resumed = found.bytes().await.unwrap_err();
+    assert!(matches!(resumed, Error::Precondition { .. }), "{resumed}");
+}

@@ -16,7 +16,7 @@ use super::{
         Bucket, backoff,
         error::{Doing, innermost},
     },
-    Span,
+    Span, check_version,
 };
 
 /// How often one stream is resumed after it breaks off.
@@ -87,6 +87,7 @@ impl Body {
         };
         let request = self.bucket.get_request(&self.location, &options, &self.doing)?;
         let found = request.send().await.map_err(|error| self.doing.failed(error))?;
+        check_version(&self.location, self.e_tag.as_deref(), found.e_tag(), &self.doing)?;
         let span = Span::of(found.content_range(), found.content_length(), true);
         if span.is_ok_and(|span| span.range == self.due) {
             self.bytes = found.body;
