@@ -8,7 +8,7 @@ mod deferred;
 mod known;
 mod pending;
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
@@ -22,13 +22,16 @@ use lake::{
 };
 use tokio::time::Instant;
 
+pub use deferred::DeferredObject;
 pub(crate) use deferred::DeferredObjects;
-use known::input_id;
-pub use known::{CommittedInputs, KnownInputs};
+pub use known::{KnownAs, KnownInputs, Mending};
 pub use pending::Pending;
 
-/// The most new objects that one listing keeps in memory; the next listing finds the rest.
+/// The most new objects that one listing keeps in memory, give or take a page; the next listing finds the rest.
 const FOUND_MAX: usize = 100_000;
+
+/// How many listed objects are looked up at once: enough that each block of an index answers for several of them.
+const PAGE_LISTED: usize = 4_000;
 
 /// One version of an object that a commit accounts for and that still exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub struct Discovered {
     /// When each of them last changed, by the store's clock.
     pub changed: Vec<DateTime<Utc>>,
     /// New objects that the store refused to let be read, by key.
-    pub deferred: Vec<PlannedObject>,
+    pub deferred: Vec<DeferredObject>,
     /// What is not an input: empty folders, what can't be read, and what is passed over.
     pub ignored: u64,
     /// Those of them that are passed over because of their names.
@@ -108,7 +111,12 @@ impl Discovery {
     ///
     /// # Errors
     /// [`Error::Store`] when the store fails; the next look does the same again.
-    pub async fn look(&mut self, lake: &Lake, stream: &StreamName, known: &KnownInputs) -> Result<Discovered, Error> {
+    pub async fn look(
+        &mut self,
+        lake: &Lake,
+        stream: &StreamName,
+        known: &mut KnownInputs,
+    ) -> Result<Discovered, Error> {
         let began = Instant::now();
         let full = self.cursor.is_none() || began >= self.full_due;
         let after = if full { None } else { self.cursor.as_ref() };
@@ -135,7 +143,7 @@ impl Discovery {
 pub async fn discover(
     lake: &Lake,
     stream: &StreamName,
-    known: &KnownInputs,
+    known: &mut KnownInputs,
     after: Option<&Key>,
     known_ones: KnownOnes,
 ) -> Result<Discovered, Error> {
@@ -145,58 +153,98 @@ pub async fn discover(
 async fn discover_named(
     lake: &Lake,
     stream: &StreamName,
-    known: &KnownInputs,
+    known: &mut KnownInputs,
     after: Option<&Key>,
     known_ones: KnownOnes,
     inputs: &InputNames,
 ) -> Result<Discovered, Error> {
-    let mut listing = lake.list(&Prefix::Raw(stream), after);
-    let mut discovered = Discovered { complete: true, full: after.is_none(), ..Discovered::default() };
-    let (mut seen, mut found) = (HashSet::new(), Vec::new());
-    while let Some(listed) = listing.try_next().await? {
-        discovered.listed += 1;
-        if discovered.last.as_ref().is_none_or(|last| *last < listed.key) {
-            discovered.last = Some(listed.key.clone());
+    let mut listing = lake.list(&Prefix::Raw(stream), after).try_chunks(PAGE_LISTED);
+    let mut found = Found { known_ones, inputs, discovered: Discovered::default(), objects: Vec::new() };
+    (found.discovered.complete, found.discovered.full) = (true, after.is_none());
+    while let Some(page) = listing.try_next().await.map_err(|broken_off| broken_off.1)? {
+        let page = found.count(page);
+        let known_as = known.look_up(page.iter().map(|listed| (listed.key.as_str(), listed.etag.as_str()))).await?;
+        for (listed, known_as) in page.into_iter().zip(known_as) {
+            found.add(listed, known_as)?;
         }
-        if !listed.is_object || is_folder(&listed) {
-            discovered.ignored += 1;
-            continue;
-        }
-        let version = input_id(&listed.key, &listed.etag);
-        if known.has(version) {
-            let may_be_removed = known_ones == KnownOnes::Report && !known.is_unreadable(version);
-            if may_be_removed && discovered.done_with.len() < FOUND_MAX {
-                discovered.done_with.push(KnownVersion { key: raw_key(&listed.key)?, etag: listed.etag });
-            }
-            continue;
-        }
-        let key = raw_key(&listed.key)?;
-        if let Key::Raw { rest, .. } = &key
-            && !inputs.has(rest)
-        {
-            discovered.ignored += 1;
-            discovered.passed_over += 1;
-            discovered.passed_over_example.get_or_insert(listed.key);
-            continue;
-        }
-        // A listing may show one object twice.
-        if !seen.insert(version) {
-            continue;
-        }
-        let earlier = known.earlier(&listed.key);
-        let object = PlannedObject { key, etag: listed.etag, size: listed.size, earlier, last_try: false };
-        match known.is_deferred(version) {
-            true => discovered.deferred.push(object),
-            false => found.push((object, listed.last_modified)),
-        }
-        if found.len() + discovered.deferred.len() >= FOUND_MAX {
-            discovered.complete = false;
+        if found.is_full() {
+            found.discovered.complete = false;
             break;
         }
     }
-    found.sort_by_cached_key(|(object, _)| object.key.to_string());
-    (discovered.objects, discovered.changed) = found.into_iter().unzip();
-    Ok(discovered)
+    Ok(found.sorted())
+}
+
+/// What a listing has found so far.
+struct Found<'a> {
+    known_ones: KnownOnes,
+    inputs: &'a InputNames,
+    discovered: Discovered,
+    /// New objects, and when they last changed.
+    objects: Vec<(PlannedObject, DateTime<Utc>)>,
+}
+
+impl Found<'_> {
+    /// Counts what was listed; returns the objects.
+    fn count(&mut self, page: Vec<Listed>) -> Vec<Listed> {
+        let last = page.iter().map(|listed| &listed.key).max();
+        if last > self.discovered.last.as_ref() {
+            self.discovered.last = last.cloned();
+        }
+        self.discovered.listed += page.len() as u64;
+        let (objects, other): (Vec<_>, Vec<_>) =
+            page.into_iter().partition(|listed| listed.is_object && !is_folder(listed));
+        self.discovered.ignored += other.len() as u64;
+        objects
+    }
+
+    /// Takes in an object and what is known of it.
+    fn add(&mut self, listed: Listed, known_as: KnownAs) -> Result<(), Error> {
+        let key = raw_key(&listed.key)?;
+        let (earlier, deferred_since) = match known_as {
+            KnownAs::New { earlier, deferred_since } => (earlier, deferred_since),
+            KnownAs::Done { unreadable } => {
+                let may_be_removed = self.known_ones == KnownOnes::Report && !unreadable;
+                if may_be_removed && self.discovered.done_with.len() < FOUND_MAX {
+                    self.discovered.done_with.push(KnownVersion { key, etag: listed.etag });
+                }
+                return Ok(());
+            }
+        };
+        if let Key::Raw { rest, .. } = &key
+            && !self.inputs.has(rest)
+        {
+            self.discovered.ignored += 1;
+            self.discovered.passed_over += 1;
+            self.discovered.passed_over_example.get_or_insert(listed.key);
+            return Ok(());
+        }
+        let object = PlannedObject { key, etag: listed.etag, size: listed.size, earlier, last_try: false };
+        match deferred_since {
+            Some(since) => self.discovered.deferred.push(DeferredObject { object, since }),
+            None => self.objects.push((object, listed.last_modified)),
+        }
+        Ok(())
+    }
+
+    /// Whether no more is kept in memory.
+    fn is_full(&self) -> bool {
+        self.objects.len() + self.discovered.deferred.len() >= FOUND_MAX
+    }
+
+    /// All of it, each version once: a listing may show one object twice.
+    fn sorted(mut self) -> Discovered {
+        self.objects.sort_by_cached_key(|(object, _)| version(object));
+        self.objects.dedup_by(|(one, _), (other, _)| version(one) == version(other));
+        self.discovered.deferred.sort_by_cached_key(|deferred| version(&deferred.object));
+        self.discovered.deferred.dedup_by(|one, other| version(&one.object) == version(&other.object));
+        (self.discovered.objects, self.discovered.changed) = self.objects.into_iter().unzip();
+        self.discovered
+    }
+}
+
+fn version(object: &PlannedObject) -> (String, String) {
+    (object.key.to_string(), object.etag.clone())
 }
 
 fn raw_key(text: &str) -> Result<Key, Error> {

@@ -11,7 +11,7 @@ use lake::{
     columns::columns_of,
     error::describe,
     ids::BatchId,
-    ledger::{Claimed, Commit, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
+    ledger::{Claimed, Commit, CommittedInputs, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
     store::Lake,
     stream::{AfterCommit, StreamDefinition},
 };
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     commit::{self, done_with},
-    discover::{CommittedInputs, DeferredObjects, Discovered, Discovery, KnownInputs, KnownOnes, KnownVersion},
+    discover::{DeferredObjects, Discovered, Discovery, KnownInputs, KnownOnes, KnownVersion},
     enforce::Judge,
     error::Error,
     execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
@@ -268,13 +268,14 @@ impl Pipeline {
     /// Discovers and plans the next batch. Returns the plan that won.
     async fn plan_next(&mut self) -> Result<Option<Plan>, Error> {
         if self.pending.is_empty() {
-            let mut discovered = self.discovery.look(self.ledger.lake(), &self.definition.name, &self.known).await?;
+            let mut discovered =
+                self.discovery.look(self.ledger.lake(), &self.definition.name, &mut self.known).await?;
             self.log_passed_over(&discovered);
             self.all_found = discovered.complete;
             self.deferred.take_in(&mut discovered);
             self.pending = discovered.objects.into();
             let give_up_before = self.clock.now().earlier_by(self.definition.unreadable_after);
-            self.pending.extend(self.deferred.due(self.ledger.lake(), &self.known, give_up_before).await);
+            self.pending.extend(self.deferred.due(self.ledger.lake(), give_up_before).await);
             self.remove(discovered.done_with).await;
             failpoint::reach("discover:listed", &"");
         }
@@ -355,7 +356,7 @@ impl Pipeline {
                 .map_err(Error::Bug)?;
             self.ledger.create_schema(&self.schema).await?;
         }
-        self.known.add(&CommittedInputs::of(commit));
+        self.known.add(CommittedInputs::of(commit));
         self.next = plan.batch.next();
         self.uncommitted = None;
         self.forget_attempts().await;
@@ -394,8 +395,12 @@ impl Pipeline {
     async fn write_snapshot(&mut self, last: BatchId) -> Result<(), Error> {
         failpoint::reach("snapshot:due", &"");
         let keep_after = self.definition.ledger_keep.map(|keep| self.clock.now().earlier_by(keep));
-        match self.ledger.snapshot_if_due(self.snapshot.clone(), last, keep_after).await {
+        let previous = self.snapshot.clone().map(|snapshot| self.known.mended(snapshot));
+        match self.ledger.snapshot_if_due(previous, last, keep_after).await {
             Ok(snapshot) => {
+                if let Some(snapshot) = &snapshot {
+                    self.known.cover(snapshot).await?;
+                }
                 self.snapshot = snapshot;
                 failpoint::reach("snapshot:done", &"");
             }

@@ -9,10 +9,10 @@ use lake::{
     Error,
     ids::BatchId,
     keys::{Key, ZoneName},
-    ledger::{InputOutcome, Ledger, Plan, SchemaRecord, Snapshot},
+    ledger::{CommittedInputs, InputOutcome, Ledger, Plan, SchemaRecord, Snapshot},
 };
 
-use crate::discover::{CommittedInputs, KnownInputs};
+use crate::discover::{KnownInputs, Mending};
 
 /// Where a stream is.
 #[derive(Debug)]
@@ -35,21 +35,27 @@ pub(crate) struct Position {
 /// - [`Error::Damaged`]: a file of the ledger is missing, unreadable or of an unknown version. A person must look.
 /// - [`Error::Store`]: the store failed.
 pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
-    let mut history = ledger.history::<CommittedInputs>().await?;
+    let mut history = ledger.history_after_snapshot::<CommittedInputs>().await?;
     let last = history.last;
-    let mut known = KnownInputs::default();
+    let mut known = KnownInputs::new(ledger.clone(), Mending::Store);
     let mut schema_id = None;
     while let Some(commit) = history.commits.try_next().await? {
-        known.add(&commit);
-        schema_id = Some(commit.schema_id);
+        schema_id = Some(commit.schema_id.clone());
+        known.add(commit);
     }
     let snapshot = history.snapshot.map(Arc::new);
+    if let Some(snapshot) = &snapshot {
+        known.cover(snapshot).await?;
+        if schema_id.is_none() {
+            schema_id = Some(ledger.last_covered::<CommittedInputs>(snapshot).await?.schema_id);
+        }
+    }
     let mut next = last.map_or(BatchId::FIRST, BatchId::next);
     // Another consumer may have continued since the commits were listed, or the listing may have missed some.
     for beyond in ledger.plans_after(last).await? {
         while next < beyond {
             let commit = ledger.commit(next).await?.ok_or_else(|| ledger.uncommitted_before(beyond, next))?;
-            known.add(&CommittedInputs::of(&commit));
+            known.add(CommittedInputs::of(&commit));
             schema_id = Some(commit.schema_id);
             next = next.next();
         }

@@ -133,6 +133,17 @@ pub enum Key {
         /// Distinguishes it from another segment of the same batches.
         fingerprint: Fingerprint,
     },
+    /// All inputs of a segment's commits, sorted by key.
+    InputIndex {
+        /// The stream.
+        stream: StreamName,
+        /// The first batch of the segment.
+        first: BatchId,
+        /// The last batch of the segment.
+        last: BatchId,
+        /// Distinguishes it from another index of the same batches.
+        fingerprint: Fingerprint,
+    },
     /// The object used to test a store for conditional creates.
     Probe,
     /// The object used to test a store for conditional deletes.
@@ -155,6 +166,7 @@ impl Key {
             | Self::Snapshot { .. }
             | Self::LatestSnapshot { .. }
             | Self::Segment { .. }
+            | Self::InputIndex { .. }
             | Self::Probe => ZoneName::Checkpoints,
         }
     }
@@ -211,6 +223,8 @@ pub enum Prefix<'a> {
     Snapshots(&'a StreamName),
     /// A stream's segments.
     Segments(&'a StreamName),
+    /// The input indexes of a stream's segments.
+    InputIndexes(&'a StreamName),
     /// The ledgers of all streams.
     Checkpoints,
 }
@@ -236,6 +250,7 @@ impl<'a> Prefix<'a> {
             | Self::Schemas(_)
             | Self::Snapshots(_)
             | Self::Segments(_)
+            | Self::InputIndexes(_)
             | Self::Checkpoints => ZoneName::Checkpoints,
         }
     }
@@ -256,6 +271,7 @@ impl fmt::Display for Prefix<'_> {
             Self::Schemas(stream) => write!(f, "{zone}/{stream}/schemas/"),
             Self::Snapshots(stream) => write!(f, "{zone}/{stream}/snapshots/"),
             Self::Segments(stream) => write!(f, "{zone}/{stream}/segments/"),
+            Self::InputIndexes(stream) => write!(f, "{zone}/{stream}/inputs/"),
             Self::Checkpoints => write!(f, "{zone}/"),
         }
     }
@@ -292,6 +308,9 @@ impl fmt::Display for Key {
             Self::LatestSnapshot { stream } => write!(f, "{zone}/{stream}/snapshots/latest.json"),
             Self::Segment { stream, first, last, fingerprint } => {
                 write!(f, "{zone}/{stream}/segments/{first}-{last}-{fingerprint}.zst")
+            }
+            Self::InputIndex { stream, first, last, fingerprint } => {
+                write!(f, "{zone}/{stream}/inputs/{first}-{last}-{fingerprint}.zst")
             }
             Self::Probe => write!(f, "{zone}/.conditional-create-probe"),
             Self::DeleteProbe => write!(f, "{zone}/{}/.conditional-delete-probe", StreamName::RESERVED),
@@ -342,7 +361,14 @@ impl FromStr for Key {
                 let (batch, name) = name.split_once('/').ok_or_else(not_a_key)?;
                 parse_attempt(stream, batch.parse()?, &json(name)?)
             }
-            (Some(ZoneName::Checkpoints), "segments") => parse_segment(stream, name).ok_or_else(not_a_key),
+            (Some(ZoneName::Checkpoints), "segments") => {
+                let (first, last, fingerprint) = parse_span(name).ok_or_else(not_a_key)?;
+                Ok(Self::Segment { stream, first, last, fingerprint })
+            }
+            (Some(ZoneName::Checkpoints), "inputs") => {
+                let (first, last, fingerprint) = parse_span(name).ok_or_else(not_a_key)?;
+                Ok(Self::InputIndex { stream, first, last, fingerprint })
+            }
             _ => Err(not_a_key()),
         }
     }
@@ -372,10 +398,9 @@ fn parse_attempt(stream: StreamName, batch: BatchId, name: &str) -> Result<Key, 
     }
 }
 
-fn parse_segment(stream: StreamName, name: &str) -> Option<Key> {
+fn parse_span(name: &str) -> Option<(BatchId, BatchId, Fingerprint)> {
     let mut parts = name.strip_suffix(".zst")?.splitn(3, '-');
-    let (first, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some(Key::Segment { stream, first, last, fingerprint: parts.next()?.parse().ok()? })
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn parse_data_file(stream: StreamName, folder: &str, name: &str) -> Option<DataFile> {

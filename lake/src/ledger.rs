@@ -6,6 +6,7 @@
 mod attempt;
 mod commit;
 mod history;
+mod inputs;
 mod live;
 mod lost;
 mod plan;
@@ -24,6 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use attempt::{Attempt, AttemptEnd, Attempts};
 pub use commit::{Commit, InputOutcome, Outcome, OutputFile, RemovedFile, ResolvedDeadLetters, Totals};
 pub use history::{FromCommitFile, History};
+pub use inputs::{BLOCK_BYTES, BuiltIndex, CommittedInput, CommittedInputs, IndexBlock, InputIndex};
 pub use live::{LiveFile, LiveFiles, OpenDeadLetters};
 pub use plan::{ChosenDeadLetters, Discard, Ingest, Plan, PlannedObject, PlannedTask, Replay, Rewrite, Work};
 pub use schema::SchemaRecord;

@@ -14,7 +14,7 @@ mod probe;
 mod transfers;
 mod versions;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -146,6 +146,20 @@ impl Lake {
         let path = self.path(key);
         let doing = || format!("read {key} from {}", self.zone(key.zone()));
         match self.store(key).get(&path).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(Error::store(doing()))?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(doing())(error)),
+        }
+    }
+
+    /// Reads a range of an object: fewer bytes if it ends within the range, `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails, or if the object ends before the range begins.
+    pub async fn read_range(&self, key: &Key, range: Range<u64>) -> Result<Option<Bytes>, Error> {
+        let doing = || format!("read a part of {key} from {}", self.zone(key.zone()));
+        let options = GetOptions::new().with_range(Some(range));
+        match self.store(key).get_opts(&self.path(key), options).await {
             Ok(found) => Ok(Some(found.bytes().await.map_err(Error::store(doing()))?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(Error::store(doing())(error)),

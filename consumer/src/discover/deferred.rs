@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use lake::{clock::Timestamp, ledger::PlannedObject, store::Lake};
 use tokio::time::Instant;
 
-use super::{Discovered, KnownInputs};
+use super::{Discovered, version};
 
 /// How often they are tried.
 const BEAT: Duration = Duration::from_secs(60);
@@ -20,10 +20,19 @@ const BEAT: Duration = Duration::from_secs(60);
 /// How many are tried at a time, the ones that waited longest first.
 const TRIED_MAX: usize = 64;
 
+/// An object that the store refused to let be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeferredObject {
+    /// The object, as it is planned again.
+    pub object: PlannedObject,
+    /// When a commit first recorded that.
+    pub since: Timestamp,
+}
+
 /// The objects that are kept aside.
 #[derive(Debug)]
 pub(crate) struct DeferredObjects {
-    objects: VecDeque<PlannedObject>,
+    objects: VecDeque<DeferredObject>,
     try_at: Instant,
 }
 
@@ -36,35 +45,29 @@ impl DeferredObjects {
     /// Takes what a look found.
     pub(crate) fn take_in(&mut self, found: &mut Discovered) {
         let is_all = found.full && found.complete;
-        let version = |object: &PlannedObject| (object.key.to_string(), object.etag.clone());
         let found = std::mem::take(&mut found.deferred).into_iter();
-        let mut found: BTreeMap<_, _> = found.map(|object| (version(&object), object)).collect();
+        let mut found: BTreeMap<_, _> = found.map(|deferred| (version(&deferred.object), deferred)).collect();
         // Those kept before stay in the order in which they are to be tried.
         let before = std::mem::take(&mut self.objects).into_iter();
-        let kept = before.filter_map(|object| found.remove(&version(&object)).or((!is_all).then_some(object)));
+        let kept = before.filter_map(|kept| found.remove(&version(&kept.object)).or((!is_all).then_some(kept)));
         self.objects = kept.collect();
         self.objects.extend(found.into_values());
     }
 
     /// Takes out those that can be read now, and those that have waited since `give_up_before`, for a last try.
-    pub(crate) async fn due(
-        &mut self,
-        lake: &Lake,
-        known: &KnownInputs,
-        give_up_before: Timestamp,
-    ) -> Vec<PlannedObject> {
+    pub(crate) async fn due(&mut self, lake: &Lake, give_up_before: Timestamp) -> Vec<PlannedObject> {
         if self.objects.is_empty() || Instant::now() < self.try_at {
             return Vec::new();
         }
         self.try_at = Instant::now() + BEAT;
         let tried: Vec<_> = self.objects.drain(..self.objects.len().min(TRIED_MAX)).collect();
-        let tries: Vec<_> = tried.into_iter().map(|object| try_one(lake, known, object, give_up_before)).collect();
+        let tries: Vec<_> = tried.into_iter().map(|object| try_one(lake, object, give_up_before)).collect();
         let tried: Vec<_> = stream::iter(tries).buffered(lake.transfers().most()).collect().await;
         let mut due = Vec::new();
-        for (object, is_due) in tried {
+        for (deferred, is_due) in tried {
             match is_due {
-                true => due.push(object),
-                false => self.objects.push_back(object),
+                true => due.push(deferred.object),
+                false => self.objects.push_back(deferred),
             }
         }
         due
@@ -72,15 +75,10 @@ impl DeferredObjects {
 }
 
 /// An object, and whether it must be planned again.
-async fn try_one(
-    lake: &Lake,
-    known: &KnownInputs,
-    object: PlannedObject,
-    give_up_before: Timestamp,
-) -> (PlannedObject, bool) {
-    let since = known.deferred_since(&object.key.to_string(), &object.etag);
-    let last_try = since.is_some_and(|since| since <= give_up_before);
+async fn try_one(lake: &Lake, deferred: DeferredObject, give_up_before: Timestamp) -> (DeferredObject, bool) {
+    let DeferredObject { object, since } = deferred;
+    let last_try = since <= give_up_before;
     // One that is gone meanwhile is planned too, and found missing.
     let is_due = last_try || !lake.refuses_to_read(&object.key, &object.etag).await;
-    (PlannedObject { last_try, ..object }, is_due)
+    (DeferredObject { object: PlannedObject { last_try, ..object }, since }, is_due)
 }

@@ -3,35 +3,61 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use lake::Error;
 
-use super::{Discovered, KnownInputs};
+use super::{Discovered, KnownAs, KnownInputs, PAGE_LISTED, version};
+
+/// A version of an object: its key and its ETag.
+type Version = (String, String);
 
 /// Objects that wait to be committed. Each look adds what it found; only a full listing shows what is gone.
 #[derive(Debug, Default)]
 pub struct Pending {
     /// By key and version, when it last changed by the store's clock.
-    objects: BTreeMap<(String, String), DateTime<Utc>>,
+    objects: BTreeMap<Version, DateTime<Utc>>,
     /// By key and version, those that the store refuses to let be read.
-    deferred: BTreeSet<(String, String)>,
+    deferred: BTreeSet<Version>,
     ignored: u64,
 }
 
 impl Pending {
     /// Adds what a look found, and drops what `known` accounts for.
-    pub fn take_in(&mut self, found: Discovered, known: &KnownInputs) {
+    ///
+    /// # Errors
+    /// As [`KnownInputs::look_up`]; nothing has changed then.
+    pub async fn take_in(&mut self, found: Discovered, known: &mut KnownInputs) -> Result<(), Error> {
         if found.full {
             self.objects.clear();
             self.deferred.clear();
             self.ignored = 0;
         } else {
-            let waits = |key: &str, etag: &str| !known.contains(key, etag) && known.deferred_since(key, etag).is_none();
-            self.objects.retain(|(key, etag), _| waits(key, etag));
-            self.deferred.retain(|(key, etag)| !known.contains(key, etag));
+            self.drop_known(known).await?;
         }
         self.ignored += found.ignored;
-        self.deferred.extend(found.deferred.into_iter().map(|object| (object.key.to_string(), object.etag)));
+        self.deferred.extend(found.deferred.iter().map(|deferred| version(&deferred.object)));
         let landed = found.objects.into_iter().zip(found.changed);
-        self.objects.extend(landed.map(|(object, changed)| ((object.key.to_string(), object.etag), changed)));
+        self.objects.extend(landed.map(|(object, changed)| (version(&object), changed)));
+        Ok(())
+    }
+
+    /// Drops what has been committed since the last look.
+    async fn drop_known(&mut self, known: &mut KnownInputs) -> Result<(), Error> {
+        let waiting: BTreeSet<Version> = self.objects.keys().chain(&self.deferred).cloned().collect();
+        let waiting: Vec<Version> = waiting.into_iter().collect();
+        let (mut done, mut refused) = (BTreeSet::new(), BTreeSet::new());
+        for page in waiting.chunks(PAGE_LISTED) {
+            let known_as = known.look_up(page.iter().map(|(key, etag)| (key.as_str(), etag.as_str()))).await?;
+            for (version, known_as) in page.iter().zip(known_as) {
+                match known_as {
+                    KnownAs::Done { .. } => drop(done.insert(version)),
+                    KnownAs::New { deferred_since: Some(_), .. } => drop(refused.insert(version)),
+                    KnownAs::New { .. } => {}
+                }
+            }
+        }
+        self.objects.retain(|version, _| !done.contains(version) && !refused.contains(version));
+        self.deferred.retain(|version| !done.contains(version));
+        Ok(())
     }
 
     /// How many there are, those included that may not be read.

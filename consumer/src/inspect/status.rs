@@ -8,16 +8,21 @@ use lake::{
     dead_letter::Reason,
     ids::{BatchId, StreamName},
     keys::Key,
-    ledger::{Commit, Fold, FromCommitFile, Ledger, Outcome, Tail, Totals},
+    ledger::{
+        COMMITS_PER_SNAPSHOT, Commit, CommittedInputs, Fold, FromCommitFile, Ledger, Outcome, Snapshot, Tail, Totals,
+    },
     stream::InputNames,
 };
 use serde::Serialize;
 
 use super::{balance, counted, refuse_unknown};
-use crate::discover::{CommittedInputs, Discovery, KnownInputs, KnownOnes, Pending};
+use crate::discover::{Discovery, KnownInputs, KnownOnes, Mending, Pending};
 
 /// How long a follower may miss an object that sorts before known ones, on a large prefix.
 const RECONCILE: Duration = Duration::from_secs(60);
+
+/// After how many more commits in memory a follower looks for a newer snapshot.
+const LOOK_FOR_SNAPSHOT: usize = COMMITS_PER_SNAPSHOT as usize;
 
 /// How far a stream is. Scripts read its JSON form: add fields, never rename them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,50 +68,92 @@ pub struct Status {
     pub lag_seconds: f64,
 }
 
-/// What a status needs from one commit: a stream may have had millions of inputs, so each takes 16 bytes here.
+/// What a status needs from one commit.
 #[derive(Debug)]
 pub(super) struct Summary {
-    inputs: CommittedInputs,
+    /// Its inputs, unless a snapshot covers it: then an index has them.
+    inputs: Option<CommittedInputs>,
     outcomes: BTreeMap<&'static str, u64>,
     totals: Totals,
     committed_at: Timestamp,
 }
 
-impl FromCommitFile for Summary {
-    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
-        let commit = Commit::from_commit_file(key, bytes)?;
+impl Summary {
+    fn of(commit: Commit, inputs: Option<CommittedInputs>) -> Self {
         let mut outcomes = BTreeMap::new();
         for input in &commit.inputs {
             *outcomes.entry(input.outcome.as_str()).or_default() += 1;
         }
-        Ok(Self {
-            inputs: CommittedInputs::of(&commit),
-            outcomes,
-            totals: commit.totals,
-            committed_at: commit.committed_at,
-        })
+        Self { inputs, outcomes, totals: commit.totals, committed_at: commit.committed_at }
+    }
+}
+
+impl FromCommitFile for Summary {
+    fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        let commit = Commit::from_commit_file(key, bytes)?;
+        let inputs = CommittedInputs::of(&commit);
+        Ok(Self::of(commit, Some(inputs)))
+    }
+
+    fn from_segment(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self::of(Commit::from_commit_file(key, bytes)?, None))
     }
 }
 
 /// The sums over all commits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Committed {
     known: KnownInputs,
+    /// A snapshot whose indexes have not been taken over yet.
+    snapshot: Option<Snapshot>,
+    /// With how many commits in memory to look for a newer snapshot.
+    look_for_snapshot_at: usize,
     totals: Totals,
     outcomes: BTreeMap<&'static str, u64>,
     last_commit_at: Option<Timestamp>,
+}
+
+impl Committed {
+    /// Nothing so far.
+    fn of(ledger: Ledger) -> Self {
+        let (totals, outcomes) = (Totals::default(), BTreeMap::new());
+        let known = KnownInputs::new(ledger, Mending::Keep);
+        Self { known, snapshot: None, look_for_snapshot_at: usize::MAX, totals, outcomes, last_commit_at: None }
+    }
+
+    /// Takes over the newest snapshot, so that memory does not grow with the commits that were followed.
+    async fn cover(&mut self, ledger: &Ledger) -> Result<(), Error> {
+        if self.known.recent_commits() >= self.look_for_snapshot_at {
+            self.snapshot = ledger.hinted_snapshot().await?.or(self.snapshot.take());
+            self.look_for_snapshot_at = self.known.recent_commits() + LOOK_FOR_SNAPSHOT;
+        }
+        if let Some(snapshot) = self.snapshot.take()
+            && let Err(error) = self.known.cover(&snapshot).await
+        {
+            self.snapshot = Some(snapshot);
+            return Err(error);
+        }
+        self.look_for_snapshot_at = self.look_for_snapshot_at.min(self.known.recent_commits() + LOOK_FOR_SNAPSHOT);
+        Ok(())
+    }
 }
 
 impl Fold for Committed {
     type Commit = Summary;
 
     fn add(&mut self, commit: Summary) {
-        self.known.add(&commit.inputs);
+        if let Some(inputs) = commit.inputs {
+            self.known.add(inputs);
+        }
         self.totals.add(&commit.totals);
         for (outcome, count) in commit.outcomes {
             *self.outcomes.entry(outcome).or_default() += count;
         }
         self.last_commit_at = Some(commit.committed_at);
+    }
+
+    fn read_from(&mut self, snapshot: Snapshot) {
+        self.snapshot = Some(snapshot);
     }
 }
 
@@ -127,7 +174,8 @@ impl StatusFollower {
     /// The same, with the stream's own names of inputs.
     pub fn of_inputs(ledger: Ledger, inputs: InputNames) -> Self {
         let discovery = Discovery::new(RECONCILE, KnownOnes::PassOver).of_inputs(inputs);
-        Self { tail: Tail::new(ledger, Committed::default()), discovery, pending: Pending::default() }
+        let committed = Committed::of(ledger.clone());
+        Self { tail: Tail::new(ledger, committed), discovery, pending: Pending::default() }
     }
 
     /// How far the stream is now. Changes nothing.
@@ -142,9 +190,12 @@ impl StatusFollower {
             ledger.refuse_lost().await?;
             refuse_unknown(ledger).await?;
         }
+        let ledger = ledger.clone();
+        let committed = self.tail.state_mut();
+        committed.cover(&ledger).await?;
+        let found = self.discovery.look(ledger.lake(), ledger.stream(), &mut committed.known).await?;
+        self.pending.take_in(found, &mut committed.known).await?;
         let committed = self.tail.state();
-        let found = self.discovery.look(ledger.lake(), ledger.stream(), &committed.known).await?;
-        self.pending.take_in(found, &committed.known);
         let oldest = self.pending.oldest();
         let waiting = oldest.map(|oldest| (clock.now().datetime() - oldest).num_milliseconds().max(0));
         let count = |outcome: Outcome| committed.outcomes.get(outcome.as_str()).copied().unwrap_or(0);

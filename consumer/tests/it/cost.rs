@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consumer::discover::{Discovery, KnownInputs, KnownOnes};
+use consumer::discover::{Discovery, KnownInputs, KnownOnes, Mending};
 use lake::{ledger::Ledger, store::Lake, stream::Format};
 use local_s3::Server;
 
@@ -60,9 +60,10 @@ async fn a_look_between_full_listings_costs_one_request_and_a_full_one_finds_wha
     for index in 0..2_500 {
         land(&lake, &format!("m{index:04}.json"), RECORD).await;
     }
-    let known = KnownInputs::default();
+    let known = &mut KnownInputs::new(Ledger::new(lake.clone(), events()), Mending::Keep);
     let mut discovery = Discovery::new(Duration::from_secs(600), KnownOnes::PassOver);
-    let look = async |discovery: &mut Discovery| discovery.look(&lake, &events(), &known).await.unwrap().objects.len();
+    let mut look =
+        async |discovery: &mut Discovery| discovery.look(&lake, &events(), known).await.unwrap().objects.len();
     let before = servers.raw.requests();
     assert_eq!(look(&mut discovery).await, 2_500);
     assert_eq!(servers.raw.requests().since(&before).get("ListObjectsV2"), 3);

@@ -18,6 +18,7 @@ mod formats;
 mod hostile_store;
 mod input;
 mod isolated;
+mod known;
 mod lake_in_a_folder;
 mod lake_on_s3;
 mod leftovers;

@@ -31,9 +31,9 @@ pub(crate) async fn planned(lake: &FolderLake) -> Vec<TaskRequest> {
     let ledger = lake.ledger();
     let schema = SchemaRecord::derive(&events(), &definition.schema, None).unwrap();
     ledger.create_schema(&schema).await.unwrap();
-    let known = consumer::discover::KnownInputs::default();
+    let mut known = consumer::discover::KnownInputs::new(ledger, consumer::discover::Mending::Keep);
     let passes = consumer::discover::KnownOnes::PassOver;
-    let found = consumer::discover::discover(&lake.lake, &events(), &known, None, passes).await.unwrap();
+    let found = consumer::discover::discover(&lake.lake, &events(), &mut known, None, passes).await.unwrap();
     let objects = found.objects.into_iter().map(|object| lake::ledger::PlannedTask { objects: vec![object] });
     let work = Work::Ingest(Ingest { schema_id: schema.id(), read: definition.read, tasks: objects.collect() });
     let planned_at = Timestamp::from_micros(1_795_000_000_000_000).unwrap();

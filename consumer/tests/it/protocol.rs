@@ -25,8 +25,9 @@ async fn abandoned_plan(lake: &FolderLake, definition: &StreamDefinition) -> Pla
     let ledger = lake.ledger();
     let schema = SchemaRecord::derive(&events(), &definition.schema, None).unwrap();
     ledger.create_schema(&schema).await.unwrap();
-    let known = discover::KnownInputs::default();
-    let found = discover::discover(&lake.lake, &events(), &known, None, discover::KnownOnes::PassOver).await.unwrap();
+    let mut known = discover::KnownInputs::new(ledger.clone(), discover::Mending::Keep);
+    let found =
+        discover::discover(&lake.lake, &events(), &mut known, None, discover::KnownOnes::PassOver).await.unwrap();
     let plan = Plan {
         stream: events(),
         batch: lake::ids::BatchId::FIRST,

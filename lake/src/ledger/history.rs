@@ -10,13 +10,14 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::ObjectStoreExt;
 
 use super::{
-    Commit, Ledger, READS_AT_ONCE, decode, encode, encode_readable,
+    BuiltIndex, Commit, CommittedInputs, Ledger, READS_AT_ONCE, decode, encode, encode_readable,
+    inputs::{IndexBuilder, compute},
     snapshot::{COMMITS_PER_SNAPSHOT, Latest, Segment, Snapshot, compress, due_for_merge, read_segment},
 };
 use crate::{
     clock::Timestamp,
     error::Error,
-    ids::BatchId,
+    ids::{BatchId, sha256_hex},
     keys::{Key, Prefix},
     store::Created,
 };
@@ -36,6 +37,14 @@ pub trait FromCommitFile: Sized + Send + 'static {
     /// # Errors
     /// [`Error::Damaged`] naming the file.
     fn from_commit_file(key: &Key, bytes: &[u8]) -> Result<Self, Error>;
+
+    /// Reads a commit file in the segment `key`: a snapshot covers it, and its inputs are in the segment's index.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] naming the segment.
+    fn from_segment(key: &Key, bytes: &[u8]) -> Result<Self, Error> {
+        Self::from_commit_file(key, bytes)
+    }
 }
 
 impl FromCommitFile for Commit {
@@ -75,6 +84,62 @@ impl Ledger {
     /// - [`Error::Damaged`]: a file is missing, unreadable, or does not match another; items can be this too.
     /// - [`Error::Store`]: the store failed.
     pub async fn history_after<T: FromCommitFile>(&self, after: Option<BatchId>) -> Result<History<'_, T>, Error> {
+        let (snapshot, covered, tail) = self.extent(after).await?;
+        let segments = snapshot.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
+        let unread = segments.into_iter().filter(move |segment| Some(segment.last) > after);
+        let old = stream::iter(unread)
+            .map(move |segment| self.segment_commits(segment, after))
+            .buffered(SEGMENTS_AT_ONCE)
+            .flat_map(|read| match read {
+                Ok(commits) => stream::iter(commits).map(Ok).boxed(),
+                Err(error) => stream::once(async { Err(error) }).boxed(),
+            });
+        let last = tail.last().copied().or(covered);
+        Ok(History { snapshot, last, commits: old.chain(self.commit_files(tail)).boxed() })
+    }
+
+    /// The commits after the newest snapshot alone, and that snapshot: no segment is read.
+    ///
+    /// # Errors
+    /// As [`Ledger::history_after`], for what is read.
+    pub async fn history_after_snapshot<T: FromCommitFile>(&self) -> Result<History<'_, T>, Error> {
+        let (snapshot, covered, tail) = self.extent(None).await?;
+        let last = tail.last().copied().or(covered);
+        Ok(History { snapshot, last, commits: self.commit_files(tail) })
+    }
+
+    /// The newest snapshot, as far as the hint to it shows; `None` without a hint.
+    ///
+    /// # Errors
+    /// As [`Ledger::history_after`].
+    pub async fn hinted_snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let Some(hinted) = self.latest().await? else { return Ok(None) };
+        if let Some(snapshot) = self.snapshot(hinted).await? {
+            return Ok(Some(snapshot));
+        }
+        // A later one may have replaced it.
+        let newest = self.listed_snapshot().await?.filter(|newest| newest.batch > hinted);
+        let key = self.snapshot_key(hinted);
+        newest.map(Some).ok_or_else(|| Error::damaged(key, "is missing, though it is the newest; restore it"))
+    }
+
+    /// The last commit that a snapshot covers, from its own file or, if that is deleted, from its segment.
+    ///
+    /// # Errors
+    /// As [`Ledger::history_after`].
+    pub async fn last_covered<T: FromCommitFile>(&self, snapshot: &Snapshot) -> Result<T, Error> {
+        let key = self.commit_key(snapshot.batch);
+        if let Some(bytes) = self.lake.read(&key).await? {
+            return T::from_commit_file(&key, &bytes);
+        }
+        let lost = || Error::damaged(&key, "is missing, and no segment contains it; restore it from a backup");
+        let segment = snapshot.segments.last().cloned().ok_or_else(lost)?;
+        let before = BatchId::new(snapshot.batch.number() - 1);
+        self.segment_commits(segment, before).await?.pop().ok_or_else(lost)
+    }
+
+    /// The snapshot to read, the last batch that it or the reader has, and the commits after that.
+    async fn extent(&self, after: Option<BatchId>) -> Result<(Option<Snapshot>, Option<BatchId>, Vec<BatchId>), Error> {
         let mut snapshot = match after {
             Some(_) => None,
             None => self.hinted_snapshot().await?,
@@ -89,17 +154,7 @@ impl Ledger {
         let covered = snapshot.as_ref().map(|snapshot| snapshot.batch).or(after);
         listed.retain(|batch| Some(*batch) > covered);
         let tail = self.without_gap(covered, &listed).await?;
-        let last = tail.last().copied().or(covered);
-        let segments = snapshot.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
-        let unread = segments.into_iter().filter(move |segment| Some(segment.last) > after);
-        let old = stream::iter(unread)
-            .map(move |segment| self.segment_commits(segment, after))
-            .buffered(SEGMENTS_AT_ONCE)
-            .flat_map(|read| match read {
-                Ok(commits) => stream::iter(commits).map(Ok).boxed(),
-                Err(error) => stream::once(async { Err(error) }).boxed(),
-            });
-        Ok(History { snapshot, last, commits: old.chain(self.commit_files(tail)).boxed() })
+        Ok((snapshot, covered, tail))
     }
 
     /// Reads these commits, several at a time, in the order given.
@@ -124,34 +179,23 @@ impl Ledger {
         after: Option<BatchId>,
     ) -> Result<Vec<T>, Error> {
         let key = segment.key(&self.stream);
-        let bytes = self.lake.read(&key).await?;
-        let bytes = bytes.ok_or_else(|| Error::damaged(&key, "is missing, though a snapshot names it; restore it"))?;
-        // Decompressing and parsing need a core; they must not block the threads that wait for the store.
-        let read = move || {
+        let bytes = self.segment_bytes(&key).await?;
+        compute(move || {
             let mut number = segment.first;
             let commits = read_segment(&key, &segment, &bytes, |file| {
                 let is_known = Some(number) <= after;
                 number = number.next();
-                if is_known { Ok(None) } else { T::from_commit_file(&key, file).map(Some) }
+                if is_known { Ok(None) } else { T::from_segment(&key, file).map(Some) }
             })?;
             Ok(commits.into_iter().flatten().collect())
-        };
-        match tokio::task::spawn_blocking(read).await {
-            Ok(commits) => commits,
-            Err(error) => Err(Error::Bug(format!("reading a segment ended without a result: {error}"))),
-        }
+        })
+        .await
     }
 
-    /// The snapshot that the hint names; `None` without a usable hint.
-    async fn hinted_snapshot(&self) -> Result<Option<Snapshot>, Error> {
-        let Some(hinted) = self.latest().await? else { return Ok(None) };
-        if let Some(snapshot) = self.snapshot(hinted).await? {
-            return Ok(Some(snapshot));
-        }
-        // A later one may have replaced it.
-        let newest = self.listed_snapshot().await?.filter(|newest| newest.batch > hinted);
-        let key = self.snapshot_key(hinted);
-        newest.map(Some).ok_or_else(|| Error::damaged(key, "is missing, though it is the newest; restore it"))
+    /// A segment's bytes as they are stored.
+    pub(super) async fn segment_bytes(&self, key: &Key) -> Result<Bytes, Error> {
+        let bytes = self.lake.read(key).await?;
+        bytes.ok_or_else(|| Error::damaged(key, "is missing, though a snapshot names it; restore it"))
     }
 
     /// The newest snapshot, found by a listing.
@@ -193,7 +237,8 @@ impl Ledger {
 
     /// Writes a snapshot up to `last` after `previous`, if enough was committed since, and returns the newest.
     ///
-    /// Reads each commit since `previous` once. Adopts what another consumer wrote meanwhile. Deletes plans and commits
+    /// Reads each commit since `previous` once, and each segment of an earlier program that has no input index. Adopts
+    /// what another consumer wrote meanwhile. Deletes plans and commits
     /// that `previous` covers and that were committed before `keep_after`, if that is given.
     ///
     /// # Errors
@@ -207,7 +252,13 @@ impl Ledger {
     ) -> Result<Option<Arc<Snapshot>>, Error> {
         let covered = previous.as_ref().map_or(0, |snapshot| snapshot.batch.number());
         let due = (last.number() - covered.min(last.number())) / COMMITS_PER_SNAPSHOT;
-        let mut segments = previous.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
+        if due == 0 {
+            return Ok(previous);
+        }
+        let mut segments = Vec::new();
+        for segment in previous.iter().flat_map(|snapshot| &snapshot.segments) {
+            segments.push(self.indexed(segment).await?);
+        }
         for run in 0..due {
             let first = covered + run * COMMITS_PER_SNAPSHOT + 1;
             segments.push(self.segment_of(first, first + COMMITS_PER_SNAPSHOT - 1).await?);
@@ -217,10 +268,10 @@ impl Ledger {
                     break;
                 }
                 let parts = segments.split_off(segments.len() - merged);
-                segments.push(self.merge(&parts).await?);
+                segments.push(self.merge(parts).await?);
             }
         }
-        let Some(last) = segments.last().map(|segment| segment.last).filter(|_| due > 0) else { return Ok(previous) };
+        let Some(last) = segments.last().map(|segment| segment.last) else { return Ok(previous) };
         let before = previous.as_ref().and_then(|snapshot| snapshot.retired);
         let retired = match &previous {
             Some(previous) => self.retired_by(previous, keep_after).await?,
@@ -241,32 +292,48 @@ impl Ledger {
         let batches: Vec<BatchId> = (first..=last).filter_map(BatchId::new).collect();
         let files: Vec<_> = batches.iter().map(|batch| self.commit_file(*batch)).collect();
         let files: Vec<Bytes> = stream::iter(files).buffered(READS_AT_ONCE).try_collect().await?;
-        match batches.as_slice() {
-            [first, .., last] => self.store_segment(*first, *last, compress(&files)?).await,
-            _ => Err(Error::Bug("a segment of fewer than two commits".to_owned())),
-        }
+        let [first, .., last] = batches.as_slice() else {
+            return Err(Error::Bug("a segment of fewer than two commits".to_owned()));
+        };
+        let keys: Vec<Key> = batches.iter().map(|batch| self.commit_key(*batch)).collect();
+        let (bytes, index) = compute(move || {
+            let mut builder = IndexBuilder::default();
+            for (key, file) in keys.iter().zip(&files) {
+                builder.add(CommittedInputs::from_commit_file(key, file)?.inputs)?;
+            }
+            Ok((compress(&files)?, builder.finish(&keys[0])?))
+        })
+        .await?;
+        self.store_segment(*first, *last, bytes, index).await
     }
 
-    async fn merge(&self, parts: &[Segment]) -> Result<Segment, Error> {
-        let mut bytes = Vec::new();
+    async fn merge(&self, parts: Vec<Segment>) -> Result<Segment, Error> {
+        let mut read = Vec::with_capacity(parts.len());
         for part in parts {
             let key = part.key(&self.stream);
-            let read = self.lake.read(&key).await?;
-            let read = read.filter(|read| crate::ids::sha256_hex(read) == part.sha256);
-            let read = read.ok_or_else(|| Error::damaged(key, "is not what its snapshot says; restore it"))?;
-            bytes.extend_from_slice(&read);
+            let bytes = self.lake.read(&key).await?.filter(|bytes| sha256_hex(bytes) == part.sha256);
+            let bytes = bytes.ok_or_else(|| Error::damaged(key, "is not what its snapshot says; restore it"))?;
+            read.push((part, bytes));
         }
-        match parts {
-            [first, .., last] => self.store_segment(first.first, last.last, bytes).await,
-            _ => Err(Error::Bug("a merge of fewer than two segments".to_owned())),
-        }
+        let [(first, _), .., (last, _)] = read.as_slice() else {
+            return Err(Error::Bug("a merge of fewer than two segments".to_owned()));
+        };
+        let bytes: Vec<&[u8]> = read.iter().map(|(_, bytes)| bytes.as_ref()).collect();
+        self.store_segment(first.first, last.last, bytes.concat(), self.merged_inputs(&read).await?).await
     }
 
-    async fn store_segment(&self, first: BatchId, last: BatchId, bytes: Vec<u8>) -> Result<Segment, Error> {
+    /// Stores a segment and its index. Neither is part of the ledger before a snapshot names it.
+    async fn store_segment(
+        &self,
+        first: BatchId,
+        last: BatchId,
+        bytes: Vec<u8>,
+        index: BuiltIndex,
+    ) -> Result<Segment, Error> {
         let segment = Segment::of(first, last, &bytes);
         let key = segment.key(&self.stream);
         match self.lake.create(&key, bytes.into()).await? {
-            Created::Ours => Ok(segment),
+            Created::Ours => self.store_inputs(&segment, index).await,
             Created::Theirs(_) => Err(Error::damaged(key, "has other bytes than its name says; restore it")),
         }
     }

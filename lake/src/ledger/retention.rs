@@ -5,9 +5,11 @@
 //! is deleted, so that missing files are known to be missing on purpose. Invariant: it deletes nothing that the newest
 //! snapshot does not cover, and nothing that it names.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Commit, Ledger, READS_AT_ONCE, Snapshot};
+use super::{Commit, Ledger, READS_AT_ONCE, Segment, Snapshot};
 use crate::{
     clock::Timestamp,
     error::Error,
@@ -44,7 +46,7 @@ impl Ledger {
         Ok(retired)
     }
 
-    /// Deletes what `snapshot` retires, and the snapshots and segments of those batches that it has replaced.
+    /// Deletes what `snapshot` retires, and the snapshots, segments and input indexes of those batches that it has replaced.
     ///
     /// # Errors
     /// [`Error::Store`]: the rest is deleted with a later snapshot.
@@ -64,12 +66,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Snapshots, segments and attempts of retired batches that nothing names any more.
+    /// Snapshots, segments, input indexes and attempts of retired batches that nothing names any more.
     async fn superseded(&self, snapshot: &Snapshot, retired: BatchId) -> Result<Vec<Key>, Error> {
-        let named: Vec<Key> = snapshot.segments.iter().map(|segment| segment.key(self.stream())).collect();
-        let mut keys = Vec::new();
         let stream = self.stream();
-        for prefix in [Prefix::Snapshots(stream), Prefix::Segments(stream), Prefix::AllAttempts(stream)] {
+        let named = |segment: &Segment| [Some(segment.key(stream)), segment.inputs_key(stream)];
+        let named: HashSet<Key> = snapshot.segments.iter().flat_map(named).flatten().collect();
+        let mut keys = Vec::new();
+        let derived = [Prefix::Snapshots(stream), Prefix::Segments(stream), Prefix::InputIndexes(stream)];
+        for prefix in derived.into_iter().chain([Prefix::AllAttempts(stream)]) {
             let mut listing = self.lake().list(&prefix, None);
             while let Some(listed) = listing.try_next().await? {
                 let Ok(key) = Key::parse(&listed.key) else { continue };
@@ -78,7 +82,9 @@ impl Ledger {
                     Key::Attempt { batch, .. } | Key::AttemptEnd { batch, .. } | Key::Reading { batch, .. } => {
                         *batch <= retired
                     }
-                    Key::Segment { last, .. } => *last <= retired && !named.contains(&key),
+                    Key::Segment { last, .. } | Key::InputIndex { last, .. } => {
+                        *last <= retired && !named.contains(&key)
+                    }
                     _ => false,
                 };
                 keys.extend(is_old.then_some(key));

@@ -2,7 +2,8 @@
 //!
 //! A *segment* contains the commit files of consecutive batches, byte for byte, one after the other, compressed with
 //! zstd (RFC 8878). A snapshot names the segments that together contain every commit up to its batch. Both are created
-//! once and never changed. Stored: golden files contain a snapshot's shape.
+//! once and never changed. Stored: golden files contain a snapshot's shape. Next to each segment is the index of its
+//! inputs: see [`InputIndex`].
 //!
 //! Segments merge like the runs of a log-structured merge tree (O'Neil et al., 1996): sixteen of one span become one,
 //! so each commit is rewritten at most once per power of sixteen, until segments reach [`SEGMENT_BYTES_MAX`].
@@ -11,7 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
 
-use super::StoredFormat;
+use super::{InputIndex, StoredFormat};
 use crate::{
     error::Error,
     ids::{BatchId, Fingerprint, StreamName, sha256_hex},
@@ -28,7 +29,7 @@ const MERGE: usize = 16;
 pub const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
 /// zstd's own default: commits shrink to about a fifth at hundreds of megabytes a second.
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 
 /// `checkpoints/<stream>/snapshots/<batch>.json`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Segment {
     pub size: u64,
     /// Its SHA-256 in hex.
     pub sha256: String,
+    /// The index of its inputs; earlier programs wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputIndex>,
 }
 
 /// `checkpoints/<stream>/snapshots/latest.json`: where to look for the newest snapshot first. A hint, overwritten
@@ -67,7 +71,11 @@ pub(super) struct Latest {
 }
 
 impl StoredFormat for Snapshot {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
+
+    fn version(&self) -> u32 {
+        if self.segments.iter().any(|segment| segment.inputs.is_some()) { 2 } else { 1 }
+    }
 }
 
 impl StoredFormat for Latest {
@@ -75,9 +83,9 @@ impl StoredFormat for Latest {
 }
 
 impl Segment {
-    /// The segment of these bytes.
+    /// The segment of these bytes, without an index.
     pub(super) fn of(first: BatchId, last: BatchId, bytes: &[u8]) -> Self {
-        Self { first, last, size: bytes.len() as u64, sha256: sha256_hex(bytes) }
+        Self { first, last, size: bytes.len() as u64, sha256: sha256_hex(bytes), inputs: None }
     }
 
     /// Where it is stored. Its checksum is part of the name, so that two programs with different compressors do not

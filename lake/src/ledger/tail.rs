@@ -5,7 +5,7 @@
 
 use futures::TryStreamExt;
 
-use super::{FromCommitFile, Ledger};
+use super::{FromCommitFile, Ledger, Snapshot};
 use crate::{error::Error, ids::BatchId};
 
 /// What a follower keeps of the commits.
@@ -15,6 +15,9 @@ pub trait Fold: Send {
 
     /// Adds the next commit.
     fn add(&mut self, commit: Self::Commit);
+
+    /// Takes the snapshot from which the commits up to its batch are read, before they are added.
+    fn read_from(&mut self, _snapshot: Snapshot) {}
 }
 
 /// A follower of one stream's ledger.
@@ -40,7 +43,11 @@ impl<F: Fold> Tail<F> {
     /// # Errors
     /// As [`Ledger::history_after`]. What was added before the error stays, and the next call continues after it.
     pub async fn follow(&mut self) -> Result<u64, Error> {
-        let mut commits = self.ledger.history_after::<F::Commit>(self.last).await?.commits;
+        let mut history = self.ledger.history_after::<F::Commit>(self.last).await?;
+        if let Some(snapshot) = history.snapshot.take() {
+            self.state.read_from(snapshot);
+        }
+        let mut commits = history.commits;
         let mut added = 0;
         while let Some(commit) = commits.try_next().await? {
             self.state.add(commit);

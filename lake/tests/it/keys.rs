@@ -64,6 +64,12 @@ fn keys() -> impl Strategy<Value = Key> {
             last: BatchId::new(last).unwrap(),
             fingerprint: Fingerprint::of(&salt),
         }),
+        (batches(), 1_u64.., any::<[u8; 4]>()).prop_map(|((stream, first), last, salt)| Key::InputIndex {
+            stream,
+            first,
+            last: BatchId::new(last).unwrap(),
+            fingerprint: Fingerprint::of(&salt),
+        }),
         Just(Key::Probe),
         Just(Key::DeleteProbe),
     ]
@@ -109,6 +115,10 @@ fn the_layout_is_the_documented_one() {
     assert_eq!(attempt.to_string(), "checkpoints/events/attempts/00000000000000000007/00001.json");
     let end = Key::AttemptEnd { stream: stream.clone(), batch, attempt: Ordinal::new(1).unwrap() };
     assert_eq!(end.to_string(), "checkpoints/events/attempts/00000000000000000007/00001-end.json");
+    let (last, fingerprint) = (BatchId::new(8).unwrap(), "0123abcd".parse().unwrap());
+    let index = Key::InputIndex { stream: stream.clone(), first: batch, last, fingerprint };
+    let name = "00000000000000000007-00000000000000000008-0123abcd.zst";
+    assert_eq!(index.to_string(), format!("checkpoints/events/inputs/{name}"));
     let version = "0123456789abcdef".parse().unwrap();
     let archived = Key::Archived { stream: stream.clone(), version, rest: "2026/a.json".to_owned() };
     assert_eq!(archived.to_string(), "raw/_archive/events/2026/0123456789abcdef-a.json");

@@ -10,9 +10,9 @@ use lake::{
     ids::{BatchId, ContentId, Fingerprint, SchemaId, StreamName},
     keys::{DataFile, Key},
     ledger::{
-        Attempt, AttemptEnd, ChosenDeadLetters, Claimed, Commit, Discard, Ingest, InputOutcome, Ledger, Outcome,
-        OutputFile, Plan, PlannedObject, PlannedTask, RemovedFile, Replay, ResolvedDeadLetters, Rewrite, SchemaRecord,
-        Segment, Snapshot, StoredFormat, Totals, Work, decode, encode,
+        Attempt, AttemptEnd, ChosenDeadLetters, Claimed, Commit, Discard, Ingest, InputIndex, InputOutcome, Ledger,
+        Outcome, OutputFile, Plan, PlannedObject, PlannedTask, RemovedFile, Replay, ResolvedDeadLetters, Rewrite,
+        SchemaRecord, Segment, Snapshot, StoredFormat, Totals, Work, decode, encode,
     },
     store::{Created, Lake},
     stream::{CsvQuotes, CsvSettings, Format, ReadSettings},
@@ -279,12 +279,24 @@ fn a_snapshot_is_stored_in_the_shape_of_version_1() {
         last: BatchId::new(last).unwrap(),
         size,
         sha256: lake::ids::sha256_hex(b"segment"),
+        inputs: None,
     };
     let segments = vec![segment(1, 256, 1_000), segment(257, 272, 100)];
-    assert_golden(
-        "snapshot",
-        &Snapshot { stream: stream(), batch: BatchId::new(272).unwrap(), segments, retired: None },
-    );
+    let mut snapshot = Snapshot { stream: stream(), batch: BatchId::new(272).unwrap(), segments, retired: None };
+    assert_golden("snapshot", &snapshot);
+    // Earlier programs wrote none. A snapshot with one is not for them: they would go on without it.
+    let index = |deferred| InputIndex {
+        size: 900,
+        sha256: lake::ids::sha256_hex(b"index"),
+        directory: 800,
+        inputs: 512,
+        deferred,
+        first_key: "raw/events/a.json".to_owned(),
+        last_key: "raw/events/b \"%2F\" é.json".to_owned(),
+    };
+    snapshot.segments[0].inputs = Some(index(0));
+    snapshot.segments[1].inputs = Some(index(3));
+    assert_golden("snapshot-with-inputs", &snapshot);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod any_server;
 mod columns;
 mod folder;
 mod history;
+mod inputs;
 mod keys;
 mod ledger;
 mod object_store_suite;
