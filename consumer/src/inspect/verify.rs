@@ -13,7 +13,7 @@ use lake::{
     error::describe,
     ids::{BatchId, sha256_hex},
     keys::{Key, Prefix, ZoneName},
-    ledger::{Commit, Ledger, LiveFiles, OutputFile, Totals},
+    ledger::{Commit, Ledger, LiveFiles, OutputFile, Segment, Totals},
 };
 use serde::Serialize;
 
@@ -53,6 +53,7 @@ pub async fn verify(ledger: &Ledger) -> Result<Verification, Error> {
     let damage = verifier.history().await?;
     verifier.commits_beside_history().await?;
     verifier.unless_reported(damage);
+    verifier.indexes().await?;
     verifier.plans_ahead().await?;
     if verifier.batches.is_empty() && verifier.violations.is_empty() {
         verifier.nothing_committed().await?;
@@ -79,6 +80,8 @@ struct Verifier<'a> {
     batches: BTreeSet<BatchId>,
     /// The last batch whose own plan and commit may be missing.
     retired: Option<BatchId>,
+    /// Those of the newest snapshot.
+    segments: Vec<Segment>,
     /// What the tables consist of, and whether a contradiction prevented a commit from being applied.
     live: LiveFiles,
     is_contradicted: bool,
@@ -93,6 +96,7 @@ impl<'a> Verifier<'a> {
             inputs: HashMap::new(),
             batches: BTreeSet::new(),
             retired: None,
+            segments: Vec::new(),
             live: LiveFiles::default(),
             is_contradicted: false,
             totals: Totals::default(),
@@ -122,7 +126,9 @@ impl<'a> Verifier<'a> {
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Some(error)),
             Err(error) => return Err(error),
         };
-        self.retired = history.snapshot.as_ref().and_then(|snapshot| snapshot.retired);
+        if let Some(snapshot) = history.snapshot.take() {
+            (self.retired, self.segments) = (snapshot.retired, snapshot.segments);
+        }
         while let Some(commit) = history.commits.next().await {
             match commit {
                 Ok(commit) => self.batch(&commit).await?,
@@ -140,6 +146,17 @@ impl<'a> Verifier<'a> {
         {
             self.violations.push(format!("{key} {what}"));
         }
+    }
+
+    /// The input index of each segment must contain its inputs and no other: a consumer would read an object twice, or
+    /// not at all.
+    async fn indexes(&mut self) -> Result<(), Error> {
+        for segment in std::mem::take(&mut self.segments) {
+            if let Err(error) = self.ledger.check_inputs(&segment).await {
+                self.violation(error)?;
+            }
+        }
+        Ok(())
     }
 
     /// Compares one commit with its own file, its plan and its inputs, and applies it to the tables.

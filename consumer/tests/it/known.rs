@@ -318,9 +318,12 @@ async fn a_lost_or_damaged_index_is_made_again_and_nothing_is_read_twice() {
         let status = consumer::inspect::status(&lake.ledger(), &lake::clock::SystemClock).await.unwrap();
         assert_eq!(status.objects_pending, 0);
         assert_eq!(fs::read(&file).ok(), damage);
+        let violations = consumer::inspect::verify(&lake.ledger()).await.unwrap().violations;
+        assert!(violations.len() == 1 && violations[0].contains("checkpoints/events/inputs/"), "{violations:?}");
         lake.consume(in_single_batches()).await.unwrap();
         assert_eq!(fs::read(&file).unwrap(), whole);
         assert_eq!(contents(&lake.ledger()).await.commits.len(), 20);
+        assert_eq!(consumer::inspect::verify(&lake.ledger()).await.unwrap().violations, Vec::<String>::new());
     }
 }
 

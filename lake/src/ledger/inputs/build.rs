@@ -79,6 +79,24 @@ pub(in crate::ledger) fn merge(key: &Key, parts: Vec<BuiltIndex>) -> Result<Buil
     writer.finish()
 }
 
+/// Whether two indexes have the same inputs, whatever compressed them, and describe them in the same way.
+///
+/// # Errors
+/// As [`merge`].
+pub(super) fn same_inputs(key: &Key, one: BuiltIndex, other: BuiltIndex) -> Result<bool, Error> {
+    let described = |(index, _): &BuiltIndex| (index.inputs, index.deferred, index.last_key.clone());
+    let mut is_same = described(&one) == described(&other);
+    let (mut one, mut other) = (Cursor::at_start(key, one)?, Cursor::at_start(key, other)?);
+    while is_same {
+        let (next, same) = (one.next(key)?, other.next(key)?);
+        is_same = next == same;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(is_same)
+}
+
 /// The next input of one of the merged indexes.
 struct Head {
     input: CommittedInput,

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 
 use super::{
-    BuiltIndex, CommittedInput, CommittedInputs, IndexBlock, IndexBuilder, InputIndex, decode_directory, frames, merge,
+    BuiltIndex, CommittedInput, CommittedInputs, IndexBlock, IndexBuilder, InputIndex, build::same_inputs,
+    decode_directory, frames, merge,
 };
 use crate::{
     error::Error,
@@ -101,6 +102,25 @@ impl Ledger {
         let bytes = self.segment_bytes(&key).await?;
         let segment = segment.clone();
         compute(move || index_of(&key, &segment, &bytes)).await
+    }
+
+    /// Checks that the index that a segment names contains exactly the inputs of its commits.
+    ///
+    /// # Errors
+    /// - [`Error::Damaged`]: it does not, or the segment is damaged.
+    /// - [`Error::Store`]: the store failed.
+    pub async fn check_inputs(&self, segment: &Segment) -> Result<(), Error> {
+        let Some(index) = &segment.inputs else { return Ok(()) };
+        let key = segment.key_of_index(&self.stream, index);
+        let stored = self.lake.read(&key).await?.filter(|bytes| sha256_hex(bytes) == index.sha256);
+        let stored =
+            stored.ok_or_else(|| frames::damaged(&key, "is missing, or has other bytes than its snapshot says"))?;
+        let (made, stored) = (self.build_inputs(segment).await?, (index.clone(), stored));
+        compute(move || match same_inputs(&key, stored, made)? {
+            true => Ok(()),
+            false => Err(frames::damaged(&key, "does not contain exactly the inputs of its segment")),
+        })
+        .await
     }
 
     /// Stores a segment's index, in the place of a damaged one. Returns the segment with it.
