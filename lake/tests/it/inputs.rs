@@ -137,6 +137,19 @@ proptest! {
     }
 }
 
+/// Fails when a sorted run is left out, or when runs are merged in another order than they were made.
+#[tokio::test]
+async fn more_inputs_than_are_sorted_at_once_make_one_index() {
+    let ledger = Ledger::new(Lake::in_memory(), stream());
+    let inputs = |number: u64| {
+        let named = |name: u64| (format!("{:03}{}", name * 37 % 101, "x".repeat(50_000)), "1", Outcome::Ingested);
+        (number..number + 60).map(named).collect::<Vec<_>>()
+    };
+    let commits: Vec<Commit> = (1..=COMMITS_PER_SNAPSHOT).map(|number| of_inputs(number, &inputs(number))).collect();
+    let snapshot = committed(&ledger, &commits).await;
+    assert!(inputs_in(&ledger, &snapshot.segments[0]).await == expected(&commits));
+}
+
 /// Fails when a merge trusts what is stored, or when it needs it.
 #[tokio::test]
 async fn a_lost_or_damaged_index_is_made_again_when_segments_are_merged() {
