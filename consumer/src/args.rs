@@ -53,6 +53,22 @@ pub struct RunArgs {
     /// The folder that defines the streams
     #[arg(long, env = "STREAMS_DIR", value_name = "FOLDER", default_value = "streams")]
     pub streams_dir: PathBuf,
+    /// Where hints come from.
+    #[command(flatten)]
+    pub hints: HintArgs,
+}
+
+/// Where hints come from.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Hints")]
+pub struct HintArgs {
+    /// Listen here for the bucket's notifications (webhooks of MinIO, SeaweedFS and others), so that new objects are
+    /// read at once; HINTS_TOKEN in the environment is the token that they must send
+    #[arg(long = "hints", env = "HINTS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Take the bucket's notifications from this SQS queue, which no other stream may use
+    #[arg(long = "hints-queue", env = "HINTS_QUEUE", value_name = "URL")]
+    pub queue: Option<String>,
 }
 
 /// Flags of `status`.

@@ -6,12 +6,16 @@
 
 mod deferred;
 mod known;
+mod late;
 mod pending;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{BoxStream, empty},
+};
 use lake::{
     Error,
     ids::StreamName,
@@ -25,6 +29,7 @@ use tokio::time::Instant;
 pub use deferred::DeferredObject;
 pub(crate) use deferred::DeferredObjects;
 pub use known::{KnownAs, KnownInputs, Mending};
+use late::LateKeys;
 pub use pending::Pending;
 
 /// The most new objects that one listing keeps in memory, give or take a page; the next listing finds the rest.
@@ -83,6 +88,8 @@ pub enum KnownOnes {
 /// The short listing finds names that sort by time, at one request a look. All others wait for a full listing. That
 /// runs at least every `reconcile`, and otherwise as often as it costs no more than about one request a second: at once
 /// on a prefix of a thousand objects, every minute on one of sixty thousand. Only the process's own clock is used.
+///
+/// Where a hint names an object that the short listing does not show, the short look asks for that object too.
 #[derive(Debug)]
 pub struct Discovery {
     reconcile: Duration,
@@ -90,6 +97,7 @@ pub struct Discovery {
     inputs: InputNames,
     cursor: Option<Key>,
     full_due: Instant,
+    late: LateKeys,
 }
 
 /// What a full listing may cost: a page of a thousand keys for each second since the last one.
@@ -99,12 +107,17 @@ impl Discovery {
     /// Starts with a full listing. Names are inputs as without settings.
     pub fn new(reconcile: Duration, known_ones: KnownOnes) -> Self {
         let inputs = InputNames::default();
-        Self { reconcile, known_ones, inputs, cursor: None, full_due: Instant::now() }
+        Self { reconcile, known_ones, inputs, cursor: None, full_due: Instant::now(), late: LateKeys::default() }
     }
 
     /// The same, with a stream's own names of inputs.
     pub fn of_inputs(self, inputs: InputNames) -> Self {
         Self { inputs, ..self }
+    }
+
+    /// Says that these objects may have landed; the next look takes care of them. Any keys are accepted.
+    pub fn hint(&mut self, keys: impl IntoIterator<Item = Key>) {
+        self.late.add(keys);
     }
 
     /// Looks for objects that are not known.
@@ -120,7 +133,12 @@ impl Discovery {
         let began = Instant::now();
         let full = self.cursor.is_none() || began >= self.full_due;
         let after = if full { None } else { self.cursor.as_ref() };
-        let discovered = discover_named(lake, stream, known, after, self.known_ones, &self.inputs).await?;
+        let late = match after {
+            Some(after) => self.late.look_up(lake, stream, &self.inputs, after),
+            None => empty().boxed(),
+        };
+        let discovered = discover_named(lake, stream, known, after, late, self.known_ones, &self.inputs).await?;
+        self.late.clear();
         if !discovered.complete {
             // The rest is still to be found.
             self.cursor = None;
@@ -128,7 +146,7 @@ impl Discovery {
             let pages = discovered.listed.div_ceil(PAGE_KEYS).saturating_sub(1);
             self.full_due = began + Duration::from_secs(pages).min(self.reconcile);
             self.cursor = discovered.last.as_deref().map(raw_key).transpose()?;
-        } else if let Some(last) = &discovered.last {
+        } else if let Some(last) = discovered.last.as_deref().filter(|last| is_ahead(last, self.cursor.as_ref())) {
             self.cursor = Some(raw_key(last)?);
         }
         Ok(discovered)
@@ -147,7 +165,8 @@ pub async fn discover(
     after: Option<&Key>,
     known_ones: KnownOnes,
 ) -> Result<Discovered, Error> {
-    discover_named(lake, stream, known, after, known_ones, &InputNames::default()).await
+    let late = empty().boxed();
+    discover_named(lake, stream, known, after, late, known_ones, &InputNames::default()).await
 }
 
 async fn discover_named(
@@ -155,10 +174,11 @@ async fn discover_named(
     stream: &StreamName,
     known: &mut KnownInputs,
     after: Option<&Key>,
+    late: BoxStream<'static, Result<Listed, Error>>,
     known_ones: KnownOnes,
     inputs: &InputNames,
 ) -> Result<Discovered, Error> {
-    let mut listing = lake.list(&Prefix::Raw(stream), after).try_chunks(PAGE_LISTED);
+    let mut listing = lake.list(&Prefix::Raw(stream), after).chain(late).try_chunks(PAGE_LISTED);
     let mut found = Found { known_ones, inputs, discovered: Discovered::default(), objects: Vec::new() };
     (found.discovered.complete, found.discovered.full) = (true, after.is_none());
     while let Some(page) = listing.try_next().await.map_err(|broken_off| broken_off.1)? {
@@ -245,6 +265,11 @@ impl Found<'_> {
 
 fn version(object: &PlannedObject) -> (String, String) {
     (object.key.to_string(), object.etag.clone())
+}
+
+/// Whether a key sorts after the cursor; a late one does not.
+fn is_ahead(key: &str, cursor: Option<&Key>) -> bool {
+    cursor.is_none_or(|cursor| *cursor.to_string() < *key)
 }
 
 fn raw_key(text: &str) -> Result<Key, Error> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | where the stream is | `recover` |
 //! | discover | [`discover`] |
+//! | what makes the next look happen at once | [`hints`] |
 //! | plan | `plan` |
 //! | run the tasks of a plan, here or elsewhere | [`execute`] |
 //! | decode | `decode` |
@@ -25,6 +26,7 @@ pub mod enforce;
 mod error;
 pub mod execute;
 pub mod failpoint;
+pub mod hints;
 pub mod inspect;
 pub mod owner;
 pub mod pipeline;

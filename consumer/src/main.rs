@@ -1,18 +1,19 @@
 //! The `consumer` program: arguments in, exit code out.
 
-use std::{process::ExitCode, sync::Arc, thread::available_parallelism};
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread::available_parallelism};
 
 use clap::Parser;
 use consumer::{
     Error,
     args::ConsumerArgs,
     execute::{ChildProcesses, Isolation, answer_parent},
+    hints::{Hints, Intake, Listener, Queue},
     inspect::{StatusFollower, verify},
     owner::Owner,
     pipeline::{Pipeline, RunSettings},
-    settings::{self, Action},
+    settings::{self, Action, HintSources},
 };
-use lake::{ErrorKind, clock::SystemClock, error::describe, ledger::Ledger, store::Lake};
+use lake::{ErrorKind, clock::SystemClock, error::describe, ledger::Ledger, settings::Problems, store::Lake};
 use program::{exit, logs, output, signals};
 
 fn main() -> ExitCode {
@@ -22,10 +23,15 @@ fn main() -> ExitCode {
         Err(error) => return exit::on_usage(&error),
     };
     logs::init("info");
-    let ended = settings::check(&args).map_err(Error::from).and_then(|settings| match settings.action {
-        Action::Task => answer_parent(async || Ok(Lake::open(&settings.urls).await?)).map(|()| ExitCode::SUCCESS),
-        action => run(settings.urls, action),
-    });
+    let ended =
+        settings::check(&args, |name| std::env::var(name).ok()).map_err(Error::from).and_then(
+            |settings| match settings.action {
+                Action::Task => {
+                    answer_parent(async || Ok(Lake::open(&settings.urls).await?)).map(|()| ExitCode::SUCCESS)
+                }
+                action => run(settings.urls, action),
+            },
+        );
     ended.unwrap_or_else(|error| exit::fail(&describe(&error), error.kind()))
 }
 
@@ -40,12 +46,18 @@ fn run(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error
 
 async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error> {
     match action {
-        Action::Run { definition, once, transfers } => {
+        Action::Run { definition, once, transfers, hints: sources } => {
             let lake = Lake::open(&urls).await?.with_transfers(transfers);
+            let hints = Hints::default();
+            // Draining never waits, so there is nothing to wake.
+            if !once {
+                let intake = Intake::new(lake.clone(), definition.name.clone(), hints.clone());
+                take_hints(sources, intake).await?;
+            }
             let workers = available_parallelism().map_or(1, usize::from);
             let isolation: Arc<dyn Isolation> = Arc::new(ChildProcesses::new(lake.clone(), workers)?);
             let owner = Owner::this_process();
-            let settings = RunSettings { once, workers, isolation: Some(isolation), owner };
+            let settings = RunSettings { once, workers, isolation: Some(isolation), owner, hints };
             let stop = signals::stop_token();
             let pipeline = Pipeline::open(lake, *definition, Arc::new(SystemClock), settings);
             let pipeline = tokio::select! {
@@ -67,6 +79,35 @@ async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode,
         }
         Action::Task => Err(Error::Bug("a task runs without this runtime".to_owned())),
     }
+}
+
+/// Starts to take hints, in the background.
+async fn take_hints(sources: HintSources, intake: Intake) -> Result<(), Error> {
+    if let Some(address) = sources.listen {
+        if sources.token.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(%address, "anyone who reaches this address can give hints; HINTS_TOKEN restricts it");
+        }
+        let listener = Listener::bind(address, sources.token).await.map_err(|error| cannot_listen(address, &error))?;
+        tracing::info!(%address, "listening for hints");
+        tokio::spawn(listener.serve(intake.clone()));
+    }
+    if let Some(url) = sources.queue {
+        tracing::info!(queue = %url, "reading hints from the queue");
+        tokio::spawn(Queue::open(url).await.follow(intake));
+    }
+    Ok(())
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
+    let mut problems = Problems::default();
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{address} is taken by another program; each stream's consumer needs a port of its own")
+        }
+        _ => format!("cannot listen on {address}: {error}"),
+    };
+    problems.add(settings::HINTS_LISTEN, why);
+    Error::Lake(lake::Error::Settings(problems))
 }
 
 fn print(json: bool, value: &impl serde::Serialize, text: String) -> Result<ExitCode, Error> {

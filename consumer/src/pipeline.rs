@@ -27,6 +27,7 @@ use crate::{
     error::Error,
     execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
     failpoint,
+    hints::Hints,
     owner::Owner,
     plan::plan,
     recover::recover,
@@ -40,6 +41,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// How long the current batch may take to finish after a request to stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Looks that hints cause begin this far apart: a share of the interval, and never more than a second. Without it, a busy
+/// bucket would make a batch for each object.
+const HINT_GAP_SHARE: u32 = 10;
+const HINT_GAP_MAX: Duration = Duration::from_secs(1);
 
 /// How long nothing is removed from the raw zone after a removal failed.
 const REMOVAL_PAUSE: Duration = Duration::from_secs(60);
@@ -55,12 +61,14 @@ pub struct RunSettings {
     pub isolation: Option<Arc<dyn Isolation>>,
     /// Who makes the plans.
     pub owner: Owner,
+    /// What wakes the pipeline before its next look is due.
+    pub hints: Hints,
 }
 
 impl RunSettings {
-    /// Everything in this process, whose plans do not show who made them.
+    /// Everything in this process, whose plans do not show who made them; no hints.
     pub fn in_process(once: bool, workers: usize) -> Self {
-        Self { once, workers, isolation: None, owner: Owner::nobody() }
+        Self { once, workers, isolation: None, owner: Owner::nobody(), hints: Hints::default() }
     }
 }
 
@@ -97,6 +105,7 @@ pub struct Pipeline {
     passed_over: u64,
     all_found: bool,
     remove_again_at: Option<Instant>,
+    woken_at: Option<Instant>,
 }
 
 impl Pipeline {
@@ -165,6 +174,7 @@ impl Pipeline {
             passed_over: 0,
             all_found: false,
             remove_again_at: None,
+            woken_at: None,
         })
     }
 
@@ -197,6 +207,7 @@ impl Pipeline {
                     () = &mut stop => return finish(step).await,
                 }
             };
+            let mut may_wake = true;
             let pause = match stepped {
                 Ok(Step::Idle) if self.settings.once => return Ok(()),
                 Ok(Step::Committed) if self.settings.once && self.is_drained() => return Ok(()),
@@ -207,16 +218,37 @@ impl Pipeline {
                     let at_once = self.settings.once || !self.pending.is_empty();
                     if at_once { Duration::ZERO } else { self.definition.interval.saturating_sub(began.elapsed()) }
                 }
-                Err(error) => pause(&mut backoff, error)?,
+                Err(error) => {
+                    may_wake = false;
+                    pause(&mut backoff, error)?
+                }
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = self.wait(pause, may_wake) => {}
                 () = &mut stop => {
                     info!("asked to stop, with no batch to finish");
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Waits until the next look: for `pause`, or until a hint comes.
+    async fn wait(&mut self, pause: Duration, may_wake: bool) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.woken(), if may_wake => {}
+        }
+    }
+
+    /// Waits for a hint, and then until the last look that a hint caused is long enough ago.
+    async fn woken(&mut self) {
+        self.settings.hints.arrived().await;
+        let gap = (self.definition.interval / HINT_GAP_SHARE).min(HINT_GAP_MAX);
+        if let Some(last) = self.woken_at {
+            tokio::time::sleep_until(last + gap).await;
+        }
+        self.woken_at = Some(Instant::now());
     }
 
     /// Whether everything that the last listing found is committed, and the listing was complete.
@@ -268,6 +300,7 @@ impl Pipeline {
     /// Discovers and plans the next batch. Returns the plan that won.
     async fn plan_next(&mut self) -> Result<Option<Plan>, Error> {
         if self.pending.is_empty() {
+            self.discovery.hint(self.settings.hints.take());
             let mut discovered =
                 self.discovery.look(self.ledger.lake(), &self.definition.name, &mut self.known).await?;
             self.log_passed_over(&discovered);

@@ -1,6 +1,6 @@
 //! The command line and the stream's definition, checked together.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use lake::{
     Error,
@@ -11,7 +11,12 @@ use lake::{
     stream::{InputNames, StreamDefinition},
 };
 
-use crate::args::{Command, ConsumerArgs, StatusArgs, TRANSFERS};
+use program::Secret;
+
+use crate::{
+    args::{Command, ConsumerArgs, HintArgs, StatusArgs, TRANSFERS},
+    hints::QueueUrl,
+};
 
 /// A checked command.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub enum Action {
         once: bool,
         /// How many objects are read, written and copied at a time.
         transfers: Transfers,
+        /// Where hints come from.
+        hints: HintSources,
     },
     /// Show how far the stream is.
     Status {
@@ -54,11 +61,25 @@ pub enum Action {
     },
 }
 
-/// Checks everything the user typed.
+/// Where hints come from, if from anywhere.
+#[derive(Debug, Default)]
+pub struct HintSources {
+    /// Where to listen for notifications.
+    pub listen: Option<SocketAddr>,
+    /// What a notification must be sent with.
+    pub token: Option<Secret>,
+    /// The queue that gets notifications.
+    pub queue: Option<QueueUrl>,
+}
+
+/// The variable that says where to listen for hints.
+pub const HINTS_LISTEN: &str = "HINTS_LISTEN";
+
+/// Checks everything the user typed, and the variables that `variable` looks up.
 ///
 /// # Errors
 /// [`Error::Settings`] with every mistake.
-pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
+pub fn check(args: &ConsumerArgs, variable: impl Fn(&str) -> Option<String>) -> Result<Settings, Error> {
     let mut problems = Problems::default();
     let urls = problems.absorb(args.lake.check())?;
     let name = match &args.command {
@@ -73,10 +94,12 @@ pub fn check(args: &ConsumerArgs) -> Result<Settings, Error> {
         (Command::Run(run), Some(stream)) => {
             let definition = problems.absorb(StreamDefinition::load(&run.streams_dir, &stream))?;
             let transfers = problems.keep(TRANSFERS, transfers(run.transfers));
+            let hints = hint_sources(&mut problems, &run.hints, variable("HINTS_TOKEN"));
             definition.map(Box::new).zip(transfers).map(|(definition, transfers)| Action::Run {
                 definition,
                 once: run.once,
                 transfers,
+                hints,
             })
         }
         (Command::Status(status), Some(stream)) => {
@@ -97,6 +120,19 @@ fn transfers(most: u64) -> Result<Transfers, String> {
     let limit = Transfers::LIMIT;
     let fits = usize::try_from(most).ok().filter(|most| (1..=limit).contains(most));
     fits.map(Transfers::new).ok_or_else(|| format!("{most} is not from 1 to {limit}"))
+}
+
+fn hint_sources(problems: &mut Problems, args: &HintArgs, token: Option<String>) -> HintSources {
+    let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let listen = set(&args.listen).and_then(|text| problems.keep(HINTS_LISTEN, listen_address(&text)));
+    let queue = set(&args.queue).and_then(|text| problems.keep("HINTS_QUEUE", QueueUrl::parse(&text)));
+    let token = token.as_deref().map(str::trim).filter(|token| !token.is_empty()).map(Secret::new);
+    HintSources { listen, token, queue }
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.replacen("localhost:", "127.0.0.1:", 1);
+    text.parse().map_err(|_| format!("{text:?} is not an IP address and a port; write it as 127.0.0.1:4041"))
 }
 
 /// Which of a stream's objects are inputs. A status needs no definition of its stream: without one, or with one that can't

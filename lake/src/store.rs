@@ -194,6 +194,12 @@ impl Lake {
         self.zone(zone).folder.as_ref().is_none_or(|folder| folder.names_version(etag))
     }
 
+    /// Whether each object of `zone` has only one key. Where keys are paths of a file system, an object may be found
+    /// under several, such as `a//b` and `a/b`.
+    pub fn has_exact_keys(&self, zone: ZoneName) -> bool {
+        self.zone(zone).folder.is_none()
+    }
+
     /// What the store knows about an object without reading it; `None` if it does not exist.
     ///
     /// # Errors
@@ -296,6 +302,13 @@ impl Lake {
         let text = key.to_string();
         let zone = self.zone(key.zone());
         format!("{}{}", zone.url, &text[zone.name.as_str().len()..])
+    }
+
+    /// The key in `zone` that [`Lake::location`] gives this location; `None` for a place outside of the zone, and for
+    /// what is not a key.
+    pub fn key_at(&self, zone: ZoneName, location: &str) -> Option<Key> {
+        let below = location.strip_prefix(self.zone(zone).url())?.strip_prefix('/')?;
+        Key::parse(&format!("{zone}/{below}")).ok()
     }
 }
 

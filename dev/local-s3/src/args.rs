@@ -12,6 +12,7 @@ const AFTER_HELP: &str = "\
 Environment, or .env in the working folder:
   AWS_ACCESS_KEY_ID      the access key clients sign with (required)
   AWS_SECRET_ACCESS_KEY  its secret (required)
+  NOTIFY_TOKEN           sent to --notify as `Authorization: Bearer ...` [default: none]
   RUST_LOG               what is logged to stderr [default: info]
 
 Durability:
@@ -48,6 +49,11 @@ pub(crate) struct Args {
     /// Faults to inject, as JSON, to test programs that must handle them
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+
+    /// URL to post an event to for each object that is created, as MinIO's webhooks do; http:// only. An event that
+    /// the URL does not accept is lost: neither the object nor its client waits
+    #[arg(long, value_name = "URL")]
+    pub(crate) notify: Option<String>,
 
     /// Make every write wait until it is on disk
     #[arg(long)]

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use crate::{Credentials, FaultPlan};
+use crate::{Credentials, FaultPlan, NotifyTarget};
 
 /// The settings of one server.
 ///
@@ -38,6 +38,8 @@ pub struct Config {
     pub fsync: bool,
     /// The faults to inject from the first request on; none by default.
     pub faults: FaultPlan,
+    /// Where to post an event for each object that is created; nowhere by default.
+    pub notify: Option<NotifyTarget>,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             credentials,
             fsync: false,
             faults: FaultPlan::default(),
+            notify: None,
         }
     }
 
@@ -66,6 +69,13 @@ impl Config {
     #[must_use]
     pub fn faults(mut self, plan: FaultPlan) -> Self {
         self.faults = plan;
+        self
+    }
+
+    /// Posts an event for each object that is created.
+    #[must_use]
+    pub fn notify(mut self, target: NotifyTarget) -> Self {
+        self.notify = Some(target);
         self
     }
 }

@@ -4,31 +4,7 @@
 //! show them.
 //! Invariant: no `Debug` or `Display` in this crate prints the secret.
 
-use std::fmt;
-
-/// A secret that prints itself as `<redacted>`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps `value`.
-    #[must_use]
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself, to sign with or to pass to a client; never log it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<redacted>")
-    }
-}
+use program::Secret;
 
 /// The access key and its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 //! | `gate` | what every request passes before and after its operation; counts requests and decides on faults |
 //! | `faults` | faults as data, and their seeded decisions |
 //! | `service` | the S3 operations |
+//! | `notify` | posts an event for each object that was created |
 //! | `store` | the index and the blobs, crash-safe together |
 //!
 //! Start with [`Server::start`].
@@ -20,13 +21,16 @@ mod credentials;
 mod error;
 mod faults;
 mod gate;
+mod notify;
 mod server;
 mod service;
 mod store;
 
 pub use self::config::Config;
-pub use self::credentials::{Credentials, Secret};
+pub use self::credentials::Credentials;
 pub use self::error::{Error, ErrorKind};
 pub use self::faults::{Answer, ContentLength, DoubledOn, Fault, FaultCounts, FaultKind, FaultPlan, KeyMatch, Moment};
 pub use self::gate::RequestCounts;
+pub use self::notify::NotifyTarget;
 pub use self::server::Server;
+pub use program::Secret;

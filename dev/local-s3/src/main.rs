@@ -47,7 +47,8 @@ async fn run(config: Config) -> Result<(), Error> {
     }
     tracing::info!(endpoint = server.endpoint(), faults, "ready");
     stop.cancelled().await;
-    tracing::info!(requests = %server.requests(), faults = %server.faults_injected(), "stopping");
+    let notifications_lost = server.notifications_lost();
+    tracing::info!(requests = %server.requests(), faults = %server.faults_injected(), notifications_lost, "stopping");
     server.shutdown().await;
     Ok(())
 }

@@ -16,10 +16,11 @@ use s3s::path::check_bucket_name;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::faults::{FaultCounts, FaultPlan};
 use crate::gate::{Gate, RequestCounts};
+use crate::notify::Notifier;
 use crate::service::Service;
 use crate::store::committer::Applied;
 use crate::store::records::BucketRecord;
@@ -36,6 +37,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Server {
     address: SocketAddr,
     gate: Gate,
+    notifier: Notifier,
+    notifying: Option<AbortHandle>,
     store: std::sync::Weak<Store>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
@@ -72,8 +75,10 @@ impl Server {
         let gate = Gate::new(stopped.clone());
         gate.faults().set(config.faults.clone());
         let weak = Arc::downgrade(&store);
-        let serving = tokio::spawn(serve(listener, s3_service(&config, store, gate.clone()), gate.clone(), stopped));
-        Ok(Self { address, gate, store: weak, stop, serving: Some(serving), closed: Some(closed) })
+        let (notifier, notifying) = Notifier::start(config.notify.clone());
+        let service = s3_service(&config, Service { store, notifier: notifier.clone() }, gate.clone());
+        let serving = Some(tokio::spawn(serve(listener, service, gate.clone(), stopped)));
+        Ok(Self { address, gate, notifier, notifying, store: weak, stop, serving, closed: Some(closed) })
     }
 
     /// The URL for clients, path-style: `http://127.0.0.1:PORT`.
@@ -111,6 +116,12 @@ impl Server {
         self.gate.faults().counts()
     }
 
+    /// How many notifications were lost since the start: dropped because too many waited, or refused by the target.
+    #[must_use]
+    pub fn notifications_lost(&self) -> u64 {
+        self.notifier.lost()
+    }
+
     /// How many index entries listings have read since the start: what a listing costs.
     #[must_use]
     pub fn index_entries_visited(&self) -> u64 {
@@ -135,6 +146,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        if let Some(notifying) = &self.notifying {
+            notifying.abort();
+        }
     }
 }
 
@@ -162,9 +176,9 @@ async fn create_bucket(store: &Store, bucket: String) -> Result<(), Error> {
     created.await.map_err(|_| Error::Bug { doing: "creating a bucket at start" })
 }
 
-fn s3_service(config: &Config, store: Arc<Store>, gate: Gate) -> S3Service {
+fn s3_service(config: &Config, service: Service, gate: Gate) -> S3Service {
     let credentials = &config.credentials;
-    let mut builder = S3ServiceBuilder::new(Service { store });
+    let mut builder = S3ServiceBuilder::new(service);
     builder.set_auth(SimpleAuth::from_single(credentials.access_key(), credentials.secret_key().expose()));
     builder.set_access(gate);
     builder.build()

@@ -24,9 +24,12 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
+use crate::notify::{Cause, Event, Notifier};
 use crate::store::Store;
+use crate::store::records::ObjectRecord;
 
 pub(crate) use self::attributes::query_parameter;
+pub(crate) use self::conditions::modified_at;
 
 /// The longest key S3 allows, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -34,6 +37,16 @@ const KEY_BYTES_MAX: usize = 1024;
 /// S3 over one [`Store`].
 pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
+    pub(crate) notifier: Notifier,
+}
+
+impl Service {
+    /// Announces an object that was created.
+    fn announce(&self, cause: Cause, place: (String, String), record: &ObjectRecord) {
+        if self.notifier.is_on() {
+            self.notifier.send(Event::new(cause, place, record));
+        }
+    }
 }
 
 /// Refuses a request for one version of an object: an object has one here, and its id is `null`.

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use local_s3::{Config, Credentials, FaultPlan};
+use local_s3::{Config, Credentials, FaultPlan, NotifyTarget};
 
 use crate::args::Args;
 
@@ -41,7 +41,21 @@ pub(crate) fn validate(args: Args, variable: impl Fn(&str) -> Option<String>) ->
             }
         }
     }
+    if let Some(url) = &args.notify {
+        match notify_target(url, variable("NOTIFY_TOKEN")) {
+            Ok(target) => config.notify = Some(target),
+            Err(problem) => problems.push(problem),
+        }
+    }
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn notify_target(url: &str, token: Option<String>) -> Result<NotifyTarget, String> {
+    let target = NotifyTarget::parse(url).map_err(|problem| format!("--notify: {problem}"))?;
+    match token.filter(|token| !token.is_empty()) {
+        Some(token) => target.with_token(&token).map_err(|problem| format!("NOTIFY_TOKEN {problem}")),
+        None => Ok(target),
+    }
 }
 
 fn read_faults(file: &Path) -> Result<FaultPlan, Vec<String>> {

@@ -28,7 +28,7 @@ pub use aws_sdk_s3::config::Credentials;
 
 use super::key;
 pub use super::key::{to_key, to_path};
-pub use connect::Waits;
+pub use connect::{Waits, service_settings};
 pub use error::S3Failure;
 
 /// One S3 bucket as an [`ObjectStore`]. Cheap to clone; clones share their connections.

@@ -16,6 +16,7 @@ use super::digests::{Claims, multipart_etag};
 use super::objects::replace_object;
 use super::uploads::{UploadName, part_number};
 use super::{Service, faults};
+use crate::notify::Cause;
 use crate::store::blobs::PendingBlob;
 use crate::store::records::{Checksums, CompletionRecord, ObjectRecord, PartRecord};
 use crate::store::{blocking, internal, now_ms};
@@ -79,7 +80,10 @@ impl Service {
             tags: upload.tags,
             checksums,
         };
-        Ok(self.publish(name, parts, conditions, (record, blob)).await?.etag)
+        let place = (name.bucket.clone(), name.key.clone());
+        let record = self.publish(name, parts, conditions, (record, blob)).await?;
+        self.announce(Cause::CompleteMultipartUpload, place, &record);
+        Ok(record.etag)
     }
 
     /// The ETag of an earlier completion of the same parts, if it is remembered. As on S3, it does not matter what has

@@ -13,6 +13,7 @@ use super::attributes::{attributes_of, tags_of_header};
 use super::conditions::{Conditions, modified};
 use super::objects::{check_key, replace_object};
 use super::{Service, faults, no_such_version};
+use crate::notify::Cause;
 use crate::store::records::{Attributes, ObjectRecord};
 use crate::store::{blocking, now_ms};
 
@@ -62,7 +63,9 @@ impl Service {
             bucket: request.input.bucket,
             key: request.input.key,
         };
+        let place = (copy.bucket.clone(), copy.key.clone());
         let record = self.copy(copy).await?;
+        self.announce(Cause::Copy, place, &record);
         Ok(S3Response::new(CopyObjectOutput {
             copy_object_result: Some(CopyObjectResult {
                 last_modified: Some(modified(&record)),

@@ -14,6 +14,7 @@ use super::body::{READ_BYTES, receive, send};
 use super::conditions::{Conditions, modified};
 use super::digests::Claims;
 use super::{KEY_BYTES_MAX, Service, faults, no_such_version};
+use crate::notify::Cause;
 use crate::store::blobs::{PendingBlob, read_chunk};
 use crate::store::committer::Applied;
 use crate::store::records::ObjectRecord;
@@ -124,11 +125,13 @@ impl Service {
             checksums: received.digests.checksums,
         };
         let (bucket, key) = (request.input.bucket, request.input.key);
+        let place = (bucket.clone(), key.clone());
         let blob = received.blob;
         let record = self
             .store
             .change(move |tables| replace_object(tables, (&bucket, &key), &conditions, (record, blob)))
             .await?;
+        self.announce(Cause::Put, place, &record);
         Ok(S3Response::new(PutObjectOutput {
             e_tag: Some(ETag::Strong(record.etag)),
             checksum_crc32: record.checksums.crc32,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, environment::EnvironmentVariableRegionProvider, imds::region::ImdsRegionProvider,
+    BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider, imds::region::ImdsRegionProvider,
     meta::region::ProvideRegion, profile::ProfileFileRegionProvider, provider_config::ProviderConfig,
 };
 use aws_sdk_s3::{
@@ -73,6 +73,18 @@ pub(super) async fn from_environment(bucket: &str, waits: Waits) -> Result<Bucke
     build(bucket, builder, chosen.as_ref(), &region, waits)
 }
 
+/// Settings for a client of another AWS service at `endpoint`: the credential chain, the HTTP client and the timeouts
+/// are the store's. Without a `region`, it is the store's too.
+pub async fn service_settings(endpoint: String, region: Option<&str>) -> SdkConfig {
+    let http = http_client(Url::parse(&endpoint).ok().as_ref());
+    let region = match region {
+        Some(region) => Region::new(region.to_owned()),
+        None => self::region(true, &http).await,
+    };
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region).http_client(http);
+    loader.endpoint_url(endpoint).timeout_config(timeouts(Waits::LONG.read)).load().await
+}
+
 pub(super) fn explicit(bucket: &str, endpoint: &str, credentials: Credentials) -> Result<Bucket, S3Failure> {
     let endpoint = checked_endpoint(endpoint, "endpoint")?;
     let region = Region::from_static(REGION_DEFAULT);
@@ -135,7 +147,7 @@ async fn region(has_endpoint: bool, http: &SharedHttpClient) -> Region {
     Region::from_static(REGION_DEFAULT)
 }
 
-fn chosen_endpoint(settings: &aws_config::SdkConfig) -> Option<String> {
+fn chosen_endpoint(settings: &SdkConfig) -> Option<String> {
     let key = aws_types::service_config::ServiceConfigKey::builder()
         .service_id("S3")
         .env("AWS_ENDPOINT_URL")

@@ -1,0 +1,46 @@
+//! Where notifications go.
+//!
+//! Knows URLs and headers. Invariant: a target that exists can be connected to and sent to without further checks.
+
+use http::{HeaderValue, Uri};
+
+/// The URL that gets the events, and the token that it asks for.
+#[derive(Clone, Debug)]
+pub struct NotifyTarget {
+    /// `host:port`.
+    pub(super) authority: String,
+    /// The path, with the query.
+    pub(super) path: String,
+    /// The value of `Authorization`; it prints itself as `Sensitive`.
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl NotifyTarget {
+    /// Reads a URL such as `http://127.0.0.1:4041/`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let parsed = url.parse::<Uri>().ok().filter(|url| url.scheme_str() == Some("http"));
+        let Some((host, parsed)) = parsed.as_ref().and_then(|url| Some((url.host()?, url))) else {
+            return Err("must start with http:// and a host, such as http://127.0.0.1:4041/".to_owned());
+        };
+        if parsed.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("credentials do not belong in the URL".to_owned());
+        }
+        let path = parsed.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
+        Ok(Self { authority: format!("{host}:{}", parsed.port_u16().unwrap_or(80)), path, authorization: None })
+    }
+
+    /// Sends `Authorization: Bearer <token>` with each event.
+    ///
+    /// # Errors
+    /// What is wrong with the token, without the token.
+    pub fn with_token(mut self, token: &str) -> Result<Self, String> {
+        let value = HeaderValue::from_str(&format!("Bearer {token}"));
+        let mut value = value.map_err(|_| "has characters that an HTTP header does not allow".to_owned())?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
+    }
+}
