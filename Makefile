@@ -1,11 +1,11 @@
 # `make` alone lists the targets with their one-line descriptions. scripts/ does the work.
 .DEFAULT_GOAL := help
-.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos fuzz bench lint diagrams
+.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos fuzz bench bench-latency lint diagrams
 
 RUN := scripts/run.sh
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 start: ## Start storage, producer and consumer, with Docker Compose or natively
 	@$(RUN) start
@@ -51,6 +51,10 @@ bench: ## Measure the stages, compare Sluice with DuckDB, Polars and chDB, and S
 	cargo bench -p bench
 	python3 dev/bench/run.py --runs $(or $(RUNS),3) --peers $(or $(PEERS),duckdb,polars,chdb)
 	python3 dev/bench/s3.py --runs $(or $(RUNS),3)
+
+bench-latency: ## Measure how long it takes from an upload to visible rows, with and without hints (PUTS=100)
+	cargo build --release -p consumer -p local-s3 --bins
+	python3 dev/bench/latency.py --puts $(or $(PUTS),100)
 
 fuzz: ## Fuzz the compiled enforcer against the judge; needs nightly Rust and cargo-fuzz (SECONDS=3600)
 	cargo +nightly fuzz run --fuzz-dir dev/fuzz -s none agreement -- -max_total_time=$(or $(SECONDS),3600) -max_len=512

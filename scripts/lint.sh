@@ -28,10 +28,10 @@ else
   printf 'lint: shellcheck is not installed; scripts were only parsed\n' >&2
 fi
 
-targets=$(sed -n 's/^\([a-z]*\):.*/\1/p' Makefile)
+targets=$(sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
 documents=$(git ls-files --cached --others --exclude-standard -- '*.md')
 for document in $documents; do
-  for target in $(grep -o '`make [a-z]*' "$document" | sed 's/.* //' | sort -u); do
+  for target in $(grep -o '`make [a-z-]*' "$document" | sed 's/.* //' | sort -u); do
     printf '%s\n' "$targets" | grep -qx "$target" || problem "$document: make $target does not exist"
   done
   # Links within the repository: ](path) and srcset="path" or src="path".

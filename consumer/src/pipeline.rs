@@ -42,7 +42,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How long the current batch may take to finish after a request to stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Looks that hints cause begin this far apart: a share of the interval, and never more than a second. Without it, a busy
+/// Looks that hints cause begin this far apart: a share of the interval, and never more than a second. Otherwise a busy
 /// bucket would make a batch for each object.
 const HINT_GAP_SHARE: u32 = 10;
 const HINT_GAP_MAX: Duration = Duration::from_secs(1);
@@ -236,18 +236,20 @@ impl Pipeline {
     /// Waits until the next look: for `pause`, or until a hint comes.
     async fn wait(&mut self, pause: Duration, may_wake: bool) {
         tokio::select! {
+            // A hint that comes while objects are pending waits for the look after them.
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = self.woken(), if may_wake => {}
         }
     }
 
-    /// Waits for a hint, and then until the last look that a hint caused is long enough ago.
+    /// Waits until the last look that a hint caused is long enough ago, and there is a hint.
     async fn woken(&mut self) {
-        self.settings.hints.arrived().await;
         let gap = (self.definition.interval / HINT_GAP_SHARE).min(HINT_GAP_MAX);
         if let Some(last) = self.woken_at {
             tokio::time::sleep_until(last + gap).await;
         }
+        self.settings.hints.arrived().await;
         self.woken_at = Some(Instant::now());
     }
 

@@ -62,9 +62,14 @@ await_ready() {
 }
 
 why_not_ready() {
-  if grep -q "is taken" "$1"; then
-    fail "port $S3_PORT is taken by another program: stop it, or set another S3_PORT in .env, then make start"
+  if grep -q "HINTS_LISTEN.* is taken" "$1"; then
+    variable=HINTS_PORT port=$HINTS_PORT
+  elif grep -q "is taken" "$1"; then
+    variable=S3_PORT port=$S3_PORT
+  else
+    return 0
   fi
+  fail "port $port is taken by another program: stop it, or set another $variable in .env, then make start"
 }
 
 # end NAME: asks a program to stop and waits until it has stopped.
@@ -107,7 +112,7 @@ start_storage() {
     say "storage        not started here: LAKE_URL is $LAKE_URL, AWS_ENDPOINT_URL is \"${AWS_ENDPOINT_URL:-}\""
     return 0
   fi
-  set -- "$bin/local-s3" --root "$LAKE_DIR" --port "$S3_PORT" --bucket "$(bucket)"
+  set -- "$bin/local-s3" --root "$LAKE_DIR" --port "$S3_PORT" --bucket "$(bucket)" --notify "http://127.0.0.1:$HINTS_PORT/"
   if pid_of local-s3 >/dev/null && ! grep -Fqx "$*" "$RUN_DIR/local-s3.pid"; then
     say "storage        restarting: its settings have changed"
     end producer
@@ -143,8 +148,10 @@ run_start() {
   bin=$(target_dir)/release
   # Readiness is read from the log: the user's RUST_LOG must not silence that line.
   [ -z "${RUST_LOG:-}" ] || export RUST_LOG="$RUST_LOG,consumer=info,producer=info,local_s3=info"
+  # The storage sends the token that the consumer asks for, if there is one.
+  export NOTIFY_TOKEN="${HINTS_TOKEN:-}"
   start_storage
-  start_program consumer ' ready ' "$bin/consumer" run --stream events
+  start_program consumer ' ready ' "$bin/consumer" run --stream events --hints "127.0.0.1:$HINTS_PORT"
   start_program producer 'sending batches' "$bin/producer" --stream events
   next_steps
 }

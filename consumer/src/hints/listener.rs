@@ -1,6 +1,6 @@
 //! An HTTP server that takes notifications.
 //!
-//! Knows HTTP. Knows nothing about what a notification says. Invariant: what a peer sends is bounded in size, in time and
+//! Knows HTTP. Knows nothing about what a notification says. Invariant: what peers send is bounded in size, in time and
 //! in the number of connections; a peer without the token, if there is one, gives no hint.
 
 use std::{

@@ -527,3 +527,36 @@ fn a_running_consumer_commits_what_lands_and_ends_with_0_when_asked_to() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b""[..]));
 }
+
+#[test]
+fn mistakes_in_where_hints_come_from_end_with_2_and_clear_words() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut here = Here::new();
+    here.environment.push(("HINTS_TOKEN", SECRET.to_owned()));
+    let run = |arguments: &[&str]| {
+        let output = here.command(&[&["run", "--stream", "events"], arguments].concat()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(!message.contains(SECRET), "{message}");
+        message
+    };
+    let message = run(&["--hints", &address]);
+    assert!(message.contains(&format!("HINTS_LISTEN: {address} is taken by another program")), "{message}");
+    let message =
+        run(&["--hints", "4041", "--hints-queue", &format!("https://me:{SECRET}@sqs.eu-west-1.amazonaws.com/1/q")]);
+    assert!(message.contains("HINTS_LISTEN: \"4041\" is not an IP address and a port"), "{message}");
+    assert!(message.contains("HINTS_QUEUE: credentials do not belong in the URL"), "{message}");
+    let message = run(&["--hints-queue", "https://sqs.eu-west-1.amazonaws.com/"]);
+    assert!(message.contains("HINTS_QUEUE: has no queue's name"), "{message}");
+}
+
+#[test]
+fn draining_takes_no_hints_and_needs_no_free_port() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = Here::new();
+    here.land("a.json", "[{\"id\": 1}]");
+    let address = taken.local_addr().unwrap().to_string();
+    let output = here.command(&["run", "--stream", "events", "--once", "--hints", &address]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -15,6 +15,8 @@ mod earlier_version;
 mod enforce;
 mod failpoints;
 mod formats;
+mod hints;
+mod hints_by_queue;
 mod hostile_store;
 mod input;
 mod isolated;

@@ -1,7 +1,7 @@
 //! The simulation: several consumers on one stream in virtual time, while everything that can go wrong does.
 //!
 //! A seed decides everything: which consumer is killed, stopped, frozen beyond take-over or restarted and when, and which
-//! child process; what lands, is overwritten or deleted, or kills each process that reads it; whose writes are refused; which requests fail before or after they take effect; how far each clock is off. At the end,
+//! child process; what lands, is overwritten or deleted, or kills each process that reads it; whose writes are refused; which requests fail before or after they take effect; how far each clock is off; which hints are lost, doubled, late or forged. At the end,
 //! one consumer drains the stream undisturbed, and the auditor checks the lake against what landed. The consumers are
 //! the real ones; time is tokio's paused clock, so that a minute takes a second.
 //!
@@ -10,6 +10,7 @@
 mod audit;
 mod children;
 mod feeder;
+mod herald;
 mod store;
 
 use std::{
@@ -21,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use consumer::pipeline::{Pipeline, RunSettings};
+use consumer::{
+    hints::Hints,
+    pipeline::{Pipeline, RunSettings},
+};
 use fastrand::Rng;
 use lake::{
     ErrorKind,
@@ -40,6 +44,7 @@ use crate::lake_in_a_folder::with_schema;
 use audit::Figures;
 use children::Children;
 use feeder::Feeder;
+use herald::Herald;
 use store::{Faults, SimStore};
 
 /// How long things go wrong, in virtual time.
@@ -50,6 +55,8 @@ struct World {
     seed: u64,
     store: Arc<InMemory>,
     ends: Instant,
+    /// One for each place; what is hinted at while no consumer runs there comes late.
+    hints: Vec<Hints>,
     counts: Counts,
 }
 
@@ -117,7 +124,8 @@ async fn place(world: &World, number: u64) {
         let children = Children::new(Arc::clone(&world.store), faults, rng.fork(), &world.counts.child_kills);
         let (stop, stopped) = oneshot::channel::<()>();
         let life = async {
-            let settings = RunSettings { isolation: Some(Arc::new(children)), ..RunSettings::in_process(false, 0) };
+            let (isolation, hints) = (Some(Arc::new(children) as _), world.hints[number as usize].clone());
+            let settings = RunSettings { isolation, hints, ..RunSettings::in_process(false, 0) };
             let stopped = async { drop(stopped.await) };
             Pipeline::open(lake, definition, clock, settings).await?.run(stopped).await
         };
@@ -160,19 +168,24 @@ async fn place(world: &World, number: u64) {
 async fn play(seed: u64) -> Figures {
     let store = Arc::new(InMemory::new());
     let ends = Instant::now() + TURMOIL;
-    let world = World { seed, store, ends, counts: Counts::default() };
+    let places = rng(seed, 101, 0).u64(1..5);
+    let hints: Vec<_> = (0..places).map(|_| Hints::default()).collect();
+    let world = World { seed, store, ends, hints: hints.clone(), counts: Counts::default() };
     let mut feeder = Feeder::new(Arc::clone(&world.store), rng(seed, 100, 0));
     let honest = Lake::on_store(Arc::<InMemory>::clone(&world.store));
     let reader = audit::Reader::new(honest.clone());
-    let places = rng(seed, 101, 0).u64(1..5);
-    tokio::join!(
+    let mut herald = Herald::new(feeder.news(), hints, rng(seed, 103, 0));
+    feeder.crowd().await;
+    let (_, (), (), given) = tokio::join!(
         futures::future::join_all((0..places).map(|number| place(&world, number))),
         feeder.feed(world.ends),
         reader.poll(world.ends),
+        herald.hint(world.ends),
     );
     drain(&honest, seed).await;
     let mut figures = audit::audit(&honest, feeder.landed()).await;
     let counts = world.counts;
+    figures.hints = given;
     figures.kills = counts.kills.into_inner();
     figures.freezes = counts.freezes.into_inner();
     figures.stops = counts.stops.into_inner();

@@ -18,9 +18,6 @@ use tokio::task::AbortHandle;
 pub(crate) use self::event::{Cause, Event};
 pub use self::target::NotifyTarget;
 
-/// The most events that wait to be sent.
-const WAITING_MAX: usize = 10_000;
-
 /// Takes events from requests and sends them in the background. Clones share the queue.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notifier {
@@ -30,6 +27,7 @@ pub(crate) struct Notifier {
 /// The events that wait to be sent.
 #[derive(Debug, Default)]
 struct Queue {
+    waiting_max: usize,
     waiting: Mutex<VecDeque<Event>>,
     added: Notify,
     lost: AtomicU64,
@@ -39,7 +37,7 @@ impl Notifier {
     /// Starts to send to `target`, until the returned task is aborted; without a target, events are dropped.
     pub(crate) fn start(target: Option<NotifyTarget>) -> (Self, Option<AbortHandle>) {
         let Some(target) = target else { return (Self::default(), None) };
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue { waiting_max: target.waiting_max, ..Queue::default() });
         let sending = tokio::spawn(sender::send_all(Arc::clone(&queue), target)).abort_handle();
         (Self { queue: Some(queue) }, Some(sending))
     }
@@ -69,7 +67,7 @@ impl Queue {
 
     fn add(&self, event: Event) {
         let mut waiting = self.waiting();
-        if waiting.len() >= WAITING_MAX && waiting.pop_front().is_some() {
+        if waiting.len() >= self.waiting_max && waiting.pop_front().is_some() {
             self.count_lost();
         }
         waiting.push_back(event);

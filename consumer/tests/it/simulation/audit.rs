@@ -22,6 +22,7 @@ use crate::lake_in_a_folder::{Contents, contents, events};
 /// Figures of one simulation, or the sum of many.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
+    pub(super) hints: u64,
     pub(super) kills: u64,
     pub(super) freezes: u64,
     pub(super) stops: u64,
@@ -42,6 +43,7 @@ pub(super) struct Figures {
 
 impl Figures {
     pub(super) fn add(&mut self, other: &Self) {
+        self.hints += other.hints;
         self.kills += other.kills;
         self.freezes += other.freezes;
         self.stops += other.stops;
@@ -66,7 +68,7 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{} kills, {} freezes, {} orderly stops, {} consumers whose writes were refused, {} that died of an object, \
-             {} kills of their children, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged, {} refused when read; \
+             {} kills of their children, {} hints, {} commits; {} versions landed, {} were missing, {} changed, {} unchanged, {} refused when read; \
              {} rows, {} dead letters, {} of them poison, each with cause; {} files that no commit names",
             self.kills,
             self.freezes,
@@ -74,6 +76,7 @@ impl fmt::Display for Figures {
             self.refusals,
             self.deaths,
             self.child_kills,
+            self.hints,
             self.commits,
             self.versions,
             self.missing,

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fastrand::Rng;
-use object_store::{ObjectStore, ObjectStoreExt, PutOptions, memory::InMemory, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, PutOptions, PutPayload, memory::InMemory, path::Path};
 use tokio::time::{Instant, sleep};
 
-use super::{millis, store::DEADLY};
+use super::{herald::News, millis, store::DEADLY};
 
 /// What one object contains, and what must become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,16 +36,31 @@ pub(super) struct Feeder {
     next_id: i64,
     landed: BTreeMap<String, Landed>,
     landed_in_order: Vec<String>,
+    news: News,
 }
 
 impl Feeder {
     pub(super) fn new(store: Arc<InMemory>, rng: Rng) -> Self {
-        Self { store, rng, next_id: 0, landed: BTreeMap::new(), landed_in_order: Vec::new() }
+        Self { store, rng, next_id: 0, landed: BTreeMap::new(), landed_in_order: Vec::new(), news: News::default() }
     }
 
     /// By key below `raw/events/`.
     pub(super) fn landed(&self) -> &BTreeMap<String, Landed> {
         &self.landed
+    }
+
+    pub(super) fn news(&self) -> News {
+        Arc::clone(&self.news)
+    }
+
+    /// In some simulations, so much is passed over that most looks are short ones.
+    pub(super) async fn crowd(&mut self) {
+        if self.rng.u8(0..8) == 0 {
+            for number in 0..2_500 {
+                let path = Path::from(format!("raw/events/_crowd/{number:05}"));
+                self.store.put(&path, PutPayload::default()).await.unwrap();
+            }
+        }
     }
 
     pub(super) async fn feed(&mut self, ends: Instant) {
@@ -122,6 +137,7 @@ impl Feeder {
         if !self.landed.contains_key(&key) {
             self.landed_in_order.push(key.clone());
         }
+        self.news.lock().unwrap().push(key.clone());
         let landed = self.landed.entry(key).or_default();
         landed.versions.push((put.e_tag.unwrap(), content));
         landed.stands = true;

@@ -41,13 +41,13 @@ pub(super) async fn send_all(queue: Arc<Queue>, target: NotifyTarget) {
             Ok(connection) => {
                 open = Some(connection);
                 if std::mem::take(&mut fails) {
-                    tracing::info!(target = target.authority, "notifications arrive again");
+                    tracing::info!(host = target.authority, "notifications arrive again");
                 }
             }
             Err(error) => {
                 queue.count_lost();
                 if !std::mem::replace(&mut fails, true) {
-                    tracing::warn!(target = target.authority, %error, "notifications are lost until the target accepts them");
+                    tracing::warn!(host = target.authority, %error, "notifications are lost until the host accepts them");
                 }
             }
         }

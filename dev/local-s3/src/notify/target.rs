@@ -13,7 +13,12 @@ pub struct NotifyTarget {
     pub(super) path: String,
     /// The value of `Authorization`; it prints itself as `Sensitive`.
     pub(super) authorization: Option<HeaderValue>,
+    /// The most events that wait to be sent.
+    pub(super) waiting_max: usize,
 }
+
+/// The most events that wait, unless set otherwise.
+const WAITING_MAX: usize = 10_000;
 
 impl NotifyTarget {
     /// Reads a URL such as `http://127.0.0.1:4041/`.
@@ -29,7 +34,8 @@ impl NotifyTarget {
             return Err("credentials do not belong in the URL".to_owned());
         }
         let path = parsed.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
-        Ok(Self { authority: format!("{host}:{}", parsed.port_u16().unwrap_or(80)), path, authorization: None })
+        let authority = format!("{host}:{}", parsed.port_u16().unwrap_or(80));
+        Ok(Self { authority, path, authorization: None, waiting_max: WAITING_MAX })
     }
 
     /// Sends `Authorization: Bearer <token>` with each event.
@@ -42,5 +48,12 @@ impl NotifyTarget {
         value.set_sensitive(true);
         self.authorization = Some(value);
         Ok(self)
+    }
+
+    /// Keeps at most this many events waiting; the oldest are lost first. 10,000 by default.
+    #[must_use]
+    pub fn with_waiting_max(mut self, events: usize) -> Self {
+        self.waiting_max = events;
+        self
     }
 }

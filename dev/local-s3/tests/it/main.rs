@@ -13,6 +13,7 @@ mod fault_reads;
 mod faults;
 mod keys;
 mod listings;
+mod notifications;
 mod objects;
 mod process;
 mod requests;
