@@ -21,7 +21,7 @@ use lake::{
     stream::{Format, StreamDefinition},
 };
 use local_s3::{Config, NotifyTarget, Secret, Server};
-use object_store::{ObjectStore, PutOptions, memory::InMemory, path::Path};
+use object_store::{ObjectStore, PutOptions, memory::InMemory};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
