@@ -340,8 +340,36 @@ async fn forged_hints_change_nothing_that_is_read() {
 }
 
 async fn put(store: &InMemory, rest: &str) {
+    put_text(store, rest, "[]").await;
+}
+
+async fn put_text(store: &InMemory, rest: &str, text: &str) {
     let path = lake::store::s3::to_path(&format!("raw/events/{rest}"));
-    store.put_opts(&path, Bytes::from_static(b"[]").into(), PutOptions::default()).await.unwrap();
+    store.put_opts(&path, Bytes::copy_from_slice(text.as_bytes()).into(), PutOptions::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_hints_cause_are_a_tenth_of_the_interval_apart() {
+    let store = Arc::new(InMemory::new());
+    let (lake, hints) = (Lake::on_store(Arc::<InMemory>::clone(&store)), Hints::default());
+    let definition = StreamDefinition { interval: Duration::from_secs(5), ..definition(Format::JsonArray) };
+    let settings = RunSettings { hints: hints.clone(), ..RunSettings::in_process(false, 0) };
+    let pipeline = Pipeline::open(lake.clone(), definition, Arc::new(SystemClock), settings).await.unwrap();
+    // Ends before the second look that is due without hints.
+    let busy = async {
+        for number in 0..60 {
+            let name = format!("{number:02}.json");
+            put_text(&store, &name, &format!("[{{\"id\": {number}}}]")).await;
+            hints.name([key(&name)]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    };
+    pipeline.run(busy).await.unwrap();
+    let held = contents(&Ledger::new(lake, events())).await;
+    assert_eq!(ids(&held), (0..60).collect());
+    // Three seconds: one at once, and then one each half second.
+    assert!((6..=9).contains(&held.commits.len()), "{}", held.commits.len());
 }
 
 /// The names of the objects that the next look finds, which must be a short one.
