@@ -1,8 +1,9 @@
 //! The state of the ledgers, checked before each statement: which streams there are, what was committed since, and
 //! which columns each stream has.
 //!
-//! Knows the lake, and nothing about SQL. Invariant: a commit is read once, and reported until it was accepted. Only
-//! files are kept of a history: what became of each object is read when a statement asks for it.
+//! Knows the lake, and nothing about SQL. Invariant: a commit is read once, and reported until it was accepted; a stream
+//! is followed when it is first seen, and from then on when a statement mentions it. Only files are kept of a history:
+//! what became of each object is read when a statement asks for it.
 
 mod published;
 
@@ -22,6 +23,7 @@ use lake::{
     stream::{InputNames, StreamDefinition},
 };
 
+use crate::mentioned::Mentioned;
 pub use published::Published;
 
 /// How many streams are read at a time: enough to hide a store's latency.
@@ -41,6 +43,9 @@ pub struct Catalog {
 #[derive(Debug)]
 struct Followed {
     tail: Tail<Unreported>,
+    /// Whether the lake has a ledger of it, or files that a lost ledger would name. Otherwise it is only defined, and
+    /// there is nothing to ask the store.
+    is_in_lake: bool,
     is_accepted: bool,
     last_batch: Option<BatchId>,
     record: Option<SchemaRecord>,
@@ -92,44 +97,67 @@ impl Catalog {
         StreamDefinition::load(&self.streams_dir, stream).map_or_else(|_| InputNames::default(), |found| found.inputs)
     }
 
-    /// What is new, stream by stream, without the streams that have no news. Reads all streams at the same time.
+    /// What is new about the mentioned streams and about new ones, stream by stream, without those that have no news.
+    /// Reads the streams at the same time. Costs one listing of the lake, and for each of these streams that has a ledger
+    /// what [`Tail::follow`] costs.
     ///
     /// A ledger that contradicts itself is news of its stream, and does not affect any other.
     ///
     /// # Errors
     /// - [`Error::NoLake`]: no folder of the lake exists, and no stream is defined.
     /// - [`Error::Store`]: the store failed. Ask again later.
-    pub async fn news(&mut self) -> Result<Vec<News>, Error> {
-        let (lake, streams_dir) = (self.lake.clone(), self.streams_dir.clone());
-        let known: BTreeSet<StreamName> = self.streams.keys().cloned().collect();
+    pub async fn news(&mut self, mentioned: &Mentioned) -> Result<Vec<News>, Error> {
+        let lake = self.lake.clone();
+        let is_in_lake = |name: &StreamName| self.streams.get(name).is_some_and(|followed| followed.is_in_lake);
+        let mut asked = mentioned.among(self.streams.keys());
+        asked.retain(is_in_lake);
         // One wait for both: known streams are read while the lake is listed for new ones.
-        let (asked, listed) = futures::join!(self.follow(|name| known.contains(name)), lake.streams());
-        let mut found = listed?;
-        let defined = StreamDefinition::names_in(&streams_dir);
-        if !self.is_searched {
-            found.extend(lost_streams(&lake, &found).await?);
-            if found.is_empty() {
-                check_exists(&lake, !defined.is_empty()).await?;
+        let (followed, listed) = futures::join!(self.follow(&asked), lake.streams());
+        let mut due = self.note_streams(listed?).await?;
+        // A new stream may have changed the SQL names of others.
+        due.extend(mentioned.among(self.streams.keys()));
+        due.retain(|name| !asked.contains(name));
+        let mut news = followed?;
+        news.extend(self.follow(&due).await?);
+        // Only now, when nothing can fail any more: what is taken and not reported would be lost.
+        for news in news.iter_mut().filter(|news| news.damage.is_none()) {
+            if let Some(followed) = self.streams.get_mut(&news.stream) {
+                news.commits = std::mem::take(&mut followed.tail.state_mut().0);
             }
-            self.is_searched = true;
         }
-        found.extend(defined);
-        // A stream that is gone from the folder before its first batch keeps its view: it is empty.
-        for name in found {
-            let tail = || Tail::new(Ledger::new(lake.clone(), name.clone()), Unreported::default());
-            self.streams.entry(name.clone()).or_insert_with(|| Followed::new(tail()));
-        }
-        let mut news = asked?;
-        news.extend(self.follow(|name| !known.contains(name)).await?);
-        let is_news = |news: &News| news.columns_changed || news.damage_changed || !news.commits.is_empty();
-        let (news, old): (Vec<_>, Vec<_>) = news.into_iter().partition(is_news);
-        old.into_iter().for_each(|old| self.give_back(old));
+        news.retain(|news| news.columns_changed || news.damage_changed || !news.commits.is_empty());
         Ok(news)
     }
 
-    async fn follow(&mut self, is_wanted: impl Fn(&StreamName) -> bool) -> Result<Vec<News>, Error> {
+    /// Notes which streams there are, given those with a ledger. Returns those that must be followed whether or not they
+    /// are mentioned: new ones, and those whose columns only their definition says, which costs no request.
+    async fn note_streams(&mut self, with_ledger: Vec<StreamName>) -> Result<BTreeSet<StreamName>, Error> {
+        let defined = StreamDefinition::names_in(&self.streams_dir);
+        let mut in_lake: BTreeSet<StreamName> = with_ledger.into_iter().collect();
+        if !self.is_searched {
+            in_lake.extend(lost_streams(&self.lake, &in_lake).await?);
+            if in_lake.is_empty() {
+                check_exists(&self.lake, !defined.is_empty()).await?;
+            }
+            self.is_searched = true;
+        }
+        let mut due = BTreeSet::new();
+        for name in defined.into_iter().chain(in_lake.iter().cloned()) {
+            let tail = || Tail::new(Ledger::new(self.lake.clone(), name.clone()), Unreported::default());
+            let followed = self.streams.entry(name.clone()).or_insert_with(|| Followed::new(tail()));
+            if !followed.is_in_lake {
+                followed.is_in_lake = in_lake.contains(&name);
+                due.insert(name);
+            }
+        }
+        // A stream that is gone from the folder before its first batch keeps its view: it is empty.
+        Ok(due)
+    }
+
+    /// Reads what is new about these streams. The commits stay with the streams.
+    async fn follow(&mut self, wanted: &BTreeSet<StreamName>) -> Result<Vec<News>, Error> {
         let streams_dir = &self.streams_dir;
-        let wanted = self.streams.iter_mut().filter(|(name, _)| is_wanted(name));
+        let wanted = self.streams.iter_mut().filter(|(name, _)| wanted.contains(*name));
         let asked: Vec<_> = wanted.map(|(name, followed)| followed.news(name, streams_dir)).collect();
         futures::stream::iter(asked).buffered(STREAMS_AT_ONCE).try_collect().await
     }
@@ -159,7 +187,11 @@ impl Catalog {
         &self,
         ledger: &'a Ledger,
     ) -> Result<BoxStream<'a, Result<Commit, Error>>, Error> {
-        let last = self.streams.get(ledger.stream()).and_then(|followed| followed.last_batch);
+        let followed = self.streams.get(ledger.stream());
+        let last = followed.and_then(|followed| followed.last_batch);
+        if last.is_none() && followed.is_some_and(|followed| followed.damage.is_none()) {
+            return Ok(futures::stream::empty().boxed());
+        }
         let commits = ledger.history::<Commit>().await?.commits;
         let is_accepted = move |commit: &Commit| futures::future::ready(Some(commit.batch) <= last);
         Ok(commits.try_filter(is_accepted).boxed())
@@ -168,24 +200,25 @@ impl Catalog {
 
 impl Followed {
     fn new(tail: Tail<Unreported>) -> Self {
-        Self { tail, is_accepted: false, last_batch: None, record: None, damage: None }
+        Self { tail, is_in_lake: false, is_accepted: false, last_batch: None, record: None, damage: None }
     }
 
     async fn news(&mut self, stream: &StreamName, streams_dir: &std::path::Path) -> Result<News, Error> {
-        let (commits, record, damage) = match self.read(streams_dir).await {
-            Ok(record) => (std::mem::take(&mut self.tail.state_mut().0), record, None),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                (Vec::new(), self.record.clone(), Some(describe(&error)))
-            }
+        let (record, damage) = match self.read(streams_dir).await {
+            Ok(record) => (record, None),
+            Err(error) if error.kind() == ErrorKind::Corrupt => (self.record.clone(), Some(describe(&error))),
             Err(error) => return Err(error),
         };
         let columns_changed = !self.is_accepted || self.record != record;
         let damage_changed = damage != self.damage;
-        Ok(News { stream: stream.clone(), commits, record, columns_changed, damage, damage_changed })
+        Ok(News { stream: stream.clone(), commits: Vec::new(), record, columns_changed, damage, damage_changed })
     }
 
     /// Reads what is new in the ledger. Returns the schema whose columns the stream then has.
     async fn read(&mut self, streams_dir: &std::path::Path) -> Result<Option<SchemaRecord>, Error> {
+        if !self.is_in_lake {
+            return Ok(self.defined_record(streams_dir));
+        }
         self.tail.follow().await?;
         match self.tail.state().0.last() {
             Some(published) => {
@@ -216,22 +249,27 @@ impl Followed {
         if let Some(id) = ledger.schema_ids().await?.last() {
             return schema(ledger, id, known_record).await.map(Some);
         }
-        let stream = ledger.stream();
+        Ok(self.defined_record(streams_dir))
+    }
+
+    /// The schema that the stream's definition makes, as the first of its ledger.
+    fn defined_record(&self, streams_dir: &std::path::Path) -> Option<SchemaRecord> {
+        let stream = self.tail.ledger().stream();
         let definition = StreamDefinition::load(streams_dir, stream).map_err(|error| error.to_string());
         match definition.and_then(|definition| SchemaRecord::derive(stream, &definition.schema, None)) {
-            Ok(record) => Ok(Some(record)),
+            Ok(record) => Some(record),
             Err(what) => {
                 if !self.is_accepted {
                     tracing::warn!("the columns of stream {:?} are unknown: {what}", stream.as_str());
                 }
-                Ok(None)
+                None
             }
         }
     }
 }
 
 /// The streams that have rows or dead letters, and no ledger: it was lost.
-async fn lost_streams(lake: &Lake, with_ledger: &[StreamName]) -> Result<BTreeSet<StreamName>, Error> {
+async fn lost_streams(lake: &Lake, with_ledger: &BTreeSet<StreamName>) -> Result<BTreeSet<StreamName>, Error> {
     let (rows, dead_letters) =
         futures::try_join!(lake.streams_in(ZoneName::Bronze), lake.streams_in(ZoneName::DeadLetters))?;
     let mut lost = BTreeSet::new();

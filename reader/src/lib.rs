@@ -10,6 +10,7 @@ pub mod error;
 pub mod guard;
 pub mod ledger_tables;
 pub mod listing;
+pub mod mentioned;
 pub mod names;
 pub mod output;
 pub mod query;

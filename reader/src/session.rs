@@ -26,6 +26,7 @@ use crate::{
     guard::{self, Guard},
     ledger_tables::{self, PlacedCommit},
     listing,
+    mentioned::Mentioned,
     output::Sink,
     query,
     relations::Relations,
@@ -60,6 +61,8 @@ pub struct Session {
     storage: Storage,
     relations: Relations,
     objects: Objects,
+    /// What statements have mentioned that may have stored SQL, such as a view: any statement may read that.
+    mentioned: Mentioned,
     verified: Verified,
     runtime: Handle,
     in_transaction: bool,
@@ -93,6 +96,7 @@ impl Session {
             storage,
             relations: Relations::default(),
             objects: Objects::default(),
+            mentioned: Mentioned::default(),
             verified: Verified::default(),
             runtime,
             in_transaction: false,
@@ -118,7 +122,7 @@ impl Session {
             return Err(self.syntax_error(statement.text).unwrap_or(refused));
         }
         if !self.in_transaction {
-            self.refresh()?;
+            self.refresh_for(&statement)?;
         }
         self.load_objects(statement.text)?;
         self.verify(statement.text)?;
@@ -138,15 +142,29 @@ impl Session {
         done.map_err(|error| self.blame(error, statement.text))
     }
 
-    /// Loads the commits since the last statement.
+    /// Loads what was committed to any stream.
     ///
     /// # Errors
     /// [`Error::Lake`]: the store failed.
     pub fn refresh(&mut self) -> Result<(), Error> {
+        self.refresh_mentioned(&Mentioned::all())
+    }
+
+    /// Loads what was committed to the streams that a statement may read.
+    fn refresh_for(&mut self, statement: &Statement<'_>) -> Result<(), Error> {
+        let mut mentioned = Mentioned::by(statement);
+        if Mentioned::stays(statement) {
+            self.mentioned.add(&mentioned);
+        }
+        mentioned.add(&self.mentioned);
+        self.refresh_mentioned(&mentioned)
+    }
+
+    fn refresh_mentioned(&mut self, mentioned: &Mentioned) -> Result<(), Error> {
         let runtime = self.runtime.clone();
         runtime.block_on(self.storage.renew(&self.connection))?;
         runtime.block_on(self.relations.look_again(&self.storage))?;
-        let news = runtime.block_on(self.catalog.news())?;
+        let news = runtime.block_on(self.catalog.news(mentioned))?;
         let loaded = self.load(&news);
         match loaded {
             Ok(()) => news.iter().for_each(|news| self.catalog.accept(news)),

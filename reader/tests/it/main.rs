@@ -5,6 +5,7 @@
 mod formats;
 mod guard;
 mod ledger;
+mod mentioned;
 mod prompt;
 mod s3;
 mod scripts;
