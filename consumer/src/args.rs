@@ -50,6 +50,9 @@ pub struct RunArgs {
     /// How many objects are read, written and copied at a time, from 1 to 1000
     #[arg(long, env = TRANSFERS, value_name = "NUMBER", default_value_t = Transfers::DEFAULT as u64)]
     pub transfers: u64,
+    /// How long to wait for a store that fails, at the start and later, before exit 4: a duration, or forever
+    #[arg(long, env = "STORE_WAIT", value_name = "DURATION", default_value = "60s", allow_negative_numbers = true)]
+    pub store_wait: String,
     /// The folder that defines the streams
     #[arg(long, env = "STREAMS_DIR", value_name = "FOLDER", default_value = "streams")]
     pub streams_dir: PathBuf,

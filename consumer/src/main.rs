@@ -13,7 +13,14 @@ use consumer::{
     pipeline::{Pipeline, RunSettings},
     settings::{self, Action, HintSources},
 };
-use lake::{ErrorKind, clock::SystemClock, error::describe, ledger::Ledger, settings::Problems, store::Lake};
+use lake::{
+    ErrorKind,
+    clock::{Clock, SystemClock},
+    error::describe,
+    ledger::Ledger,
+    settings::Problems,
+    store::Lake,
+};
 use program::{exit, logs, output, signals};
 
 fn main() -> ExitCode {
@@ -46,7 +53,7 @@ fn run(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error
 
 async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode, Error> {
     match action {
-        Action::Run { definition, once, transfers, hints: sources } => {
+        Action::Run { definition, once, transfers, hints: sources, store_wait } => {
             let lake = Lake::open(&urls).await?.with_transfers(transfers);
             let hints = Hints::default();
             // Draining never waits, so there is nothing to wake.
@@ -57,9 +64,10 @@ async fn act(urls: lake::settings::LakeUrls, action: Action) -> Result<ExitCode,
             let workers = available_parallelism().map_or(1, usize::from);
             let isolation: Arc<dyn Isolation> = Arc::new(ChildProcesses::new(lake.clone(), workers)?);
             let owner = Owner::this_process();
-            let settings = RunSettings { once, workers, isolation: Some(isolation), owner, hints };
+            let settings = RunSettings { once, workers, isolation: Some(isolation), owner, hints, store_wait };
             let stop = signals::stop_token();
-            let pipeline = Pipeline::open(lake, *definition, Arc::new(SystemClock), settings);
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let pipeline = Pipeline::open_patiently(&lake, &definition, &clock, &settings);
             let pipeline = tokio::select! {
                 opened = pipeline => opened?,
                 () = stop.cancelled() => return Ok(ExitCode::SUCCESS),

@@ -15,7 +15,10 @@ use lake::{
     store::Lake,
     stream::{AfterCommit, StreamDefinition},
 };
-use program::{backoff::Backoff, output::escape_control};
+use program::{
+    backoff::{Backoff, Patience},
+    output::escape_control,
+};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -34,8 +37,7 @@ use crate::{
     takeover::{Attempt, stand_by},
 };
 
-/// How long the consumer retries while the store fails, before it exits with code 4, and the pauses in between.
-const OUTAGE_MAX: Duration = Duration::from_secs(60);
+/// The pauses between tries while the store fails.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -51,7 +53,7 @@ const HINT_GAP_MAX: Duration = Duration::from_secs(1);
 const REMOVAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// How to run a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunSettings {
     /// Drain what is there, then return.
     pub once: bool,
@@ -61,14 +63,23 @@ pub struct RunSettings {
     pub isolation: Option<Arc<dyn Isolation>>,
     /// Who makes the plans.
     pub owner: Owner,
+    /// How long to wait for a store that fails.
+    pub store_wait: Patience,
     /// What wakes the pipeline before its next look is due.
     pub hints: Hints,
 }
 
 impl RunSettings {
-    /// Everything in this process, whose plans do not show who made them; no hints.
+    /// Everything in this process, whose plans do not show who made them; no hints. Waits a minute for a store that fails.
     pub fn in_process(once: bool, workers: usize) -> Self {
-        Self { once, workers, isolation: None, owner: Owner::nobody(), hints: Hints::default() }
+        Self {
+            once,
+            workers,
+            isolation: None,
+            owner: Owner::nobody(),
+            store_wait: Patience::For(Duration::from_secs(60)),
+            hints: Hints::default(),
+        }
     }
 }
 
@@ -178,13 +189,29 @@ impl Pipeline {
         })
     }
 
+    /// Like [`Pipeline::open`], but waits for a store that fails.
+    ///
+    /// # Errors
+    /// As for [`Pipeline::open`]. Kind `Retry`: a store could not be reached for as long as the settings say.
+    pub async fn open_patiently(
+        lake: &Lake,
+        definition: &StreamDefinition,
+        clock: &Arc<dyn Clock>,
+        settings: &RunSettings,
+    ) -> Result<Self, Error> {
+        let backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, settings.store_wait);
+        let words = |error: &Error| (error.kind() == ErrorKind::Retry).then(|| describe(error));
+        let open = || Self::open(lake.clone(), definition.clone(), Arc::clone(clock), settings.clone());
+        backoff.retry(words, open).await
+    }
+
     /// Commits batch after batch until `stop` is done, or with `once` until nothing new is found.
     ///
     /// When asked to stop, it finishes the current batch if that takes a few seconds. Otherwise the next start executes
     /// it as planned.
     ///
     /// # Errors
-    /// Kind `Retry`: a store could not be reached for a minute. Others as for [`Pipeline::open`].
+    /// Kind `Retry`: a store could not be reached for as long as the settings say. Others as for [`Pipeline::open`].
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let ended = self.run_until(stop).await;
         // What may be an object's fault did not end in order.
@@ -196,7 +223,7 @@ impl Pipeline {
 
     async fn run_until(&mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         tokio::pin!(stop);
-        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, OUTAGE_MAX);
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, self.settings.store_wait);
         loop {
             let began = Instant::now();
             let stepped = {
@@ -204,17 +231,18 @@ impl Pipeline {
                 tokio::pin!(step);
                 tokio::select! {
                     stepped = &mut step => stepped,
-                    () = &mut stop => return finish(step).await,
+                    // What has failed until now would not finish in a few seconds.
+                    () = &mut stop => return if backoff.is_failing() { Ok(()) } else { finish(step).await },
                 }
             };
             let mut may_wake = true;
+            if stepped.is_ok() {
+                backoff.reset();
+            }
             let pause = match stepped {
                 Ok(Step::Idle) if self.settings.once => return Ok(()),
                 Ok(Step::Committed) if self.settings.once && self.is_drained() => return Ok(()),
                 Ok(_) => {
-                    if let Some(failed) = backoff.reset() {
-                        info!(after_ms = failed.as_millis() as u64, "the store works again");
-                    }
                     let at_once = self.settings.once || !self.pending.is_empty();
                     if at_once { Duration::ZERO } else { self.definition.interval.saturating_sub(began.elapsed()) }
                 }
@@ -462,9 +490,8 @@ async fn remove_leftovers(lake: &Lake, definition: &StreamDefinition) {
 /// # Errors
 /// The same error, when a retry can't help or was tried for too long.
 fn pause(backoff: &mut Backoff, error: Error) -> Result<Duration, Error> {
-    let Some(pause) = backoff.pause().filter(|_| error.kind() == ErrorKind::Retry) else { return Err(error) };
-    warn!(error = %describe(&error), retry_in_ms = pause.as_millis() as u64, "the store failed; trying again");
-    Ok(pause)
+    let may_end = error.kind() == ErrorKind::Retry;
+    may_end.then(|| backoff.pause(&describe(&error))).flatten().ok_or(error)
 }
 
 /// Gives the current batch some time to finish.

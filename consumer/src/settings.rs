@@ -11,7 +11,7 @@ use lake::{
     stream::{InputNames, StreamDefinition},
 };
 
-use program::Secret;
+use program::{Secret, backoff::Patience};
 
 use crate::{
     args::{Command, ConsumerArgs, HintArgs, StatusArgs, TRANSFERS},
@@ -40,6 +40,8 @@ pub enum Action {
         transfers: Transfers,
         /// Where hints come from.
         hints: HintSources,
+        /// How long to wait for a store that fails.
+        store_wait: Patience,
     },
     /// Show how far the stream is.
     Status {
@@ -92,14 +94,16 @@ pub fn check(args: &ConsumerArgs, variable: impl Fn(&str) -> Option<String>) -> 
     let action = match (&args.command, stream) {
         (Command::Task, _) => Some(Action::Task),
         (Command::Run(run), Some(stream)) => {
+            let store_wait = problems.keep("--store-wait", run.store_wait.parse());
             let definition = problems.absorb(StreamDefinition::load(&run.streams_dir, &stream))?;
             let transfers = problems.keep(TRANSFERS, transfers(run.transfers));
             let hints = hint_sources(&mut problems, &run.hints, variable("HINTS_TOKEN"));
-            definition.map(Box::new).zip(transfers).map(|(definition, transfers)| Action::Run {
+            definition.map(Box::new).zip(transfers).zip(store_wait).map(|((definition, transfers), store_wait)| Action::Run {
                 definition,
                 once: run.once,
                 transfers,
                 hints,
+                store_wait,
             })
         }
         (Command::Status(status), Some(stream)) => {

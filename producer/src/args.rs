@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// Write the expected result of each object and record to this file
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// How long to wait for a store that fails, at the start and later, before exit 4: a duration, or forever
+    #[arg(long, env = "STORE_WAIT", value_name = "DURATION", default_value = "60s", allow_negative_numbers = true)]
+    store_wait: String,
     #[command(flatten)]
     lake: LakeArgs,
 }
@@ -74,6 +77,7 @@ impl From<Args> for Raw {
             seed: args.seed,
             sink: args.sink,
             truth: args.truth,
+            store_wait: args.store_wait,
             lake: args.lake,
         }
     }

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use lake::ErrorKind;
+use program::backoff::Patience;
 
 /// An error of this crate; its cause, if any, is its `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -13,12 +14,12 @@ pub enum Error {
     Lake(#[from] lake::Error),
 
     /// The store failed for too long.
-    #[error("gave up on {url} after {seconds} s")]
+    #[error("gave up on {url} after {patience}; --store-wait sets how long")]
     GaveUp {
         /// The raw zone's URL.
         url: String,
         /// How long the producer kept trying.
-        seconds: u64,
+        patience: Patience,
         /// The last failure.
         source: Box<lake::Error>,
     },

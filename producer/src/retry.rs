@@ -4,33 +4,22 @@
 
 use std::time::Duration;
 
-use lake::ErrorKind;
-use program::backoff::Backoff;
-use tokio::time::sleep;
+use lake::{ErrorKind, error::describe};
+use program::backoff::{Backoff, Patience};
 
-/// How long to retry when the store fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Calls `attempt` until it succeeds, fails for good, or has failed for [`PATIENCE`].
+/// Calls `attempt` until it succeeds, fails for good, or has failed for as long as the `patience` is.
 ///
 /// # Errors
 /// The last error; its kind is [`ErrorKind::Retry`] if the time ran out.
-pub(crate) async fn patiently<T, F>(doing: &str, mut attempt: impl FnMut() -> F) -> Result<T, lake::Error>
+pub(crate) async fn patiently<T, F>(patience: Patience, attempt: impl FnMut() -> F) -> Result<T, lake::Error>
 where
     F: Future<Output = Result<T, lake::Error>>,
 {
-    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, PATIENCE);
-    loop {
-        let error = match attempt().await {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        let Some(pause) = backoff.pause().filter(|_| error.kind() == ErrorKind::Retry) else { return Err(error) };
-        tracing::warn!("{doing} failed, trying again in {pause:?}: {}", lake::error::describe(&error));
-        sleep(pause).await;
-    }
+    let words = |error: &lake::Error| (error.kind() == ErrorKind::Retry).then(|| describe(error));
+    Backoff::new(PAUSE_FIRST, PAUSE_MAX, patience).retry(words, attempt).await
 }
 
 #[cfg(test)]

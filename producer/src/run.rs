@@ -33,7 +33,7 @@ pub async fn run(settings: Settings, clock: Arc<dyn Clock>, stop: impl Future<Ou
     let truth = settings.truth.as_deref().map(TruthFile::open).transpose()?;
     let sink = tokio::select! {
         () = &mut stop => return Ok(()),
-        sink = Sink::open(&settings.sink) => sink?,
+        sink = Sink::open(&settings.sink, settings.store_wait) => sink?,
     };
     let Settings { recipe, batches, interval, is_seeded, .. } = settings;
     let hint = if is_seeded { "" } else { ", chosen at random; --seed makes the same events at fixed times" };

@@ -12,17 +12,18 @@ use lake::{
     settings::LakeUrls,
     store::{Created, Lake},
 };
+use program::backoff::Patience;
 
-use crate::{
-    error::Error,
-    retry::{PATIENCE, patiently},
-    settings::SinkSettings,
-};
+use crate::{error::Error, retry::patiently, settings::SinkSettings};
 
 /// Where objects go. Cheap to clone.
 #[derive(Clone)]
 pub(crate) enum Sink {
-    Lake(Lake),
+    Lake {
+        lake: Lake,
+        /// How long to wait while the store fails.
+        patience: Patience,
+    },
     Stdout,
 }
 
@@ -36,17 +37,17 @@ pub(crate) enum Sent {
 
 impl Sink {
     /// Opens the sink; waits if the store does not respond yet.
-    pub(crate) async fn open(settings: &SinkSettings) -> Result<Self, Error> {
+    pub(crate) async fn open(settings: &SinkSettings, patience: Patience) -> Result<Self, Error> {
         match settings {
             SinkSettings::Stdout => Ok(Self::Stdout),
-            SinkSettings::Lake(urls) => Ok(Self::Lake(open_lake(urls).await?)),
+            SinkSettings::Lake(urls) => Ok(Self::Lake { lake: open_lake(urls, patience).await?, patience }),
         }
     }
 
     /// How many objects may be in flight at once: one for stdout, where a second would not be faster.
     pub(crate) fn in_flight_max(&self) -> usize {
         match self {
-            Self::Lake(_) => 8,
+            Self::Lake { .. } => 8,
             Self::Stdout => 1,
         }
     }
@@ -54,7 +55,7 @@ impl Sink {
     /// Where objects go, for messages.
     pub(crate) fn url(&self) -> &str {
         match self {
-            Self::Lake(lake) => lake.zone(ZoneName::Raw).url(),
+            Self::Lake { lake, .. } => lake.zone(ZoneName::Raw).url(),
             Self::Stdout => "stdout",
         }
     }
@@ -65,7 +66,7 @@ impl Sink {
     /// [`Error::GaveUp`] when the store failed for too long; any other error at once.
     pub(crate) async fn send(&self, key: &Key, bytes: Bytes, wants_etag: bool) -> Result<Sent, Error> {
         match self {
-            Self::Lake(lake) => send_to_lake(lake, key, bytes, wants_etag).await,
+            Self::Lake { lake, patience } => send_to_lake(lake, *patience, key, bytes, wants_etag).await,
             Self::Stdout => {
                 let written = tokio::task::spawn_blocking(move || write_to_stdout(&bytes)).await;
                 match written.map_err(|source| Error::Bug { source })? {
@@ -78,32 +79,37 @@ impl Sink {
     }
 }
 
-async fn open_lake(urls: &LakeUrls) -> Result<Lake, Error> {
+async fn open_lake(urls: &LakeUrls, patience: Patience) -> Result<Lake, Error> {
     let lake = Lake::open(urls).await?;
-    let url = lake.zone(ZoneName::Raw).url().to_owned();
-    let reached = patiently(&format!("reaching {url}"), || lake.check_reachable(ZoneName::Raw)).await;
-    reached.map_err(give_up(&lake))?;
+    let reached = patiently(patience, || lake.check_reachable(ZoneName::Raw)).await;
+    reached.map_err(give_up(&lake, patience))?;
     Ok(lake)
 }
 
 /// Creates the object instead of overwriting it: when a response is lost, a second plain PUT could make a second
 /// version of the object, and a consumer reads each version as a separate input.
-async fn send_to_lake(lake: &Lake, key: &Key, bytes: Bytes, wants_etag: bool) -> Result<Sent, Error> {
-    let created = patiently(&format!("sending {key}"), || lake.create(key, bytes.clone())).await;
-    if let Created::Theirs(_) = created.map_err(give_up(lake))? {
+async fn send_to_lake(
+    lake: &Lake,
+    patience: Patience,
+    key: &Key,
+    bytes: Bytes,
+    wants_etag: bool,
+) -> Result<Sent, Error> {
+    let created = patiently(patience, || lake.create(key, bytes.clone())).await;
+    if let Created::Theirs(_) = created.map_err(give_up(lake, patience))? {
         return Err(Error::KeyTaken { location: lake.location(key) });
     }
     if !wants_etag {
         return Ok(Sent::Stored { etag: None });
     }
-    let found = patiently(&format!("looking at {key}"), || lake.head(key)).await.map_err(give_up(lake))?;
+    let found = patiently(patience, || lake.head(key)).await.map_err(give_up(lake, patience))?;
     Ok(Sent::Stored { etag: found.map(|object| object.etag).filter(|etag| !etag.is_empty()) })
 }
 
-fn give_up(lake: &Lake) -> impl FnOnce(lake::Error) -> Error {
+fn give_up(lake: &Lake, patience: Patience) -> impl FnOnce(lake::Error) -> Error {
     let url = lake.zone(ZoneName::Raw).url().to_owned();
     move |source| match source.kind() {
-        ErrorKind::Retry => Error::GaveUp { url, seconds: PATIENCE.as_secs(), source: Box::new(source) },
+        ErrorKind::Retry => Error::GaveUp { url, patience, source: Box::new(source) },
         _ => Error::Lake(source),
     }
 }

@@ -7,6 +7,7 @@ use lake::{
     settings::{LakeArgs, LakeUrls, Problems},
     stream::Format,
 };
+use program::backoff::Patience;
 
 use crate::{batch::Recipe, compression::Compression};
 
@@ -40,6 +41,8 @@ pub struct Raw {
     pub sink: String,
     /// Where to write the truth.
     pub truth: Option<PathBuf>,
+    /// How long to wait for a store that fails.
+    pub store_wait: String,
     /// Where the lake is.
     pub lake: LakeArgs,
 }
@@ -68,6 +71,8 @@ pub struct Settings {
     pub sink: SinkSettings,
     /// Where to write the truth, if anywhere.
     pub truth: Option<PathBuf>,
+    /// How long to wait for a store that fails.
+    pub store_wait: Patience,
 }
 
 impl Raw {
@@ -87,6 +92,7 @@ impl Raw {
         let seed = self.seed.map(|text| problems.keep("--seed", number(&text, 0..=u64::MAX)));
         let batch_size = problems.keep("--batch-size", number(&self.batch_size, 1..=BATCH_SIZE_MAX));
         let interval = problems.keep("--interval", duration(&self.interval));
+        let store_wait = problems.keep("--store-wait", self.store_wait.parse());
         let mut chance_of = |flag, text: &str| problems.keep(flag, share(text)).unwrap_or_default();
         let corrupt_batches = chance_of("--corrupt-batches", &self.corrupt_batches);
         let invalid_records = chance_of("--invalid-records", &self.invalid_records);
@@ -100,16 +106,19 @@ impl Raw {
             other => problems.keep("--sink", Err(format!("{other:?} is not a sink; use lake or stdout"))),
         };
         problems.into_result()?;
-        let (Some(stream), Some(batch_size), Some(interval), Some(format), Some(compression), Some(sink)) =
-            (stream, batch_size, interval, format, compression, sink)
+        let (Some(stream), Some(batch_size), Some(interval), Some(store_wait)) =
+            (stream, batch_size, interval, store_wait)
         else {
+            return Err(Error::Bug("a setting was neither checked nor refused".to_owned()));
+        };
+        let (Some(format), Some(compression), Some(sink)) = (format, compression, sink) else {
             return Err(Error::Bug("a setting was neither checked nor refused".to_owned()));
         };
         let is_seeded = seed.is_some();
         let seed = seed.flatten().unwrap_or(chance);
         let recipe =
             Recipe { stream, format, compression, batch_size, corrupt_batches, invalid_records, duplicates, seed };
-        Ok(Settings { recipe, is_seeded, batches: batches.flatten(), interval, sink, truth: self.truth })
+        Ok(Settings { recipe, is_seeded, batches: batches.flatten(), interval, sink, truth: self.truth, store_wait })
     }
 }
 

@@ -347,7 +347,8 @@ fn an_endpoint_without_a_listener_is_exit_4_and_the_line_begins_with_it() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let here = Here::on_s3(&endpoint, SECRET, "lake");
-    for arguments in [ONCE, &["status", "--stream", "events"]] {
+    let without_wait = [ONCE, &["--store-wait", "0s"]].concat();
+    for arguments in [without_wait.as_slice(), &["status", "--stream", "events"]] {
         let (code, _, stderr) = here.run(arguments);
         assert_eq!(code, Some(4), "{stderr}");
         let words = format!("error: no answer from {endpoint}: nothing is listening there; cannot ");
@@ -377,7 +378,9 @@ async fn a_missing_bucket_and_a_wrong_secret_are_exit_2_and_the_line_begins_with
     let endpoint = server.endpoint().to_owned();
     let run = |secret: &'static str, bucket: &'static str| {
         let endpoint = endpoint.clone();
-        tokio::task::spawn_blocking(move || Here::on_s3(&endpoint, secret, bucket).run(ONCE))
+        // No wait would help.
+        let arguments = [ONCE, &["--store-wait", "forever"]].concat();
+        tokio::task::spawn_blocking(move || Here::on_s3(&endpoint, secret, bucket).run(&arguments))
     };
     let (code, _, stderr) = run(SECRET, "nowhere").await.unwrap();
     assert_eq!(code, Some(2), "{stderr}");

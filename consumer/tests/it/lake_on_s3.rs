@@ -24,7 +24,7 @@ use crate::lake_in_a_folder::{Contents, contents, events};
 pub(crate) struct S3Lake {
     pub(crate) server: Server,
     pub(crate) lake: Lake,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 pub(crate) async fn server() -> (Server, tempfile::TempDir) {
@@ -51,7 +51,17 @@ pub(crate) fn bucket(server: &Server) -> S3Store {
 impl S3Lake {
     pub(crate) async fn new() -> Self {
         let (server, root) = server().await;
-        Self { lake: Lake::on_bucket(bucket(&server)), server, _root: root }
+        Self::of(server, root)
+    }
+
+    pub(crate) fn of(server: Server, root: tempfile::TempDir) -> Self {
+        Self { lake: Lake::on_bucket(bucket(&server)), server, root }
+    }
+
+    /// Stops the server. Its files stay.
+    pub(crate) async fn stop_server(self) -> tempfile::TempDir {
+        self.server.shutdown().await;
+        self.root
     }
 
     pub(crate) fn faults(&self, seed: u64, faults: impl IntoIterator<Item = Fault>) {

@@ -35,5 +35,6 @@ mod resources;
 mod restore;
 mod rows;
 mod simulation;
+mod store_wait;
 mod truth;
 mod unreadable;
