@@ -43,6 +43,8 @@ pub struct Zone {
     url: String,
     /// The same store if it is a folder: a folder can report more than other stores.
     folder: Option<FolderStore>,
+    /// The same store if it is a bucket.
+    bucket: Option<Arc<s3::S3Store>>,
 }
 
 /// The four zones of a lake. Cheap to clone.
@@ -84,6 +86,7 @@ impl Lake {
             root: name.as_str().to_owned(),
             url: format!("memory:///{name}"),
             folder: None,
+            bucket: None,
         })
     }
 
@@ -104,6 +107,7 @@ impl Lake {
                 root: name.as_str().to_owned(),
                 url: format!("{url}/{name}"),
                 folder: None,
+                bucket: Some(Arc::<s3::S3Store>::clone(store)),
             }
         })
     }
@@ -131,6 +135,12 @@ impl Lake {
     /// Whether every zone is in a folder, which shows whether a zone was ever created.
     pub fn is_in_folders(&self) -> bool {
         self.zones.iter().all(|zone| zone.folder.is_some())
+    }
+
+    /// How often S3 refused the credentials and others had replaced them. A program that has given them to another
+    /// library does so again when this has grown.
+    pub fn credential_renewals(&self) -> u64 {
+        self.zones.iter().filter_map(|zone| zone.bucket.as_ref()).map(|bucket| bucket.credential_renewals()).sum()
     }
 
     /// One of the lake's zones.

@@ -162,10 +162,11 @@ impl Session {
 
     fn refresh_mentioned(&mut self, mentioned: &Mentioned) -> Result<(), Error> {
         let runtime = self.runtime.clone();
-        runtime.block_on(self.storage.renew(&self.connection))?;
         runtime.block_on(self.relations.look_again(&self.storage))?;
         let news = runtime.block_on(self.catalog.news(mentioned))?;
-        let loaded = self.load(&news);
+        // The requests before have shown whether the store still accepts the credentials.
+        let renewed = runtime.block_on(self.storage.renew(&self.connection));
+        let loaded = renewed.and_then(|()| self.load(&news));
         match loaded {
             Ok(()) => news.iter().for_each(|news| self.catalog.accept(news)),
             Err(error) => {

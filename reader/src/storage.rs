@@ -24,6 +24,8 @@ pub struct Storage {
     lake: Lake,
     urls: LakeUrls,
     httpfs: Option<Httpfs>,
+    /// How often the lake's credentials had been replaced when httpfs got them.
+    renewals: u64,
     copies: Copies,
 }
 
@@ -44,18 +46,20 @@ impl Storage {
             ));
         }
         let copies = Copies::new(lake.clone());
-        Ok(Self { lake, urls, httpfs, copies })
+        Ok(Self { renewals: lake.credential_renewals(), lake, urls, httpfs, copies })
     }
 
-    /// Renews credentials that expire soon, so that the next statement can read.
+    /// Renews credentials that expire soon or that S3 has refused, so that the next statement can read.
     ///
     /// # Errors
     /// As [`Storage::open`].
     pub async fn renew(&mut self, connection: &Connection) -> Result<(), Error> {
-        match &mut self.httpfs {
-            Some(httpfs) => httpfs.renew(connection).await,
-            None => Ok(()),
+        let renewals = self.lake.credential_renewals();
+        if let Some(httpfs) = &mut self.httpfs {
+            httpfs.renew(connection, renewals > self.renewals).await?;
         }
+        self.renewals = renewals;
+        Ok(())
     }
 
     /// Where a file is, where DuckDB reads it, and what is wrong with it. A file that DuckDB can't read in place is

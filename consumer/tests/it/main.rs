@@ -33,6 +33,7 @@ mod program;
 mod protocol;
 mod resources;
 mod restore;
+mod rotated_keys;
 mod rows;
 mod simulation;
 mod store_wait;

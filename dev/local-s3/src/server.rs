@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use s3s::auth::SimpleAuth;
 use s3s::path::check_bucket_name;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
+use crate::credentials::Accepted;
 use crate::faults::{FaultCounts, FaultPlan};
 use crate::gate::{Gate, RequestCounts};
 use crate::notify::Notifier;
@@ -25,7 +25,7 @@ use crate::service::Service;
 use crate::store::committer::Applied;
 use crate::store::records::BucketRecord;
 use crate::store::{Store, now_ms};
-use crate::{Config, Error};
+use crate::{Config, Credentials, Error};
 
 /// How long a shutdown waits for running requests before it cuts them off.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,6 +39,7 @@ pub struct Server {
     gate: Gate,
     notifier: Notifier,
     notifying: Option<AbortHandle>,
+    accepted: Accepted,
     store: std::sync::Weak<Store>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
@@ -76,9 +77,11 @@ impl Server {
         gate.faults().set(config.faults.clone());
         let weak = Arc::downgrade(&store);
         let (notifier, notifying) = Notifier::start(config.notify.clone());
-        let service = s3_service(&config, Service { store, notifier: notifier.clone() }, gate.clone());
+        let accepted = Accepted::only(config.credentials);
+        let service = Service { store, notifier: notifier.clone() };
+        let service = s3_service(accepted.clone(), service, gate.clone());
         let serving = Some(tokio::spawn(serve(listener, service, gate.clone(), stopped)));
-        Ok(Self { address, gate, notifier, notifying, store: weak, stop, serving, closed: Some(closed) })
+        Ok(Self { address, gate, notifier, notifying, accepted, store: weak, stop, serving, closed: Some(closed) })
     }
 
     /// The URL for clients, path-style: `http://127.0.0.1:PORT`.
@@ -108,6 +111,11 @@ impl Server {
         check_faults(&plan)?;
         self.gate.faults().set(plan);
         Ok(())
+    }
+
+    /// Accepts these credentials instead of the current ones, for every request that arrives from now on.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.accepted.replace(credentials);
     }
 
     /// How often faults happened, by kind, by operation and by index in the plan.
@@ -176,10 +184,9 @@ async fn create_bucket(store: &Store, bucket: String) -> Result<(), Error> {
     created.await.map_err(|_| Error::Bug { doing: "creating a bucket at start" })
 }
 
-fn s3_service(config: &Config, service: Service, gate: Gate) -> S3Service {
-    let credentials = &config.credentials;
+fn s3_service(accepted: Accepted, service: Service, gate: Gate) -> S3Service {
     let mut builder = S3ServiceBuilder::new(service);
-    builder.set_auth(SimpleAuth::from_single(credentials.access_key(), credentials.secret_key().expose()));
+    builder.set_auth(accepted);
     builder.set_access(gate);
     builder.build()
 }

@@ -98,10 +98,11 @@ struct Refused {
 
 impl Opened {
     async fn open(&mut self, name: ZoneName, url: &StoreUrl) -> Result<Zone, Refused> {
-        let mut folder = None;
+        let (mut folder, mut s3) = (None, None);
         let ((store, versions), root): (Both, String) = match url {
             StoreUrl::S3 { bucket, prefix } => {
                 let bucket = self.bucket(bucket).await?;
+                s3 = Some(Arc::clone(&bucket));
                 ((Arc::<S3Store>::clone(&bucket), bucket), prefix.clone())
             }
             StoreUrl::Memory { prefix } => {
@@ -114,7 +115,7 @@ impl Opened {
                 ((Arc::<FolderStore>::clone(&opened), opened), String::new())
             }
         };
-        Ok(Zone { name, store, versions, root, url: url.to_string(), folder })
+        Ok(Zone { name, store, versions, root, url: url.to_string(), folder, bucket: s3 })
     }
 
     async fn bucket(&mut self, bucket: &str) -> Result<Arc<S3Store>, Refused> {

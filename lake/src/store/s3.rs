@@ -14,6 +14,7 @@ mod get;
 mod list;
 mod multipart;
 mod put;
+mod renewal;
 
 use std::{fmt, sync::Arc};
 
@@ -48,6 +49,8 @@ pub struct S3Store {
 /// What every operation needs: the client, and the names for its errors.
 struct Bucket {
     client: aws_sdk_s3::Client,
+    /// The client's credentials if they can change.
+    credentials: Option<Arc<renewal::Renewable>>,
     name: String,
     /// The endpoint without user name and password, for display.
     endpoint: String,
@@ -56,6 +59,7 @@ struct Bucket {
 impl S3Store {
     /// Prepares to use a bucket with the settings that every AWS tool reads: environment, profile, SSO, container or
     /// instance role. Sends nothing to the bucket yet, so a wrong name or missing credentials show at first use.
+    /// When S3 refuses the credentials, they are read again, and if they have changed, the request is sent again.
     ///
     /// # Errors
     /// [`S3Failure::Settings`] when the bucket name or an endpoint URL is not valid. Correct it.
@@ -87,6 +91,11 @@ impl S3Store {
     /// The URL that requests go to, without a user name and password.
     pub fn endpoint(&self) -> &str {
         &self.bucket.endpoint
+    }
+
+    /// How often S3 refused the credentials and others had replaced them.
+    pub fn credential_renewals(&self) -> u64 {
+        self.bucket.credentials.as_ref().map_or(0, |credentials| credentials.renewals())
     }
 
     fn of(bucket: Bucket) -> Self {

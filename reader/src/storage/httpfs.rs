@@ -58,12 +58,10 @@ impl Httpfs {
         Ok(Some(httpfs))
     }
 
-    /// Gets new credentials if the old ones expire soon.
-    pub(super) async fn renew(&mut self, connection: &Connection) -> Result<(), Error> {
-        match self.expires {
-            Some(expires) if expires < SystemTime::now() + RENEW_BEFORE => self.set_credentials(connection).await,
-            _ => Ok(()),
-        }
+    /// Gets new credentials if the old ones expire soon or were `refused`.
+    pub(super) async fn renew(&mut self, connection: &Connection, refused: bool) -> Result<(), Error> {
+        let expire_soon = self.expires.is_some_and(|expires| expires < SystemTime::now() + RENEW_BEFORE);
+        if expire_soon || refused { self.set_credentials(connection).await } else { Ok(()) }
     }
 
     async fn set_credentials(&mut self, connection: &Connection) -> Result<(), Error> {

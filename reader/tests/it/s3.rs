@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use aws_credential_types::Credentials as SdkCredentials;
@@ -319,4 +320,32 @@ fn a_missing_or_damaged_committed_file_on_s3_is_reported_by_name() {
     tells();
     runtime.block_on(store.delete(file)).unwrap();
     tells();
+}
+
+/// Fails when DuckDB keeps the keys that it got at the start.
+#[test]
+fn a_session_goes_on_with_the_keys_that_have_replaced_its_own() {
+    let served = served("events");
+    let folder = served.lake.folder.path();
+    let (profile, script) = (folder.join("credentials"), folder.join("next.sql"));
+    let write_profile = |key: &str, secret: &str| {
+        let text = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
+        std::fs::write(&profile, text).unwrap();
+    };
+    write_profile(KEY_ID, SECRET);
+    assert!(Command::new("mkfifo").arg(&script).status().unwrap().success());
+    let mut reader = served.lake.reader();
+    reader.env("AWS_ENDPOINT_URL", &served.endpoint).env("AWS_REGION", "us-east-1");
+    reader.env("AWS_SHARED_CREDENTIALS_FILE", &profile).env("AWS_EC2_METADATA_DISABLED", "true");
+    reader.args(["-c", "SELECT count(*) AS n FROM bronze.events", "-c", ".read next.sql"]);
+    let running = reader.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Opening it waits until the session, after its first statement, reads from it.
+    let mut next = std::fs::OpenOptions::new().write(true).open(&script).unwrap();
+    write_profile("second-key", "second-secret");
+    served.server.set_credentials(Credentials::new("second-key", "second-secret"));
+    next.write_all(b"SELECT count(*) AS dead FROM dead_letters.events").unwrap();
+    drop(next);
+    let done = running.wait_with_output().unwrap();
+    let said = text(&done.stderr);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), "n\n2\ndead\n1\n"), "{said}");
 }

@@ -3,7 +3,7 @@
 //! Knows where AWS settings come from and how long to wait. Knows nothing about operations.
 //! Invariant: an endpoint that is set but not valid is an error; requests never go to AWS instead.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_config::{
     BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider, imds::region::ImdsRegionProvider,
@@ -12,8 +12,8 @@ use aws_config::{
 use aws_sdk_s3::{
     Client, Config,
     config::{
-        Builder, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        Builder, Credentials, IdentityCache, ProvideCredentials, Region, SharedCredentialsProvider, SharedHttpClient,
+        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use aws_smithy_http_client::{
@@ -21,9 +21,14 @@ use aws_smithy_http_client::{
     proxy::ProxyConfig,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use futures::future::BoxFuture;
 use url::{Host, Url};
 
-use super::{Bucket, S3Failure, error::clean};
+use super::{
+    Bucket, S3Failure,
+    error::clean,
+    renewal::{Renewable, RetryRenewed, Watched},
+};
 
 const REGION_DEFAULT: &str = "us-east-1";
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
@@ -63,14 +68,39 @@ pub(super) async fn from_environment(bucket: &str, waits: Waits) -> Result<Bucke
     }
     let http = http_client(endpoint.as_ref());
     let region = region(endpoint.is_some(), &http).await;
-    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone()).http_client(http);
-    let settings = loader.load().await;
+    let settings = sdk_settings(region.clone(), http.clone()).await;
     // Another variable can disable these, and a profile can set an endpoint without them: ask the SDK.
     let mut builder = Builder::from(&settings);
     let chosen = chosen_endpoint(&settings);
     let chosen = chosen.map(|value| checked_endpoint(&value, "endpoint_url")).transpose()?;
     builder.set_endpoint_url(chosen.as_ref().map(ToString::to_string));
-    build(bucket, builder, chosen.as_ref(), &region, waits)
+    let credentials = settings.credentials_provider().map(|chain| Arc::new(renewable(chain, &region, &http)));
+    if let Some(credentials) = &credentials {
+        let watched = Watched { inner: http, credentials: Arc::clone(credentials) };
+        let provider: Arc<dyn ProvideCredentials> = Arc::<Renewable>::clone(credentials);
+        builder.set_credentials_provider(Some(provider.into()));
+        builder = builder
+            .http_client(watched)
+            .retry_classifier(RetryRenewed)
+            // They keep what they have read themselves; another cache would keep what was refused.
+            .identity_cache(IdentityCache::no_cache());
+    }
+    let bucket = build(bucket, builder, chosen.as_ref(), &region, waits)?;
+    Ok(Bucket { credentials, ..bucket })
+}
+
+/// The settings that every AWS tool reads, as they are now.
+async fn sdk_settings(region: Region, http: SharedHttpClient) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region).http_client(http).load().await
+}
+
+fn renewable(chain: SharedCredentialsProvider, region: &Region, http: &SharedHttpClient) -> Renewable {
+    let (region, http) = (region.clone(), http.clone());
+    let new_chain = move || {
+        let settings = sdk_settings(region.clone(), http.clone());
+        Box::pin(async { settings.await.credentials_provider() }) as BoxFuture<'static, _>
+    };
+    Renewable::new(chain, Box::new(new_chain))
 }
 
 /// Settings for a client of another AWS service at `endpoint`: the credential chain, the HTTP client and the timeouts
@@ -125,7 +155,7 @@ fn build(
         .force_path_style(endpoint.is_some())
         .build();
     let endpoint = endpoint.map_or_else(|| format!("https://s3.{region}.amazonaws.com"), readable);
-    Ok(Bucket { client: Client::from_conf(config), name, endpoint })
+    Ok(Bucket { client: Client::from_conf(config), credentials: None, name, endpoint })
 }
 
 async fn region(has_endpoint: bool, http: &SharedHttpClient) -> Region {

@@ -246,6 +246,11 @@ impl Doing {
     }
 }
 
+/// Whether S3's code says that the credentials themselves are wrong, so that others could be right.
+pub(super) fn blames_credentials(code: &str) -> bool {
+    code != "RequestTimeTooSkewed" && wrong_credentials(code).is_some()
+}
+
 /// What is wrong with the credentials and what to correct, if S3's code blames them.
 fn wrong_credentials(code: &str) -> Option<&'static str> {
     Some(match code {

@@ -71,10 +71,9 @@ impl Bucket {
             Err(error) => {
                 let status = error.raw_response().map(|answer| answer.status().as_u16());
                 let error = doing.failed(error);
-                return Err(if matches!(status, Some(400..=404)) {
-                    self.explain(location, options, error).await
-                } else {
-                    error
+                return Err(match status {
+                    Some(status @ 400..=404) => self.explain(location, options, status, error).await,
+                    _ => error,
                 });
             }
         };
@@ -90,13 +89,15 @@ impl Bucket {
 
     /// Finds out why a HEAD failed. Its response has no body, so a missing bucket looks like a missing key, and unknown
     /// credentials look like a missing permission. A GET of one byte is refused for the same reason and names it.
-    async fn explain(&self, location: &Path, options: GetOptions, error: Error) -> Error {
+    async fn explain(&self, location: &Path, options: GetOptions, status: u16, error: Error) -> Error {
         let doing = self.doing("head", location);
         let options = GetOptions { range: Some(GetRange::Bounded(0..1)), ..options };
         let Ok(request) = self.get_request(location, &options, &doing) else { return error };
         match request.send().await {
             // The object has been created since.
-            Ok(_) => Error::NotFound { path: location.to_string(), source: error.into() },
+            Ok(_) if status == 404 => Error::NotFound { path: location.to_string(), source: error.into() },
+            // The credentials or the permissions have changed since.
+            Ok(_) => doing.broken_off(error),
             Err(refusal) => doing.failed(refusal),
         }
     }
