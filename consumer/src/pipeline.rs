@@ -139,18 +139,17 @@ impl Pipeline {
         };
         Judge::compile(&definition.schema).map_err(in_schema)?;
         columns_of(&definition.schema).map_err(in_schema)?;
-        lake.check_stores().await?;
-        if definition.after_commit != AfterCommit::Keep {
-            lake.probe_conditional_delete().await?;
-        }
+        let ledger = Ledger::new(lake.clone(), definition.name.clone());
+        // Each of them waits for the store several times.
+        let (checked, position) = tokio::join!(check(&lake, &definition), recover(&ledger));
+        checked?;
+        let position = position?;
         remove_leftovers(&lake, &definition).await;
         let executor = Arc::new(LocalExecutor::new(lake.clone(), settings.workers));
         let isolated = settings
             .isolation
             .clone()
             .map(|isolation| -> Arc<dyn Executor> { Arc::new(IsolatedExecutor::new(isolation, settings.workers)) });
-        let ledger = Ledger::new(lake, definition.name.clone());
-        let position = recover(&ledger).await?;
         let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
         let schema = schema.map_err(in_schema)?;
         // So that a reader can show the stream's columns before its first row.
@@ -473,6 +472,15 @@ impl Pipeline {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+/// Tests the stores for what the stream needs of them.
+async fn check(lake: &Lake, definition: &StreamDefinition) -> Result<(), lake::Error> {
+    lake.check_stores().await?;
+    match definition.after_commit {
+        AfterCommit::Keep => Ok(()),
+        AfterCommit::Archive | AfterCommit::Delete => lake.probe_conditional_delete().await,
     }
 }
 

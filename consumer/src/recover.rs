@@ -51,16 +51,17 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         }
     }
     let mut next = last.map_or(BatchId::FIRST, BatchId::next);
+    let (planned, mut uncommitted) = tokio::try_join!(ledger.plans_after(last), ledger.plan(next))?;
     // Another consumer may have continued since the commits were listed, or the listing may have missed some.
-    for beyond in ledger.plans_after(last).await? {
+    for beyond in planned {
         while next < beyond {
             let commit = ledger.commit(next).await?.ok_or_else(|| ledger.uncommitted_before(beyond, next))?;
             known.add(CommittedInputs::of(&commit));
             schema_id = Some(commit.schema_id);
             next = next.next();
+            uncommitted = ledger.plan(next).await?;
         }
     }
-    let mut uncommitted = ledger.plan(next).await?;
     if next == BatchId::FIRST && uncommitted.is_none() {
         uncommitted = ledger.refuse_lost().await?;
     }

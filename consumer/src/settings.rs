@@ -98,12 +98,8 @@ pub fn check(args: &ConsumerArgs, variable: impl Fn(&str) -> Option<String>) -> 
             let definition = problems.absorb(StreamDefinition::load(&run.streams_dir, &stream))?;
             let transfers = problems.keep(TRANSFERS, transfers(run.transfers));
             let hints = hint_sources(&mut problems, &run.hints, variable("HINTS_TOKEN"));
-            definition.map(Box::new).zip(transfers).zip(store_wait).map(|((definition, transfers), store_wait)| Action::Run {
-                definition,
-                once: run.once,
-                transfers,
-                hints,
-                store_wait,
+            definition.map(Box::new).zip(transfers).zip(store_wait).map(|((definition, transfers), store_wait)| {
+                Action::Run { definition, once: run.once, transfers, hints, store_wait }
             })
         }
         (Command::Status(status), Some(stream)) => {

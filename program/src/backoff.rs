@@ -46,6 +46,7 @@ impl fmt::Display for Patience {
 /// The pauses between tries of something that failed.
 #[derive(Clone, Debug)]
 pub struct Backoff {
+    of: &'static str,
     first: Duration,
     longest: Duration,
     patience: Patience,
@@ -62,12 +63,17 @@ struct Outage {
 }
 
 impl Backoff {
-    /// Pauses from `first` to `longest`, until nothing has worked for as long as the `patience` is.
+    /// Pauses from `first` to `longest` for a store, until nothing has worked for as long as the `patience` is.
     pub fn new(first: Duration, longest: Duration, patience: Patience) -> Self {
-        Self { first, longest, patience, outage: None }
+        Self { of: "the store", first, longest, patience, outage: None }
     }
 
-    /// The pause after another failure of a store, which it logs; `None` when the next try would begin after the
+    /// The same for something else, by its name in a sentence of the log.
+    pub fn of(self, of: &'static str) -> Self {
+        Self { of, ..self }
+    }
+
+    /// The pause after another failure, which it logs; `None` when the next try would begin after the
     /// patience is over.
     pub fn pause(&mut self, error: &str) -> Option<Duration> {
         let is_first = self.outage.is_none();
@@ -85,10 +91,10 @@ impl Backoff {
             return None;
         }
         if is_first {
-            warn!(error, give_up_after = %self.patience, "the store failed; trying again");
+            warn!(error, give_up_after = %self.patience, "{} failed; trying again", self.of);
         } else if lasted >= outage.repeat_after {
             outage.repeat_after = lasted + lasted.min(REPEAT_MAX);
-            warn!(error, for_s = lasted.as_secs(), give_up_after = %self.patience, "the store is still failing");
+            warn!(error, for_s = lasted.as_secs(), give_up_after = %self.patience, "{} is still failing", self.of);
         }
         Some(pause)
     }
@@ -101,7 +107,7 @@ impl Backoff {
     /// Something worked: the patience begins again. Logs how long it had failed, if it had.
     pub fn reset(&mut self) {
         if let Some(outage) = self.outage.take() {
-            info!(after_ms = outage.since.elapsed().as_millis() as u64, "the store works again");
+            info!(after_ms = outage.since.elapsed().as_millis() as u64, "{} works again", self.of);
         }
     }
 

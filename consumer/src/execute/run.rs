@@ -129,10 +129,10 @@ impl Worker {
         request: &Arc<TaskRequest>,
         watch: Arc<dyn Watch>,
     ) -> Result<(Running<'_>, Fetching), Error> {
-        let ledger = Ledger::new(self.lake.clone(), request.plan.stream.clone());
-        let context = Arc::new(self.schemas.context(&ledger, &request.plan).await?);
         let progress = Progress::default();
         let fetching = Fetching::start(&self.lake, request, refused, &progress);
+        let ledger = Ledger::new(self.lake.clone(), request.plan.stream.clone());
+        let context = Arc::new(self.schemas.context(&ledger, &request.plan).await?);
         Ok((Running { lake: &self.lake, request: Arc::clone(request), watch, context, progress }, fetching))
     }
 }

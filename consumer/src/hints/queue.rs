@@ -12,10 +12,9 @@ use aws_sdk_sqs::{
 };
 use lake::store::s3::service_settings;
 use program::{
-    backoff::Backoff,
+    backoff::{Backoff, Patience},
     output::{describe, escape_control},
 };
-use tracing::{info, warn};
 use url::Url;
 
 use super::Intake;
@@ -91,21 +90,13 @@ impl Queue {
 
     /// Passes on notifications for ever.
     pub async fn follow(self, intake: Intake) {
-        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, Duration::MAX);
-        let mut fails = false;
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, Patience::Forever).of("the queue of hints");
         loop {
             match self.receive(&intake).await {
-                Ok(()) => {
-                    if let Some(failed) = backoff.reset() {
-                        info!(queue = %self.url, after_ms = failed.as_millis() as u64, "hints arrive again");
-                    }
-                    fails = false;
-                }
+                Ok(()) => backoff.reset(),
                 Err(what) => {
-                    if !std::mem::replace(&mut fails, true) {
-                        warn!(queue = %self.url, error = %what, "no hints until the queue can be read; trying again");
-                    }
-                    tokio::time::sleep(backoff.pause().unwrap_or(PAUSE_MAX)).await;
+                    let pause = backoff.pause(&format!("{}: {what}", self.url));
+                    tokio::time::sleep(pause.unwrap_or(PAUSE_MAX)).await;
                 }
             }
         }

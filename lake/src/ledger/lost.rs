@@ -17,12 +17,10 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`]: the store failed.
     pub async fn any_file(&self) -> Result<Option<String>, Error> {
-        for prefix in [Prefix::Bronze(&self.stream), Prefix::DeadLetters(&self.stream)] {
-            if let Some(found) = self.lake.list(&prefix, None).try_next().await? {
-                return Ok(Some(found.key));
-            }
-        }
-        Ok(None)
+        let any = |prefix| async move { self.lake.list(&prefix, None).try_next().await };
+        let (bronze, dead_letters) =
+            tokio::try_join!(any(Prefix::Bronze(&self.stream)), any(Prefix::DeadLetters(&self.stream)))?;
+        Ok(bronze.or(dead_letters).map(|found| found.key))
     }
 
     /// Refuses a stream that has rows or dead letters though its ledger shows no batch: the ledger was lost. Call it
