@@ -1,6 +1,6 @@
 # `make` alone lists the targets with their one-line descriptions. scripts/ does the work.
 .DEFAULT_GOAL := help
-.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos fuzz bench bench-latency lint diagrams
+.PHONY: help start stop clean logs status verify minio duckdb build test sim chaos fuzz bench bench-latency bench-scale conformance lint diagrams
 
 RUN := scripts/run.sh
 
@@ -55,6 +55,10 @@ bench: ## Measure the stages, compare Sluice with DuckDB, Polars and chDB, and S
 bench-latency: ## Measure how long it takes from an upload to visible rows, with and without hints (PUTS=100)
 	cargo build --release -p consumer -p local-s3 --bins
 	python3 dev/bench/latency.py --puts $(or $(PUTS),100)
+
+bench-scale: ## Measure how the cost grows with objects, bytes, known inputs, fields, bad records, cores (FULL=--full)
+	@$(RUN) build
+	python3 dev/bench/scale.py $(FULL)
 
 fuzz: ## Fuzz the compiled enforcer against the judge; needs nightly Rust and cargo-fuzz (SECONDS=3600)
 	cargo +nightly fuzz run --fuzz-dir dev/fuzz -s none agreement -- -max_total_time=$(or $(SECONDS),3600) -max_len=512

@@ -22,7 +22,7 @@ import subprocess
 import time
 from urllib.parse import quote, urlsplit
 
-from run import HOME, ROOT, TARGET
+from workloads import HOME, PROGRAMS, ROOT
 
 KEY, SECRET, BUCKET = "bench", "bench-secret", "lake"
 POLL_SECONDS = 0.001
@@ -48,14 +48,14 @@ def measure(hinted: bool, puts: int, rng: random.Random) -> list[float]:
     root.mkdir(parents=True)
     hints = f"127.0.0.1:{free_port()}"
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "RUST_LOG": "warn"}
-    storage = [TARGET / "release" / "local-s3", "--root", root, "--port", "0", "--bucket", BUCKET]
+    storage = [PROGRAMS / "local-s3", "--root", root, "--port", "0", "--bucket", BUCKET]
     storage += ["--notify", f"http://{hints}/"] if hinted else []
     server = subprocess.Popen(storage, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)
     consumer = None
     try:
         endpoint = server.stdout.readline().strip()
         client = Client(endpoint)
-        command = [TARGET / "release" / "consumer", "run", "--stream", "events", "--streams-dir", ROOT / "streams"]
+        command = [PROGRAMS / "consumer", "run", "--stream", "events", "--streams-dir", ROOT / "streams"]
         command += ["--hints", hints] if hinted else []
         environment |= {"LAKE_URL": f"s3://{BUCKET}", "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}
         consumer = subprocess.Popen(command, env=environment, cwd=root)

@@ -10,6 +10,7 @@ process that starts on a new lake and drains it. The table shows medians. Run it
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -29,7 +30,7 @@ class Server:
         plan.write_text(json.dumps({"faults": faults}))
         self.environment = {**os.environ, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret", "AWS_REGION": "us-east-1"}
         command = [str(PROGRAMS / "local-s3"), "--root", str(root), "--port", "0", "--bucket", BUCKET, "--faults", str(plan)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.environment)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
         self.environment["AWS_ENDPOINT_URL"] = self.process.stdout.readline().strip()
 
     def __enter__(self) -> "Server":
@@ -37,7 +38,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait()
+        _, said = self.process.communicate()
+        counts = re.search(r"requests=(\{.*?\})", said)
+        self.requests = sum(int(count) for count in re.findall(r": (\d+)", counts[1])) if counts else 0
 
 
 def main() -> None:

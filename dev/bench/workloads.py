@@ -34,10 +34,10 @@ def land(batches: int, size: int, lake_url: str, environment: dict[str, str]) ->
     subprocess.run(command, check=True, env={**environment, "LAKE_URL": lake_url}, stderr=subprocess.DEVNULL, cwd=HOME)
 
 
-def consumer(lake_url: str, raw_url: str) -> list[str]:
-    """The command that consumes all that has landed at `raw_url` into the lake."""
-    flags = ["--lake-url", lake_url, "--raw-url", raw_url]
-    return [str(PROGRAMS / "consumer"), "run", "--stream", "events", "--once", "--streams-dir", str(ROOT / "streams"), *flags]
+def consumer(lake_url: str, raw_url: str, streams: Path | None = None) -> list[str]:
+    """The command that consumes all that has landed at `raw_url` into the lake, as the project's or these streams say."""
+    flags = ["--streams-dir", str(streams or ROOT / "streams"), "--lake-url", lake_url, "--raw-url", raw_url]
+    return [str(PROGRAMS / "consumer"), "run", "--stream", "events", "--once", *flags]
 
 
 def timed(command: list[str], environment: dict[str, str] | None = None) -> tuple[dict[str, float], str]:
