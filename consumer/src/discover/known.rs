@@ -17,7 +17,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::{
-    Error,
+    Error, ErrorKind,
     ids::BatchId,
     keys::Key,
     ledger::{CommittedInput, CommittedInputs, Ledger, Outcome, Segment, Snapshot},
@@ -143,18 +143,36 @@ impl KnownInputs {
         versions: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Vec<KnownAs>, Error> {
         let versions: Vec<_> = versions.into_iter().collect();
+        match self.decide(&versions).await {
+            // Another consumer may have merged the segment into a newer one and deleted it.
+            Err(error) if error.kind() == ErrorKind::Corrupt => match self.cover_newest().await? {
+                true => self.decide(&versions).await,
+                false => Err(error),
+            },
+            decided => decided,
+        }
+    }
+
+    /// Covers the newest snapshot, if it is newer than the last one.
+    async fn cover_newest(&mut self) -> Result<bool, Error> {
+        let newest = self.ledger.hinted_snapshot().await?.filter(|newest| Some(newest.batch) > self.covered);
+        if let Some(newest) = &newest {
+            self.cover(newest).await?;
+        }
+        Ok(newest.is_some())
+    }
+
+    async fn decide(&mut self, versions: &[(&str, &str)]) -> Result<Vec<KnownAs>, Error> {
         // Each round but the last has made an index again.
         for _ in 0..=self.indexes.len() {
-            let mut page = Page::of(&versions);
+            let mut page = Page::of(versions);
             if self.search(&mut page).await? {
                 return Ok(page.answers());
             }
         }
         let key = Key::LatestSnapshot { stream: self.ledger.stream().clone() };
-        Err(Error::damaged(
-            key,
-            "names indexes that can't be read after they were made again; look for a fault of the store",
-        ))
+        let what = "leads to indexes that can't be read after they were made again; look for a fault of the store";
+        Err(Error::damaged(key, what))
     }
 
     /// Compares the page with all that is known; false if an index was made again meanwhile.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use consumer::{
-    discover::{Discovery, KnownInputs, KnownOnes},
+    discover::{Discovery, KnownInputs, KnownOnes, Mending},
     hints::{Hints, Intake, Limits, Listener},
     pipeline::{Pipeline, RunSettings},
 };
@@ -372,9 +372,13 @@ async fn looks_that_hints_cause_are_a_tenth_of_the_interval_apart() {
     assert!((6..=9).contains(&held.commits.len()), "{}", held.commits.len());
 }
 
+fn nothing_known(lake: &Lake) -> KnownInputs {
+    KnownInputs::new(Ledger::new(lake.clone(), events()), Mending::Keep)
+}
+
 /// The names of the objects that the next look finds, which must be a short one.
 async fn short_look(discovery: &mut Discovery, lake: &Lake) -> Vec<String> {
-    let found = discovery.look(lake, &events(), &KnownInputs::default()).await.unwrap();
+    let found = discovery.look(lake, &events(), &mut nothing_known(lake)).await.unwrap();
     assert!(!found.full);
     assert_eq!(found.ignored, 0, "a hint counts what is passed over again");
     found.objects.iter().map(|object| object.key.to_string().trim_start_matches("raw/events/").to_owned()).collect()
@@ -390,7 +394,7 @@ async fn a_short_look_finds_the_late_objects_that_hints_name() {
     }
     put(&store, "m.json").await;
     let mut discovery = Discovery::new(LONG, KnownOnes::PassOver);
-    assert!(discovery.look(&lake, &events(), &KnownInputs::default()).await.unwrap().full);
+    assert!(discovery.look(&lake, &events(), &mut nothing_known(&lake)).await.unwrap().full);
 
     for name in ["a.json", "b.json", "x.json", "c//c.json"] {
         put(&store, name).await;
@@ -414,7 +418,7 @@ async fn in_a_folder_a_hint_leads_to_no_object_under_another_key() {
     }
     folder.land("m.json", "[]");
     let mut discovery = Discovery::new(LONG, KnownOnes::PassOver);
-    let found = discovery.look(&folder.lake, &events(), &KnownInputs::default()).await.unwrap();
+    let found = discovery.look(&folder.lake, &events(), &mut nothing_known(&folder.lake)).await.unwrap();
     assert_eq!(found.objects.len(), 1);
     discovery.hint(["./m.json", "/m.json", "a/../m.json", "M.json", "m.json"].map(key));
     assert_eq!(short_look(&mut discovery, &folder.lake).await, [""; 0]);

@@ -209,6 +209,26 @@ async fn of_growing_keys(ledger: &Ledger, commits: u64) -> Snapshot {
     Snapshot::clone(&snapshot.unwrap())
 }
 
+/// Fails when a consumer that stood by takes what another one superseded and deleted for a damaged ledger.
+#[tokio::test]
+async fn what_another_consumer_merged_and_deleted_is_found_in_the_newest_snapshot() {
+    let ledger = Ledger::new(Lake::in_memory(), events());
+    let snapshot = of_growing_keys(&ledger, 15 * COMMITS_PER_SNAPSHOT).await;
+    let mut known = KnownInputs::new(ledger.clone(), Mending::Store);
+    known.cover(&snapshot).await.unwrap();
+    let (mut newest, late) = (Some(Arc::new(snapshot)), Timestamp::from_micros(1_900_000_000_000_000));
+    for number in 15 * COMMITS_PER_SNAPSHOT + 1..=18 * COMMITS_PER_SNAPSHOT {
+        let commit = commit(number, &[(format!("{number:06}"), 1, Outcome::Ingested, 1)]);
+        assert_eq!(ledger.create_commit(&commit).await.unwrap(), Claimed::Ours);
+        newest = ledger.snapshot_if_due(newest, commit.batch, late).await.unwrap();
+    }
+    assert_eq!(newest.unwrap().segments.len(), 3, "256 and twice 16 commits");
+    let oldest = key("000003").to_string();
+    let found = known.look_up([(oldest.as_str(), "1")]).await.unwrap();
+    assert_eq!(found, [KnownAs::Done { unreadable: false }]);
+    assert_eq!(known.len(), 18 * COMMITS_PER_SNAPSHOT);
+}
+
 /// Fails when indexes are opened that can't have the key, or blocks are read again that are in memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_only_grow_cost_no_read_and_known_ones_cost_one_read_each() {

@@ -77,7 +77,9 @@ async fn credentials_that_were_not_replaced_are_refused_as_before() {
     server.set_faults(local_s3::FaultPlan::new(1).fault(Fault::new(denied))).unwrap();
     let refused = command().arg("--once").stderr(std::process::Stdio::piped()).output().unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!((refused.status.code(), server.requests().total()), (Some(2), 1), "{said}");
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let counts = server.requests();
+    assert!(counts.total() > 0 && counts.iter().all(|(_, count)| count == 1), "{counts}: {said}");
     assert!(said.contains("AccessDenied"), "{said}");
 
     server.set_credentials(Credentials::new("second-key", "second-secret"));

@@ -17,8 +17,7 @@ fn each_way_to_name_a_stream_shows_its_newest_commit() {
     commit(&mut lake, "Größe \"x\"");
     let mut session = lake.session();
     ask(&mut session, "USE bronze").unwrap();
-    let mut rows = 1;
-    for read in [
+    let reads = [
         "SELECT count(*) AS n FROM bronze.events",
         "SELECT count(*) AS n FROM \"BRONZE\".\"Events\"",
         "SELECT count(*) AS n FROM EVENTS",
@@ -29,10 +28,10 @@ fn each_way_to_name_a_stream_shows_its_newest_commit() {
         "SELECT sum(rows)::BIGINT AS n FROM checkpoints.batches WHERE stream LIKE 'e%'",
         "SELECT sum(rows)::BIGINT AS n FROM checkpoints.files WHERE stream LIKE 'e%'",
         "SELECT count(*) AS n FROM checkpoints.objects WHERE stream LIKE 'e%'",
-    ] {
+    ];
+    for (rows, read) in (1..).zip(reads) {
         assert_eq!(ask(&mut session, read).unwrap(), format!("n\n{rows}\n"), "{read}");
         commit(&mut lake, "events");
-        rows += 1;
     }
     commit(&mut lake, "Größe \"x\"");
     assert_eq!(ask(&mut session, "SELECT count(*) AS n FROM \"größe \"\"x\"\"\"").unwrap(), "n\n2\n");

@@ -7,7 +7,6 @@ use std::ops::{Range, RangeInclusive};
 use bytes::Bytes;
 use lake::{
     Error, ErrorKind,
-    error::describe,
     ids::BatchId,
     ledger::{CommittedInput, IndexBlock, InputIndex, Ledger, Segment},
 };
@@ -64,6 +63,8 @@ impl Index {
     /// As [`Index::make`].
     pub(super) async fn mend(&mut self, ledger: &Ledger, mending: Mending) -> Result<(), Error> {
         *self = Self::make(ledger, &self.segment, mending).await?;
+        let (first, last) = (self.segment.first.number(), self.segment.last.number());
+        warn!(first, last, "the input index of these batches is missing or damaged; made it again from their segment");
         Ok(())
     }
 
@@ -78,7 +79,6 @@ impl Index {
         match ledger.index_blocks(&self.segment, &self.index, self.kept.as_ref()).await {
             Ok(blocks) => self.blocks = Some(blocks),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                warn_of(&error);
                 self.mend(ledger, mending).await?;
                 self.blocks = Some(ledger.index_blocks(&self.segment, &self.index, self.kept.as_ref()).await?);
             }
@@ -99,10 +99,7 @@ impl Index {
         let blocks = self.blocks().get(blocks).unwrap_or_default().to_vec();
         match ledger.block_inputs(&self.segment, &self.index, self.kept.as_ref(), blocks).await {
             Ok(inputs) => Ok(Some(inputs)),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                warn_of(&error);
-                Ok(None)
-            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -157,8 +154,4 @@ impl Index {
     pub(super) fn id(&self) -> Uuid {
         self.id
     }
-}
-
-fn warn_of(error: &Error) {
-    warn!(error = %describe(error), "an input index is lost; making it again from its segment");
 }
