@@ -46,6 +46,10 @@ chaos: ## Kill a consumer again and again on one stream (KILLS=200)
 	@scripts/fetch-duckdb.sh
 	CHAOS_KILLS=$(or $(KILLS),200) cargo test -p consumer --test it -- --nocapture processes::killed
 
+conformance: ## Run the programs on S3 servers of other projects (SERVERS=seaweedfs,moto,…)
+	@scripts/fetch-duckdb.sh
+	python3 dev/conformance/run.py $(if $(SERVERS),--servers $(SERVERS))
+
 bench: ## Measure the stages, compare Sluice with DuckDB, Polars and chDB, and S3 with a folder (RUNS=3 PEERS=duckdb,polars,chdb)
 	@$(RUN) build
 	cargo bench -p bench
