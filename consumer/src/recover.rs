@@ -51,7 +51,9 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         }
     }
     let mut next = last.map_or(BatchId::FIRST, BatchId::next);
-    let (planned, mut uncommitted) = tokio::try_join!(ledger.plans_after(last), ledger.plan(next))?;
+    // Asked for together, since each of them waits for the store.
+    let files = async { if last.is_none() { ledger.any_file().await } else { Ok(None) } };
+    let (planned, mut uncommitted, file) = tokio::try_join!(ledger.plans_after(last), ledger.plan(next), files)?;
     // Another consumer may have continued since the commits were listed, or the listing may have missed some.
     for beyond in planned {
         while next < beyond {
@@ -63,7 +65,7 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         }
     }
     if next == BatchId::FIRST && uncommitted.is_none() {
-        uncommitted = ledger.refuse_lost().await?;
+        uncommitted = ledger.refuse_lost_with(file).await?;
     }
     if let Some(plan) = &uncommitted {
         schema_id = plan.schema_id().cloned().or(schema_id);

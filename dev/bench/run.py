@@ -10,13 +10,12 @@ Peers are installed from PyPI into target/bench/venv. Run it with `make bench`.
 
 import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from workloads import HOME, ROOT, WORKLOADS, consumer, landed, timed
+from workloads import HOME, ROOT, WORKLOADS, consumer, landed, new_folder, timed
 
 COMPARED = ["small", "large"]
 PEERS = {"duckdb": "duckdb==1.5.5", "polars": "polars", "chdb": "chdb"}
@@ -54,9 +53,7 @@ def measure(name: str, raw: Path, options: argparse.Namespace) -> dict[str, list
     results: dict[str, list[dict]] = {program: [] for program in programs}
     for _ in range(options.runs):
         for program, command in programs.items():
-            out = HOME / "out"
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir(parents=True)
+            out = new_folder()
             run, said = timed(command(out))
             results[program].append({**run, **(json.loads(said.splitlines()[-1]) if said.strip() else {})})
     return results

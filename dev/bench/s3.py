@@ -11,12 +11,11 @@ import argparse
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 from pathlib import Path
 
-from workloads import HOME, PROGRAMS, WORKLOADS, consumer, land, landed, timed
+from workloads import HOME, PROGRAMS, WORKLOADS, consumer, land, landed, new_folder, timed
 
 BUCKET = "lake"
 
@@ -64,9 +63,8 @@ def arguments() -> argparse.Namespace:
 def measure(name: str, options: argparse.Namespace) -> dict[str, list[dict]]:
     raw = landed(name)
     results = {"folder": []}
-    for run in range(options.runs):
-        out = HOME / "out"
-        shutil.rmtree(out, ignore_errors=True)
+    for _ in range(options.runs):
+        out = new_folder()
         results["folder"].append(timed(consumer(f"file://{out}", f"file://{raw.parent}"))[0])
     root = HOME / "s3" / name
     if not root.exists():

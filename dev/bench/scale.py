@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from s3 import BUCKET, Server
-from workloads import HOME, PROGRAMS, consumer, landed, timed
+from workloads import HOME, PROGRAMS, consumer, landed, new_folder, timed
 
 PLACE = HOME / "scale"
 # As many names as a file system allows for one file, with room to spare.
@@ -35,16 +35,17 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(TABLES))
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
+    shutil.rmtree(PLACE, ignore_errors=True)
     for name in options.only.split(","):
         unit, cases = TABLES[name]
         print(f"\n| {name} | wall s | µs for each {unit} | user s | system s | peak RSS MB | requests |\n|---|---|---|---|---|---|---|")
         for case in cases(options.full):
             print(line(case), flush=True)
-            shutil.rmtree(PLACE, ignore_errors=True)
+    shutil.rmtree(PLACE)
 
 
 def line(case: Case) -> str:
-    run = drain(case, f"file://{case.lake or HOME / 'out'}", None)
+    run = drain(case, f"file://{case.lake or new_folder()}", None)
     requests = "" if case.lake else f"{counted(case):,}"
     return (
         f"| {case.label} | {run['wall']:.2f} | {run['wall'] / case.units * 1e6:,.2f} | {run['user']:.2f} | {run['system']:.2f} "
@@ -53,8 +54,6 @@ def line(case: Case) -> str:
 
 
 def drain(case: Case, lake: str, environment: dict[str, str] | None) -> dict[str, float]:
-    if not case.lake:
-        shutil.rmtree(HOME / "out", ignore_errors=True)
     command = consumer(lake, f"file://{case.raw}", case.streams)
     return timed(["taskset", "-c", case.cores, *command] if case.cores else command, environment)[0]
 
@@ -69,8 +68,9 @@ def counted(case: Case) -> int:
     return server.requests
 
 
-def folder(name: str) -> Path:
-    place = PLACE / name / "raw" / "events"
+def folder() -> Path:
+    """A new folder for raw objects."""
+    place = PLACE / str(sum(1 for _ in PLACE.glob("*"))) / "raw" / "events"
     place.mkdir(parents=True)
     return place
 
@@ -78,7 +78,7 @@ def folder(name: str) -> Path:
 def by_objects(full: bool) -> Iterator[Case]:
     [record, *_] = json.loads(next(landed("tiny").rglob("*.json")).read_bytes())
     for count in [1_000, 10_000, 100_000] + [1_000_000] * full:
-        place = folder("objects")
+        place = folder()
         for number in range(count):
             name = place / f"{number // 1_000:04}" / f"{number:07}.json"
             if number % 1_000 == 0:
@@ -92,19 +92,20 @@ def by_objects(full: bool) -> Iterator[Case]:
 
 
 def by_bytes(full: bool) -> Iterator[Case]:
-    streams = definition("bytes", json.loads((ROOT_STREAMS / "events.schema.json").read_text()))
+    streams = definition(json.loads((ROOT_STREAMS / "events.schema.json").read_text()))
     records = [json.dumps(record) for record in events()]
     block = ("\n".join(records) + "\n").encode()
     for megabytes in [1, 10, 100, 1_000] + [10_000] * full:
-        with open(folder("bytes") / "one.ndjson", "wb") as file:
+        place = folder()
+        with open(place / "one.ndjson", "wb") as file:
             for _ in range(max(1, round(megabytes * 1e6 / len(block)))):
                 file.write(block)
-        yield Case(f"{megabytes:,} MB", megabytes, PLACE / "bytes" / "raw", streams)
+        yield Case(f"{megabytes:,} MB", megabytes, place.parent, streams)
 
 
 def by_known(full: bool) -> Iterator[Case]:
     for count in [10_000, 100_000, 1_000_000] + [10_000_000] * full:
-        lake = PLACE / "known"
+        lake = PLACE / f"known-{count}"
         subprocess.run([PROGRAMS / "known", str(lake), str(count), "by-time"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         (lake / "raw" / "events").mkdir(parents=True, exist_ok=True)
         shutil.copy(next(landed("tiny").rglob("*.json")), lake / "raw" / "events" / "zzz.json")
@@ -116,20 +117,21 @@ def by_fields(_: bool) -> Iterator[Case]:
         names = [f"field_{number:04}" for number in range(fields)]
         kinds = ["string", "integer", "number", "boolean"]
         properties = {name: {"type": kinds[number % 4]} for number, name in enumerate(names)}
-        streams = definition("fields", {"type": "object", "properties": properties, "additionalProperties": False})
+        streams = definition({"type": "object", "properties": properties, "additionalProperties": False})
         values = ["a text of some length", 123456, 1.25, True]
         record = json.dumps({name: values[number % 4] for number, name in enumerate(names)})
         records = max(1, round(50e6 / len(record)))
-        (folder("fields") / "one.ndjson").write_text((record + "\n") * records)
-        yield Case(f"{fields:,}", records * fields, PLACE / "fields" / "raw", streams)
+        place = folder()
+        (place / "one.ndjson").write_text((record + "\n") * records)
+        yield Case(f"{fields:,}", records * fields, place.parent, streams)
 
 
 def by_bad(_: bool) -> Iterator[Case]:
-    streams = definition("bad", json.loads((ROOT_STREAMS / "events.schema.json").read_text()))
+    streams = definition(json.loads((ROOT_STREAMS / "events.schema.json").read_text()))
     records = [json.dumps(record) for record in events()]
     broken = [record.replace("{", '{"no such field": 1, ', 1) for record in records]
     for percent in [0, 1, 10, 50, 100]:
-        place = folder("bad")
+        place = folder()
         mixed = [bad if number % 100 < percent else good for number, (good, bad) in enumerate(zip(records, broken))]
         for number in range(20):
             (place / f"{number:02}.ndjson").write_text("\n".join(mixed) + "\n")
@@ -160,8 +162,9 @@ def valid(record: object) -> bool:
     return isinstance(record, dict) and set(required) <= set(record) and set(record) <= set(properties)
 
 
-def definition(name: str, schema: dict) -> Path:
-    streams = PLACE / name / "streams"
+def definition(schema: dict) -> Path:
+    """A stream of lines with this schema."""
+    streams = PLACE / f"streams-{sum(1 for _ in PLACE.glob('*'))}"
     streams.mkdir(parents=True)
     (streams / "events.toml").write_text('[source]\nformat = "ndjson"\n[limits]\nobject_bytes = "20GiB"\n')
     (streams / "events.schema.json").write_text(json.dumps(schema))

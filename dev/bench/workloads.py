@@ -1,7 +1,9 @@
 """What the benchmarks share: the producer's workloads as files on this machine, and how a whole program is timed."""
 
+import atexit
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOME = ROOT / "target" / "bench"
 PROGRAMS = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+
+OUTPUT: list[Path] = []
 
 # name -> how many objects of how many events
 WORKLOADS = {"small": (2000, 100), "large": (40, 20000), "tiny": (20000, 10)}
@@ -32,6 +36,18 @@ def land(batches: int, size: int, lake_url: str, environment: dict[str, str]) ->
     command = [PROGRAMS / "producer", "--stream", "events", "--interval", "0s", "--seed", "1"]
     command += ["--batches", str(batches), "--batch-size", str(size)]
     subprocess.run(command, check=True, env={**environment, "LAKE_URL": lake_url}, stderr=subprocess.DEVNULL, cwd=HOME)
+
+
+def new_folder() -> Path:
+    """A folder for a program's output. All of them are deleted at the end of this program, not between runs: for a minute, ext4 passes
+    over the inodes of deleted files one by one, which slows down whoever creates files."""
+    out = HOME / "out"
+    if not OUTPUT:
+        shutil.rmtree(out, ignore_errors=True)
+        atexit.register(shutil.rmtree, out, ignore_errors=True)
+    OUTPUT.append(out / str(len(OUTPUT)))
+    OUTPUT[-1].mkdir(parents=True)
+    return OUTPUT[-1]
 
 
 def consumer(lake_url: str, raw_url: str, streams: Path | None = None) -> list[str]:

@@ -126,6 +126,14 @@ impl Lake {
         &self.transfers
     }
 
+    /// Waits for a place to write a small object; the write is over when the result is dropped.
+    pub async fn begin_small_write(&self, key: &Key) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        match &self.zone(key.zone()).folder {
+            Some(_) => self.transfers.begin_file().await,
+            None => self.transfers.begin().await,
+        }
+    }
+
     /// Whether links that lead out of a `file://` zone are followed.
     pub fn follows_outward_links(&self) -> bool {
         let folders = self.zones.iter().filter_map(|zone| zone.folder.as_ref());

@@ -27,7 +27,7 @@ impl LocalExecutor {
 impl Executor for LocalExecutor {
     async fn run(&self, tasks: Vec<TaskRequest>) -> Result<Vec<TaskReport>, Error> {
         let running: Vec<_> = tasks.iter().map(|task| self.worker.run(task, Arc::new(NoWatch))).collect();
-        // One more than there are cores, so that one task's transfers overlap with the others' work.
-        stream::iter(running).buffered(self.cores + 1).try_collect().await
+        // Some that are being read, and as many whose files are being stored.
+        stream::iter(running).buffered(2 * (self.cores + 1)).try_collect().await
     }
 }

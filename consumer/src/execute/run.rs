@@ -51,6 +51,9 @@ pub struct Worker {
     schemas: Schemas,
     /// One permit for each core: a task has one while it reads records. Its objects are fetched before and meanwhile.
     cores: Semaphore,
+    /// One permit more than there are cores: a task has one until it is read, so that the next one's objects are fetched
+    /// meanwhile, and no more are in memory.
+    ahead: Semaphore,
 }
 
 impl fmt::Debug for Worker {
@@ -62,7 +65,9 @@ impl fmt::Debug for Worker {
 impl Worker {
     /// A worker that reads records on this many cores, at least one.
     pub fn new(lake: Lake, cores: usize) -> Self {
-        Self { lake, schemas: Schemas::default(), cores: Semaphore::new(cores.max(1)) }
+        let cores = cores.max(1);
+        let (cores, ahead) = (Semaphore::new(cores), Semaphore::new(cores + 1));
+        Self { lake, schemas: Schemas::default(), cores, ahead }
     }
 
     /// Runs a task with the schema and settings of its plan.
@@ -91,9 +96,15 @@ impl Worker {
         request: &Arc<TaskRequest>,
         watch: Arc<dyn Watch>,
     ) -> Result<TaskReport, Error> {
+        let ahead = self.ahead.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
         let (running, fetching) = self.start(refused, request, watch).await?;
         let (emit, made) = channel(&running.progress);
-        let (read, stored) = tokio::try_join!(running.read(&self.cores, fetching, emit), running.store(made))?;
+        let read = async {
+            let read = running.read(&self.cores, fetching, emit).await;
+            drop(ahead);
+            read
+        };
+        let (read, stored) = tokio::try_join!(read, running.store(made))?;
         let Read { output, fetch, encode, all } = read;
         let inputs = running.inputs(output.objects)?;
         let totals = Totals {

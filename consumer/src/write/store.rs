@@ -48,7 +48,7 @@ pub(crate) async fn store_file(lake: &Lake, key: Key, file: WrittenFile) -> Resu
 /// # Errors
 /// [`Error::Lake`] or [`Error::Fetch`] when a store fails; calling again is safe.
 pub(crate) async fn store_copy(lake: &Lake, copy: &Key, object: &PlannedObject, source: Source) -> Result<(), Error> {
-    let _place = lake.transfers().begin().await;
+    let _place = lake.begin_small_write(copy).await;
     match source {
         Source::Whole(bytes) => {
             if let Created::Theirs(_) = lake.create(copy, bytes).await? {

@@ -31,7 +31,15 @@ impl Ledger {
     /// # Errors
     /// [`Error::Damaged`] naming what was found; [`Error::Store`] when the store failed.
     pub async fn refuse_lost(&self) -> Result<Option<Plan>, Error> {
-        let Some(found) = self.any_file().await? else { return Ok(None) };
+        self.refuse_lost_with(self.any_file().await?).await
+    }
+
+    /// The same, for what [`Ledger::any_file`] has found.
+    ///
+    /// # Errors
+    /// As [`Ledger::refuse_lost`].
+    pub async fn refuse_lost_with(&self, found: Option<String>) -> Result<Option<Plan>, Error> {
+        let Some(found) = found else { return Ok(None) };
         let plan = self.plan(BatchId::FIRST).await?;
         plan.map(Some).ok_or_else(|| self.lost(&found))
     }

@@ -137,30 +137,36 @@ fn not_fetched() -> StoreError {
 
 type Remote = (Arc<dyn ObjectStore>, Path, String, bool);
 
-/// Fetches these versions, several at a time, and hands them on in order.
+/// Fetches these versions, several at a time, and hands them on in order. A slow one keeps no other from being fetched.
 async fn fetch_ahead(
     remote: Vec<Remote>,
     transfers: Transfers,
     to: mpsc::UnboundedSender<Result<FoundVersion, StoreError>>,
 ) {
-    let mut ahead = VecDeque::with_capacity(transfers.most());
-    let mut remote = remote.into_iter().fuse();
-    loop {
-        while ahead.len() < transfers.most()
-            && let Some((store, path, etag, whole)) = remote.next()
-        {
-            let transfers = transfers.clone();
+    let (begun, mut fetching) = mpsc::unbounded_channel();
+    let begin = async move {
+        let _turn = transfers.turn().await;
+        for (store, path, etag, whole) in remote {
+            let place = transfers.begin().await;
             // A task of its own, since each request takes a core some time.
-            ahead.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
-                let _place = transfers.begin().await;
-                found(fetch_one(store.as_ref(), &path, &etag, whole).await)
-            })));
+            let one = AbortOnDropHandle::new(tokio::spawn(async move {
+                let fetched = found(fetch_one(store.as_ref(), &path, &etag, whole).await);
+                drop(place);
+                fetched
+            }));
+            if begun.send(one).is_err() {
+                return;
+            }
         }
-        let Some(first) = ahead.pop_front() else { return };
-        if to.send(first.await.unwrap_or_else(|error| Err(error.into()))).is_err() {
-            return;
+    };
+    let hand_on = async move {
+        while let Some(one) = fetching.recv().await {
+            if to.send(one.await.unwrap_or_else(|error| Err(error.into()))).is_err() {
+                return;
+            }
         }
-    }
+    };
+    tokio::join!(begin, hand_on);
 }
 
 async fn fetch_one(

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
 /// Places for transfers. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Transfers {
     places: Arc<Semaphore>,
+    turns: Arc<Mutex<()>>,
+    files: Arc<Semaphore>,
     most: usize,
 }
 
@@ -24,7 +26,7 @@ impl Transfers {
     /// Places for this many, at least one and at most [`Transfers::LIMIT`].
     pub fn new(most: usize) -> Self {
         let most = most.clamp(1, Self::LIMIT);
-        Self { places: Arc::new(Semaphore::new(most)), most }
+        Self { places: Arc::new(Semaphore::new(most)), turns: Arc::default(), files: Arc::new(Semaphore::new(1)), most }
     }
 
     /// How many there may be at a time.
@@ -33,9 +35,21 @@ impl Transfers {
     }
 
     /// Waits for a place, in the order of the calls; the transfer is over when the result is dropped.
-    pub async fn begin(&self) -> Option<SemaphorePermit<'_>> {
+    pub async fn begin(&self) -> Option<OwnedSemaphorePermit> {
         // The places are never closed.
-        self.places.acquire().await.ok()
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// The same for a small file that is written to a folder: one after the other, since a file system lets only one writer
+    /// at a time add a name to a folder, and the others would spend their time on waiting for it.
+    pub(super) async fn begin_file(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.files).acquire_owned().await.ok()
+    }
+
+    /// Waits until all transfers of those who had their turn before have begun: so what was asked for first is there
+    /// first, and not everything at the end.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turns.lock().await
     }
 }
 
