@@ -51,7 +51,7 @@ class Lake:
     # --- programs ---
 
     def spawn(self, program: str, *arguments: str, failpoints: str = "") -> subprocess.Popen:
-        """Starts a program with nothing of this process's environment. Its log is appended to a file."""
+        """Starts a program with an environment of its own. Its log is appended to a file."""
         environment = {**self.environment, **({"SLUICE_FAILPOINTS": failpoints} if failpoints else {})}
         log = open(self.folder / f"{program}.log", "ab")
         with log:
@@ -136,7 +136,7 @@ class Lake:
     # --- what must be true ---
 
     def assert_ids(self, ids: Iterable[int]) -> None:
-        """Each of these ids is one row, and there are no others."""
+        """Each of these ids is one row, and there are only these."""
         found = sorted(row["id"] for row in self.sql("select id from bronze.events"))
         expect(found == sorted(ids), f"{len(found)} rows with the ids {found[:20]}…")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the programs on S3 servers that nobody here wrote, and prints one table: server, check, result.
+"""Runs the programs on S3 servers of other projects, and prints one table: server, check, result.
 
 usage: dev/conformance/run.py [--servers seaweedfs,moto,…] [--profile debug|release] [--checks NAME,…]
 

@@ -37,5 +37,6 @@ mod rotated_keys;
 mod rows;
 mod simulation;
 mod store_wait;
+mod transfers;
 mod truth;
 mod unreadable;

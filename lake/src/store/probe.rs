@@ -15,8 +15,8 @@ use crate::{
 impl Lake {
     /// Makes sure that the ledger's store refuses the second create of a key. Every commit relies on this.
     ///
-    /// The other zones' stores are not tested: whoever creates one of their files again writes the same bytes, since
-    /// its name covers them.
+    /// The stores of the remaining zones are not tested: a second create of one of their files writes the same bytes,
+    /// since its name covers them.
     ///
     /// Leaves one small object, always the same one, and deletes nothing.
     ///

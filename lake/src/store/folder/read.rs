@@ -110,7 +110,7 @@ fn reading(refuse_link: bool) -> OpenOptions {
     options
 }
 
-/// A socket can't be opened at all, and is no object.
+/// A socket can't be opened at all; it is not an object.
 fn why_not_opened(file: &Path, error: io::Error) -> Error {
     match file.metadata() {
         Ok(found) if !found.is_file() => not_a_file(file),
