@@ -1,12 +1,11 @@
 """What the benchmarks share: the producer's workloads as files on this machine, and how a whole program is timed."""
 
 import atexit
+import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -56,19 +55,24 @@ def consumer(lake_url: str, raw_url: str, streams: Path | None = None) -> list[s
     return [str(PROGRAMS / "consumer"), "run", "--stream", "events", "--once", *flags]
 
 
+# Starts a program from a small process: the peak memory of a child begins with that of the process that it was started from.
+STARTER = """
+import json, os, sys, time
+began = time.monotonic()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+wall = time.monotonic() - began
+with open(sys.argv[1], "w") as file:
+    json.dump({"wall": wall, "user": usage.ru_utime, "system": usage.ru_stime, "rss": usage.ru_maxrss / 1024}, file)
+sys.exit(min(255, abs(os.waitstatus_to_exitcode(status))))
+"""
+
+
 def timed(command: list[str], environment: dict[str, str] | None = None) -> tuple[dict[str, float], str]:
     """Runs a program to its end. Returns wall, user and system seconds and the peak memory in MB, and what it printed."""
-    began = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HOME, text=True, env=environment)
-    # The programs print little, so their output fits in the pipes, which are read only after they end.
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.monotonic() - began
-    said, reported = child.stdout.read(), child.stderr.read()
-    if status != 0:
-        sys.exit(f"{command[0]} failed: {reported[-2000:]}")
-    return figures(wall, usage), said
-
-
-def figures(wall: float, usage: resource.struct_rusage) -> dict[str, float]:
-    """The figures of a program that ended."""
-    return {"wall": wall, "user": usage.ru_utime, "system": usage.ru_stime, "rss": usage.ru_maxrss / 1024}
+    figures = HOME / "figures.json"
+    started = [sys.executable, "-S", "-c", STARTER, str(figures), *command]
+    run = subprocess.run(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HOME, text=True, env=environment)
+    if run.returncode != 0:
+        sys.exit(f"{command[0]} failed: {run.stderr[-2000:]}")
+    return json.loads(figures.read_text()), run.stdout
