@@ -1,7 +1,7 @@
 //! Hints that come through an SQS queue, with the real program against moto's server.
 
 use std::{
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -54,6 +54,24 @@ impl Moto {
     }
 }
 
+/// A consumer that does not outlive its test, even a failed one.
+struct Running(Option<Child>);
+
+impl Running {
+    fn stop(mut self) -> ExitStatus {
+        stop(self.0.take().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.0.take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+}
+
 async fn committed(ledger: &Ledger, batch: BatchId) {
     let committed = async {
         while ledger.commit(batch).await.unwrap().is_none() {
@@ -72,7 +90,8 @@ async fn a_message_in_the_queue_makes_what_has_landed_visible_and_is_deleted() {
     let queue = sqs.create_queue().queue_name("raw-events").send().await.unwrap().queue_url.unwrap();
     land(&lake, "a.json", "[{\"id\": 0}]").await;
     let streams = streams("[trigger]\ninterval = \"1h\"\n");
-    let consumer = consumer(streams.path(), &environment(&server)).args(["--hints-queue", &queue]).spawn().unwrap();
+    let mut command = consumer(streams.path(), &environment(&server));
+    let consumer = Running(Some(command.args(["--hints-queue", &queue]).spawn().unwrap()));
     let ledger = Ledger::new(lake.clone(), events());
     let mut batch = BatchId::FIRST;
     committed(&ledger, batch).await;
@@ -89,7 +108,7 @@ async fn a_message_in_the_queue_makes_what_has_landed_visible_and_is_deleted() {
     // A message that is not deleted is hidden for a while, and counted.
     let emptied = async { while waiting(&sqs, &queue).await > 0 {} };
     tokio::time::timeout(Duration::from_secs(20), emptied).await.expect("messages are not deleted");
-    assert!(stop(consumer).success());
+    assert!(consumer.stop().success());
     assert_eq!(ids(&contents(&ledger).await), (0..4).collect());
 }
 
