@@ -5,6 +5,7 @@ Knows processes and packages. Knows nothing about what is checked. Everything is
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -40,7 +41,8 @@ class Server:
 
     def __init__(self, home: Path, programs: Path) -> None:
         self.home, self.programs = home, programs
-        self.folder = home / "run" / self.name
+        # Some of the names are sentences.
+        self.folder = home / "run" / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
         self.process: subprocess.Popen | None = None
         self.endpoint = self.version = ""
 
