@@ -53,7 +53,7 @@ def conditional_creates(setting: Setting) -> str:
         expect(obeys is not False, "the consumer accepts a server that ignores If-None-Match")
         lake.assert_ids([1])
         return "accepted"
-    words = "ignores conditional creates" in said and "set CHECKPOINTS_URL to a store that honours them" in said
+    words = "ignores conditional creates" in said and "set CHECKPOINTS_URL to a folder" in said
     expect(child.returncode == 2 and words, f"the consumer ended with {child.returncode}:\n{said}")
     expect(obeys is not True, f"the consumer refuses a server that obeys If-None-Match:\n{said}")
     expect(not lake.keys("bronze"), "the consumer wrote rows before it refused the server")

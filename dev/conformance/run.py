@@ -12,6 +12,7 @@ can't run is listed as skipped, with the reason. Exit code 0 if nothing failed, 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,15 +27,22 @@ HOME = TARGET / "conformance"
 
 def main() -> int:
     options = arguments()
-    HOME.mkdir(parents=True, exist_ok=True)
-    python = servers.install_packages(HOME, options.servers)
-    if Path(sys.prefix).resolve() != (HOME / "venv").resolve():
-        # The packages can be imported only there.
-        return subprocess.run([str(python), __file__, *sys.argv[1:]]).returncode
-    storage_tests = build()
+    # Servers are stopped when this program is.
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, lambda number, _: sys.exit(128 + number))
     results = []
-    for name in options.servers:
-        results += check_server(servers.ALL[name](HOME, TARGET / options.profile), storage_tests, options)
+    try:
+        HOME.mkdir(parents=True, exist_ok=True)
+        python = servers.install_packages(HOME, options.servers)
+        if Path(sys.prefix).resolve() != (HOME / "venv").resolve():
+            # The packages can be imported only there.
+            os.execv(python, [str(python), __file__, *sys.argv[1:]])
+        storage_tests = build()
+        for name in options.servers:
+            results += check_server(servers.ALL[name](HOME, TARGET / options.profile), storage_tests, options)
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return 2
     print(table(results), flush=True)
     return 1 if any(result == "FAILED" for _, _, result, _, _ in results) else 0
 
@@ -65,23 +73,18 @@ def build() -> Path:
     for artifact in map(json.loads, built.stdout.splitlines()):
         if artifact.get("executable") and artifact["target"]["src_path"] == str(ROOT / "lake" / "tests" / "it" / "main.rs"):
             return Path(artifact["executable"])
-    sys.exit("cargo has not built lake/tests/it")
+    raise RuntimeError("cargo has not built lake/tests/it")
 
 
 def check_server(server: servers.Server, storage_tests: Path, options: argparse.Namespace) -> list[tuple]:
     import checks
 
+    results = []
     try:
         server.start()
-    except servers.Skipped as skipped:
-        return [(server.name, "", "skipped", str(skipped), 0.0)]
-    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-        server.stop()
-        sys.exit(f"conformance: {error}")
-    label, results = f"{server.name} {server.version}", []
-    print(f"conformance: {label} at {server.endpoint}", file=sys.stderr, flush=True)
-    setting = checks.Setting(server, TARGET / options.profile, storage_tests)
-    try:
+        label = f"{server.name} {server.version}"
+        print(f"conformance: {label} at {server.endpoint}", file=sys.stderr, flush=True)
+        setting = checks.Setting(server, TARGET / options.profile, storage_tests)
         for check in checks.ALL:
             # The first one decides where the ledger is, so it always runs.
             if check not in options.checks and results:
@@ -90,6 +93,8 @@ def check_server(server: servers.Server, storage_tests: Path, options: argparse.
             result, words = checks.run(check, setting)
             results.append((label, check, result, words, time.monotonic() - began))
             print(f"conformance: {label}: {check}: {result}: {words}", file=sys.stderr, flush=True)
+    except servers.Skipped as skipped:
+        results.append((server.name, "", "skipped", str(skipped), 0.0))
     finally:
         server.stop()
     return results

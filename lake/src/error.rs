@@ -35,8 +35,9 @@ pub enum Error {
     /// The store accepted a second create of one key, so two consumers could both win a batch.
     #[error(
         "the store of zone {zone} at {url} ignores conditional creates (If-None-Match), so batches could be committed \
-         twice; set {} to a store that honours them, such as AWS S3, MinIO, local-s3 or a folder (file:///...), for \
-         every program that uses this lake: only the ledger needs them, and the other zones can stay where they are",
+         twice; set {} to a folder (file:///...) for every program that uses this lake, since only the ledger needs \
+         them and the other zones can stay where they are, or use a store that honours them, such as AWS S3, MinIO or \
+         local-s3",
         zone.variable()
     )]
     ConditionalCreateIgnored {

@@ -223,7 +223,7 @@ async fn a_store_that_ignores_conditions_is_not_used() {
     lake.faults(1, [Fault::new(FaultKind::ConditionIgnored)]);
     let error = lake.consume(definition(Format::JsonArray)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    for words in ["zone checkpoints at s3://lake/checkpoints", "If-None-Match", "set CHECKPOINTS_URL to a store that"] {
+    for words in ["zone checkpoints at s3://lake/checkpoints", "If-None-Match", "set CHECKPOINTS_URL to a folder"] {
         assert!(error.to_string().contains(words), "{error}");
     }
     lake.faults(1, []);
