@@ -103,19 +103,13 @@ impl FolderStore {
         whole: bool,
     ) -> Result<Option<bytes::Bytes>> {
         let file = self.file(location)?;
-        let opened = match checked.is_of(&self.folder, &file) {
-            true => read::open_unless_link(&file)?,
-            false => None,
-        };
-        let opened = match opened {
-            Some(opened) => opened,
-            None => {
-                let file = self.file_to_read(location)?;
-                checked.set(&self.folder, &file);
-                read::open(&file)?
-            }
-        };
-        opened.whole(&file, etag, whole)
+        if checked.has(&self.folder, &file)
+            && let Some(opened) = read::open_unless_link(&file)?
+        {
+            return opened.whole(&file, etag, whole);
+        }
+        let file = self.file_to_read(location)?;
+        read::open(&file)?.whole(&file, etag, whole)
     }
 
     /// Removes what killed processes left half written below `prefix`. Returns how many files that were.

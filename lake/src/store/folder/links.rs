@@ -30,20 +30,18 @@ pub(super) fn leads_out(root: &Path, path: &Path) -> bool {
     real.is_some_and(|real| !real.starts_with(root))
 }
 
-/// The folder of the file that was read last, if no link above it leads out of the lake.
+/// The folder of the file that was read last, if no link leads out there.
 #[derive(Debug, Default)]
 pub(in crate::store) struct CheckedFolder(Option<(PathBuf, PathBuf)>);
 
 impl CheckedFolder {
-    /// Whether `file` is in it.
-    pub(super) fn is_of(&self, folder: &Folder, file: &Path) -> bool {
-        self.0.as_ref().is_some_and(|(root, above)| *root == folder.root && Some(above.as_path()) == file.parent())
-    }
-
-    /// Remembers the folder of this file, whose links were looked at.
-    pub(super) fn set(&mut self, folder: &Folder, file: &Path) {
-        if !self.is_of(folder, file) {
-            self.0 = file.parent().map(|above| (folder.root.clone(), above.to_path_buf()));
+    /// Whether a file is in a folder that may be read: then it may be read itself, unless it is a link.
+    pub(super) fn has(&mut self, folder: &Folder, file: &Path) -> bool {
+        let Some(above) = file.parent() else { return false };
+        let is_same = |(root, checked): &(PathBuf, PathBuf)| *root == folder.root && checked == above;
+        if !self.0.as_ref().is_some_and(is_same) {
+            self.0 = (!folder.ignores(above)).then(|| (folder.root.clone(), above.to_path_buf()));
         }
+        self.0.is_some()
     }
 }
