@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
 import random
 import shutil
 import socket
@@ -22,9 +21,8 @@ import subprocess
 import time
 from urllib.parse import quote, urlsplit
 
-from workloads import HOME, PROGRAMS, ROOT
+from workloads import HOME, PROGRAMS, ROOT, Server
 
-KEY, SECRET, BUCKET = "bench", "bench-secret", "lake"
 POLL_SECONDS = 0.001
 PATIENCE_SECONDS = 30
 
@@ -47,30 +45,24 @@ def measure(hinted: bool, puts: int, rng: random.Random) -> list[float]:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     hints = f"127.0.0.1:{free_port()}"
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "RUST_LOG": "warn"}
-    storage = [PROGRAMS / "local-s3", "--root", root, "--port", "0", "--bucket", BUCKET]
-    storage += ["--notify", f"http://{hints}/"] if hinted else []
-    server = subprocess.Popen(storage, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)
-    consumer = None
-    try:
-        endpoint = server.stdout.readline().strip()
-        client = Client(endpoint)
+    with Server(root, flags=["--notify", f"http://{hints}/"] if hinted else []) as server:
         command = [PROGRAMS / "consumer", "run", "--stream", "events", "--streams-dir", ROOT / "streams"]
         command += ["--hints", hints] if hinted else []
-        environment |= {"LAKE_URL": f"s3://{BUCKET}", "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}
+        environment = {**server.environment, "LAKE_URL": f"s3://{server.bucket}", "RUST_LOG": "warn"}
         consumer = subprocess.Popen(command, env=environment, cwd=root)
-        # The first one also waits until the consumer has started.
-        batch, _ = upload(client, 1, 0)
-        taken = []
-        for number in range(1, puts + 1):
-            time.sleep(rng.uniform(0.3, 0.7))
-            batch, seconds = upload(client, batch, number)
-            taken.append(seconds * 1000)
-        return taken
-    finally:
-        for process in filter(None, [consumer, server]):
-            process.terminate()
-            process.wait()
+        try:
+            client = Client(server.environment["AWS_ENDPOINT_URL"])
+            # The first one also waits until the consumer has started.
+            batch, _ = upload(client, 1, 0)
+            taken = []
+            for number in range(1, puts + 1):
+                time.sleep(rng.uniform(0.3, 0.7))
+                batch, seconds = upload(client, batch, number)
+                taken.append(seconds * 1000)
+            return taken
+        finally:
+            consumer.terminate()
+            consumer.wait()
 
 
 def upload(client: "Client", batch: int, number: int) -> tuple[int, float]:
@@ -94,7 +86,7 @@ class Client:
         self.connection = http.client.HTTPConnection(self.host)
 
     def call(self, method: str, key: str, body: bytes = b"") -> int:
-        path = f"/{BUCKET}/{quote(key)}"
+        path = f"/{Server.bucket}/{quote(key)}"
         self.connection.request(method, path, body, self.signed(method, path, body))
         answer = self.connection.getresponse()
         answer.read()
@@ -111,12 +103,12 @@ class Client:
         request = f"{method}\n{path}\n\n{lines}\n{names}\n{digest}"
         scope = f"{now[:8]}/us-east-1/s3/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = f"AWS4{SECRET}".encode()
+        key = f"AWS4{Server.secret_key}".encode()
         for part in scope.split("/"):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
         signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
         headers["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={signature}"
+            f"AWS4-HMAC-SHA256 Credential={Server.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return headers
 

@@ -10,12 +10,11 @@ Peers are installed from PyPI into target/bench/venv. Run it with `make bench`.
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from workloads import HOME, ROOT, WORKLOADS, consumer, landed, new_folder, timed
+from workloads import HOME, ROOT, WORKLOADS, consumer, landed, median_run, new_folder, timed
 
 COMPARED = ["small", "large"]
 PEERS = {"duckdb": "duckdb==1.5.5", "polars": "polars", "chdb": "chdb"}
@@ -77,10 +76,9 @@ def table(name: str, size: int, measured: dict[str, list[dict]]) -> str:
     lines = [f"\n{name}: {batches} objects of {per_batch} events, {size / 1e6:.0f} MB\n"]
     lines.append("| program | wall s | to Sluice | records/s | MB/s | user s | system s | peak RSS MB |")
     lines.append("|---|---|---|---|---|---|---|---|")
-    base = statistics.median(run["wall"] for run in measured["sluice"])
-    for program, runs in measured.items():
-        wall = statistics.median(run["wall"] for run in runs)
-        run = min(runs, key=lambda run: abs(run["wall"] - wall))
+    base = median_run(measured["sluice"])["wall"]
+    for program, run in ((program, median_run(runs)) for program, runs in measured.items()):
+        wall = run["wall"]
         lines.append(
             f"| {program} | {wall:.2f} | {wall / base:.1f}× | {records / wall:,.0f} | {size / 1e6 / wall:.0f} "
             f"| {run['user']:.2f} | {run['system']:.2f} | {run['rss']:.0f} |"

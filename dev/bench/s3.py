@@ -8,39 +8,9 @@ process that starts on a new lake and drains it. The table shows medians. Run it
 """
 
 import argparse
-import json
 import os
-import re
-import statistics
-import subprocess
-from pathlib import Path
 
-from workloads import HOME, PROGRAMS, WORKLOADS, consumer, land, landed, new_folder, timed
-
-BUCKET = "lake"
-
-
-class Server:
-    """A local-s3 whose every answer takes this many milliseconds longer."""
-
-    def __init__(self, root: Path, delay: int) -> None:
-        plan = HOME / "delay.json"
-        faults = [{"kind": {"latency": {"at_least": f"{delay}ms"}}}] if delay else []
-        plan.write_text(json.dumps({"faults": faults}))
-        self.environment = {**os.environ, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret", "AWS_REGION": "us-east-1"}
-        command = [str(PROGRAMS / "local-s3"), "--root", str(root), "--port", "0", "--bucket", BUCKET, "--faults", str(plan)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
-        self.environment["AWS_ENDPOINT_URL"] = self.process.stdout.readline().strip()
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        _, said = self.process.communicate()
-        counts = re.search(r"requests=(\{.*?\})", said)
-        self.requests = sum(int(count) for count in re.findall(r": (\d+)", counts[1])) if counts else 0
-
+from workloads import HOME, WORKLOADS, Server, consumer, land, landed, median_run, new_folder, timed
 
 def main() -> None:
     options = arguments()
@@ -68,14 +38,14 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, list[dict]]:
         results["folder"].append(timed(consumer(f"file://{out}", f"file://{raw.parent}"))[0])
     root = HOME / "s3" / name
     if not root.exists():
-        with Server(root, 0) as server:
-            land(*WORKLOADS[name], f"s3://{BUCKET}", server.environment)
+        with Server(root) as server:
+            land(*WORKLOADS[name], f"s3://{Server.bucket}", server.environment)
     for delay in options.delays:
         with Server(root, delay) as server:
             for run in range(options.runs):
                 # A new lake each time: the server keeps what earlier runs wrote.
-                lake = f"s3://{BUCKET}/{delay}-{run}-{os.getpid()}"
-                command = consumer(lake, f"s3://{BUCKET}/raw")
+                lake = f"s3://{Server.bucket}/{delay}-{run}-{os.getpid()}"
+                command = consumer(lake, f"s3://{Server.bucket}/raw")
                 results.setdefault(f"S3, {delay} ms", []).append(timed(command, server.environment)[0])
     return results
 
@@ -85,10 +55,9 @@ def table(name: str, measured: dict[str, list[dict]]) -> str:
     lines = [f"\n{name}: {batches:,} objects of {per_batch} events\n"]
     lines.append("| store | wall s | to the folder | user s | system s | peak RSS MB |")
     lines.append("|---|---|---|---|---|---|")
-    base = statistics.median(run["wall"] for run in measured["folder"])
-    for store, runs in measured.items():
-        wall = statistics.median(run["wall"] for run in runs)
-        run = min(runs, key=lambda run: abs(run["wall"] - wall))
+    base = median_run(measured["folder"])["wall"]
+    for store, run in ((store, median_run(runs)) for store, runs in measured.items()):
+        wall = run["wall"]
         lines.append(f"| {store} | {wall:.2f} | {wall / base:.1f}× | {run['user']:.2f} | {run['system']:.2f} | {run['rss']:.0f} |")
     return "\n".join(lines)
 

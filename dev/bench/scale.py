@@ -15,8 +15,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from s3 import BUCKET, Server
-from workloads import HOME, PROGRAMS, consumer, landed, new_folder, timed
+from workloads import HOME, PROGRAMS, Server, consumer, landed, new_folder, timed
 
 PLACE = HOME / "scale"
 # As many names as a file system allows for one file, with room to spare.
@@ -62,8 +61,8 @@ def counted(case: Case) -> int:
     """The requests for the ledger and the files of a drain; the raw objects are in a folder."""
     root = HOME / "scale-s3"
     shutil.rmtree(root, ignore_errors=True)
-    with Server(root, 0) as server:
-        drain(case, f"s3://{BUCKET}", server.environment)
+    with Server(root) as server:
+        drain(case, f"s3://{server.bucket}", server.environment)
     shutil.rmtree(root)
     return server.requests
 

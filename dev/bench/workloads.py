@@ -3,7 +3,9 @@
 import atexit
 import json
 import os
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +78,36 @@ def timed(command: list[str], environment: dict[str, str] | None = None) -> tupl
     if run.returncode != 0:
         sys.exit(f"{command[0]} failed: {run.stderr[-2000:]}")
     return json.loads(figures.read_text()), run.stdout
+
+
+def median_run(runs: list[dict]) -> dict:
+    """The run whose wall seconds are nearest to the median of them, with that median as its wall seconds."""
+    wall = statistics.median(run["wall"] for run in runs)
+    return {**min(runs, key=lambda run: abs(run["wall"] - wall)), "wall": wall}
+
+
+class Server:
+    """A local-s3 with one bucket, whose every answer takes this many milliseconds longer. `environment` is for its clients."""
+
+    bucket, access_key, secret_key = "lake", "bench", "bench-secret"
+
+    def __init__(self, root: Path, delay: int = 0, flags: list[str] | None = None) -> None:
+        keys = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key, "AWS_REGION": "us-east-1"}
+        self.environment = {**os.environ, **keys}
+        command = [str(PROGRAMS / "local-s3"), "--root", str(root), "--port", "0", "--bucket", self.bucket, *(flags or [])]
+        if delay:
+            plan = HOME / "delay.json"
+            plan.write_text(json.dumps({"faults": [{"kind": {"latency": {"at_least": f"{delay}ms"}}}]}))
+            command += ["--faults", str(plan)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
+        self.environment["AWS_ENDPOINT_URL"] = self.process.stdout.readline().strip()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops it, and counts the `requests` that it has answered."""
+        self.process.terminate()
+        _, said = self.process.communicate()
+        counts = re.search(r"requests=(\{.*?\})", said)
+        self.requests = sum(int(count) for count in re.findall(r": (\d+)", counts[1])) if counts else 0
