@@ -255,12 +255,17 @@ impl Found<'_> {
     /// All of it, each version once: a listing may show one object twice.
     fn sorted(mut self) -> Discovered {
         self.objects.sort_by_cached_key(|(object, _)| version(object));
-        self.objects.dedup_by(|(one, _), (other, _)| version(one) == version(other));
+        self.objects.dedup_by(|(one, _), (other, _)| are_same(one, other));
         self.discovered.deferred.sort_by_cached_key(|deferred| version(&deferred.object));
-        self.discovered.deferred.dedup_by(|one, other| version(&one.object) == version(&other.object));
+        self.discovered.deferred.dedup_by(|one, other| are_same(&one.object, &other.object));
         (self.discovered.objects, self.discovered.changed) = self.objects.into_iter().unzip();
         self.discovered
     }
+}
+
+/// Whether both are one version of one object.
+fn are_same(one: &PlannedObject, other: &PlannedObject) -> bool {
+    one.key == other.key && one.etag == other.etag
 }
 
 fn version(object: &PlannedObject) -> (String, String) {

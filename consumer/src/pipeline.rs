@@ -234,8 +234,9 @@ impl Pipeline {
                     () = &mut stop => return if backoff.is_failing() { Ok(()) } else { finish(step).await },
                 }
             };
-            let mut may_wake = true;
-            if stepped.is_ok() {
+            // A hint does not shorten the pause after a failure.
+            let may_wake = stepped.is_ok();
+            if may_wake {
                 backoff.reset();
             }
             let pause = match stepped {
@@ -245,10 +246,7 @@ impl Pipeline {
                     let at_once = self.settings.once || !self.pending.is_empty();
                     if at_once { Duration::ZERO } else { self.definition.interval.saturating_sub(began.elapsed()) }
                 }
-                Err(error) => {
-                    may_wake = false;
-                    pause(&mut backoff, error)?
-                }
+                Err(error) => pause(&mut backoff, error)?,
             };
             tokio::select! {
                 () = self.wait(pause, may_wake) => {}

@@ -161,13 +161,7 @@ impl Lake {
     /// # Errors
     /// [`Error::Store`] when the store fails; its kind says whether to try again.
     pub async fn read(&self, key: &Key) -> Result<Option<Bytes>, Error> {
-        let path = self.path(key);
-        let doing = || format!("read {key} from {}", self.zone(key.zone()));
-        match self.store(key).get(&path).await {
-            Ok(found) => Ok(Some(found.bytes().await.map_err(Error::store(doing()))?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(Error::store(doing())(error)),
-        }
+        self.get(key, GetOptions::new(), "").await
     }
 
     /// Reads a range of an object: fewer bytes if it ends within the range, `None` if it does not exist.
@@ -175,8 +169,11 @@ impl Lake {
     /// # Errors
     /// [`Error::Store`] when the store fails, or if the object ends before the range begins.
     pub async fn read_range(&self, key: &Key, range: Range<u64>) -> Result<Option<Bytes>, Error> {
-        let doing = || format!("read a part of {key} from {}", self.zone(key.zone()));
-        let options = GetOptions::new().with_range(Some(range));
+        self.get(key, GetOptions::new().with_range(Some(range)), "a part of ").await
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions, part: &str) -> Result<Option<Bytes>, Error> {
+        let doing = || format!("read {part}{key} from {}", self.zone(key.zone()));
         match self.store(key).get_opts(&self.path(key), options).await {
             Ok(found) => Ok(Some(found.bytes().await.map_err(Error::store(doing()))?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),

@@ -68,15 +68,12 @@ pub fn execute(
     context: &Arc<TaskContext>,
     objects: &[PlannedObject],
     fetched: impl IntoIterator<Item = Result<Fetched, Error>>,
-    mut at: impl FnMut(usize),
+    at: impl FnMut(usize),
     progress: &Progress,
     emit: Emit,
 ) -> Result<(TaskOutput, Duration), Error> {
     let mut execution = Execution::new(Arc::clone(context), progress, emit);
-    for (index, (object, fetched)) in objects.iter().zip(fetched).enumerate() {
-        at(index);
-        execution.object(object, fetched?)?;
-    }
+    execution.objects(objects, fetched, at)?;
     execution.finish()
 }
 
@@ -99,11 +96,23 @@ impl Execution {
         Self { context, rows, letters, output, objects: Vec::new(), progress: progress.clone() }
     }
 
-    /// Reads the next object.
+    /// Reads the next objects, as [`execute`] does.
     ///
     /// # Errors
     /// As [`execute`].
-    pub(super) fn object(&mut self, object: &PlannedObject, fetched: Fetched) -> Result<(), Error> {
+    pub(super) fn objects(
+        &mut self,
+        objects: &[PlannedObject],
+        fetched: impl IntoIterator<Item = Result<Fetched, Error>>,
+        mut at: impl FnMut(usize),
+    ) -> Result<(), Error> {
+        objects.iter().zip(fetched).try_for_each(|(object, fetched)| {
+            at(self.objects.len());
+            self.object(object, fetched?)
+        })
+    }
+
+    fn object(&mut self, object: &PlannedObject, fetched: Fetched) -> Result<(), Error> {
         self.progress.tick();
         let at = self.objects.len();
         match &fetched {

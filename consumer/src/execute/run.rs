@@ -264,13 +264,12 @@ impl Running<'_> {
         let begun = Arc::new(AtomicUsize::new(fetching.taken()));
         let at = Arc::clone(&begun);
         let work = tokio::task::spawn_blocking(move || {
-            for object in request.objects.iter().skip(fetching.taken()).take(arrived) {
-                let index = fetching.taken();
-                let Some(fetched) = fetching.next() else { break };
+            let begin = |index| {
                 begun.store(index, Ordering::Relaxed);
                 watch.begins(request.first_input + index);
-                execution.object(object, fetched?)?;
-            }
+            };
+            let left = request.objects.get(fetching.taken()..).unwrap_or_default();
+            execution.objects(left, fetching.by_ref().take(arrived), begin)?;
             if fetching.taken() < request.objects.len() {
                 return Ok(Step::Partly(Box::new((execution, fetching))));
             }

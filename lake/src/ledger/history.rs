@@ -192,6 +192,11 @@ impl Ledger {
         .await
     }
 
+    /// An object's bytes; `None` if it is missing or they have another SHA-256 than this one in hex.
+    pub(super) async fn read_exactly(&self, key: &Key, sha256: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.lake.read(key).await?.filter(|bytes| sha256_hex(bytes) == sha256))
+    }
+
     /// A segment's bytes as they are stored.
     pub(super) async fn segment_bytes(&self, key: &Key) -> Result<Bytes, Error> {
         let bytes = self.lake.read(key).await?;
@@ -311,7 +316,7 @@ impl Ledger {
         let mut read = Vec::with_capacity(parts.len());
         for part in parts {
             let key = part.key(&self.stream);
-            let bytes = self.lake.read(&key).await?.filter(|bytes| sha256_hex(bytes) == part.sha256);
+            let bytes = self.read_exactly(&key, &part.sha256).await?;
             let bytes = bytes.ok_or_else(|| Error::damaged(key, "is not what its snapshot says; restore it"))?;
             read.push((part, bytes));
         }

@@ -54,7 +54,8 @@ pub struct Fetching {
     checked: CheckedFolder,
     fetched: mpsc::UnboundedReceiver<Result<FoundVersion, StoreError>>,
     arrived: VecDeque<Result<FoundVersion, StoreError>>,
-    _ahead: AbortOnDropHandle<()>,
+    /// None if there are only files.
+    _ahead: Option<AbortOnDropHandle<()>>,
 }
 
 /// Where a wanted version is read from.
@@ -89,7 +90,8 @@ impl Lake {
             }
         }
         let (sender, fetched) = mpsc::unbounded_channel();
-        let ahead = AbortOnDropHandle::new(tokio::spawn(fetch_ahead(remote, self.transfers().clone(), sender)));
+        let ahead = (!remote.is_empty())
+            .then(|| AbortOnDropHandle::new(tokio::spawn(fetch_ahead(remote, self.transfers().clone(), sender))));
         let (checked, arrived) = (CheckedFolder::default(), VecDeque::new());
         Fetching { wanted: places, checked, fetched, arrived, _ahead: ahead }
     }

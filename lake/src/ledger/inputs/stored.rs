@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    ids::sha256_hex,
     keys::Key,
     ledger::{FromCommitFile, Ledger, Segment, snapshot::read_segment},
     store::Created,
@@ -112,7 +111,7 @@ impl Ledger {
     pub async fn check_inputs(&self, segment: &Segment) -> Result<(), Error> {
         let Some(index) = &segment.inputs else { return Ok(()) };
         let key = segment.key_of_index(&self.stream, index);
-        let stored = self.lake.read(&key).await?.filter(|bytes| sha256_hex(bytes) == index.sha256);
+        let stored = self.read_exactly(&key, &index.sha256).await?;
         let stored =
             stored.ok_or_else(|| frames::damaged(&key, "is missing, or has other bytes than its snapshot says"))?;
         let (made, stored) = (self.build_inputs(segment).await?, (index.clone(), stored));
@@ -166,7 +165,7 @@ impl Ledger {
     async fn whole_index(&self, segment: &Segment) -> Result<Option<BuiltIndex>, Error> {
         let Some(index) = &segment.inputs else { return Ok(None) };
         let key = segment.key_of_index(&self.stream, index);
-        let bytes = self.lake.read(&key).await?.filter(|bytes| sha256_hex(bytes) == index.sha256);
+        let bytes = self.read_exactly(&key, &index.sha256).await?;
         if bytes.is_none() {
             tracing::warn!(%key, "an input index is missing or damaged; making it again from its segment");
         }

@@ -127,10 +127,9 @@ fn expires_soon(credentials: &Credentials) -> bool {
 }
 
 fn are_same(one: &Credentials, other: &Credentials) -> bool {
-    let parts = |of: &Credentials| {
-        (of.access_key_id().to_owned(), of.secret_access_key().to_owned(), of.session_token().map(str::to_owned))
-    };
-    parts(one) == parts(other)
+    one.access_key_id() == other.access_key_id()
+        && one.secret_access_key() == other.secret_access_key()
+        && one.session_token() == other.session_token()
 }
 
 impl ProvideCredentials for Renewable {
