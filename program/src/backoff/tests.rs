@@ -1,10 +1,5 @@
 //! Pauses in tokio's paused time, which jumps ahead when every task waits.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
-
 use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,38 +41,6 @@ async fn no_patience_gives_up_at_the_first_failure_and_endless_patience_never_do
     while began.elapsed() < 1_000 * MINUTE {
         tokio::time::sleep(endless.pause("away").unwrap()).await;
     }
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_log_grows_slowly_however_often_a_try_fails() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
-    let began = Instant::now();
-    let outcome = backoff(Patience::Forever).retry(
-        |error: &&str| Some((*error).to_owned()),
-        || async { if began.elapsed() < 10 * MINUTE { Err("away") } else { Ok(()) } },
-    );
-    outcome.await.unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-    assert_eq!((count("trying again"), count("works again")), (1, 1), "{log}");
-    // After about 10, 20, 40, 80, 160 and 320 seconds.
-    assert_eq!((count("still failing"), log.lines().count()), (6, 8), "{log}");
 }
 
 #[test]
