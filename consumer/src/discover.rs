@@ -5,11 +5,13 @@
 //! skips only known inputs and what is not one; it counts the latter.
 
 mod deferred;
+mod found;
 mod known;
 mod late;
+mod passed_over;
 mod pending;
 
-use std::time::Duration;
+use std::{fmt, sync::Mutex, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{
@@ -19,7 +21,7 @@ use futures::{
 use lake::{
     Error,
     ids::StreamName,
-    keys::{Key, Prefix},
+    keys::{Key, Prefix, ZoneName},
     ledger::PlannedObject,
     store::{Lake, Listed},
     stream::InputNames,
@@ -28,11 +30,13 @@ use tokio::time::Instant;
 
 pub use deferred::DeferredObject;
 pub(crate) use deferred::DeferredObjects;
+use found::{Found, raw_key, version};
 pub use known::{KnownAs, KnownInputs, Mending};
 use late::LateKeys;
+pub(crate) use passed_over::PassedOver;
 pub use pending::Pending;
 
-/// The most new objects that one listing keeps in memory, give or take a page; the next listing finds the rest.
+/// The most objects that one look keeps in memory, give or take a page; the next look goes on after them.
 const FOUND_MAX: usize = 100_000;
 
 /// How many listed objects are looked up at once: enough that each block of an index answers for several of them.
@@ -64,15 +68,19 @@ pub struct Discovered {
     pub passed_over_example: Option<String>,
     /// Versions that a commit accounts for and that still exist, if asked for.
     pub done_with: Vec<KnownVersion>,
-    /// Whether the listing reached its end; if not, there is more to find.
+    /// Whether the listing reached its end; if not, the next look goes on with it.
     pub complete: bool,
-    /// Whether it listed everything, or only what sorts after the keys of an earlier listing.
+    /// Whether it began a full listing: all of it if it is complete as well, and otherwise its first part. If not, it
+    /// listed only what an earlier one had not.
     pub full: bool,
     /// How many objects were listed.
     listed: u64,
     /// The largest key that was listed.
     last: Option<String>,
 }
+
+/// The objects below a prefix, listed page by page.
+type Listing = BoxStream<'static, Result<Listed, Error>>;
 
 /// What to do with known objects in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,16 +97,39 @@ pub enum KnownOnes {
 /// runs at least every `reconcile`, and otherwise as often as it costs no more than about one request a second: at once
 /// on a prefix of a thousand objects, every minute on one of sixty thousand. Only the process's own clock is used.
 ///
-/// Where a hint names an object that the short listing does not show, the short look asks for that object too.
+/// A look that finds very many new objects stops before its listing ends, and the next one goes on from there, so that
+/// each object is listed once. What lands meanwhile among the keys already listed waits for the next full listing, which
+/// begins after `reconcile` even if this one has not ended.
+///
+/// Where a hint names an object that the listing will not show, the look asks for that object too.
 #[derive(Debug)]
 pub struct Discovery {
     reconcile: Duration,
     known_ones: KnownOnes,
     inputs: InputNames,
+    found_max: usize,
+    /// The largest key of all that was listed; `None` until a full listing has ended.
     cursor: Option<Key>,
     full_due: Instant,
+    /// A listing that has not ended.
+    unfinished: Option<Progress>,
+    /// The rest of it, where it can't be listed by what sorts after a key.
+    rest: Option<Rest>,
     late: LateKeys,
 }
+
+/// How far a listing is.
+#[derive(Clone, Debug)]
+struct Progress {
+    full: bool,
+    began: Instant,
+    listed: u64,
+    /// The largest key that was listed.
+    last: Option<String>,
+}
+
+/// The rest of a listing, kept open.
+struct Rest(Mutex<Listing>);
 
 /// What a full listing may cost: a page of a thousand keys for each second since the last one.
 const PAGE_KEYS: u64 = 1_000;
@@ -106,13 +137,27 @@ const PAGE_KEYS: u64 = 1_000;
 impl Discovery {
     /// Starts with a full listing. Names are inputs as without settings.
     pub fn new(reconcile: Duration, known_ones: KnownOnes) -> Self {
-        let inputs = InputNames::default();
-        Self { reconcile, known_ones, inputs, cursor: None, full_due: Instant::now(), late: LateKeys::default() }
+        Self {
+            reconcile,
+            known_ones,
+            inputs: InputNames::default(),
+            found_max: FOUND_MAX,
+            cursor: None,
+            full_due: Instant::now(),
+            unfinished: None,
+            rest: None,
+            late: LateKeys::default(),
+        }
     }
 
     /// The same, with a stream's own names of inputs.
     pub fn of_inputs(self, inputs: InputNames) -> Self {
         Self { inputs, ..self }
+    }
+
+    /// The same, with another limit to what one look keeps in memory, so that a test needs few objects.
+    pub fn in_parts_of(self, found_max: usize) -> Self {
+        Self { found_max, ..self }
     }
 
     /// Says that these objects may have landed; the next look takes care of them. Any keys are accepted.
@@ -122,6 +167,9 @@ impl Discovery {
 
     /// Looks for objects that are not known.
     ///
+    /// Whatever an earlier look found and no commit accounts for may be found again, or not before the next full
+    /// listing: the caller keeps it.
+    ///
     /// # Errors
     /// [`Error::Store`] when the store fails; the next look does the same again.
     pub async fn look(
@@ -130,26 +178,80 @@ impl Discovery {
         stream: &StreamName,
         known: &mut KnownInputs,
     ) -> Result<Discovered, Error> {
-        let began = Instant::now();
-        let full = self.cursor.is_none() || began >= self.full_due;
-        let after = if full { None } else { self.cursor.as_ref() };
+        let now = Instant::now();
+        let continued = self.unfinished.clone().filter(|_| now < self.full_due);
+        let rest = self.rest.take().filter(|_| continued.is_some());
+        let full = continued.is_none() && (self.cursor.is_none() || now >= self.full_due);
+        let mut progress = continued.unwrap_or(Progress { full, began: now, listed: 0, last: None });
+        let listed_up_to = progress.last.as_deref().map(raw_key).transpose()?;
+        let after = if full { None } else { listed_up_to.as_ref().or(self.cursor.as_ref()) };
         let late = match after {
             Some(after) => self.late.look_up(lake, stream, &self.inputs, after),
             None => empty().boxed(),
         };
-        let discovered = discover_named(lake, stream, known, after, late, self.known_ones, &self.inputs).await?;
-        self.late.clear();
-        if !discovered.complete {
-            // The rest is still to be found.
-            self.cursor = None;
-        } else if full {
-            let pages = discovered.listed.div_ceil(PAGE_KEYS).saturating_sub(1);
-            self.full_due = began + Duration::from_secs(pages).min(self.reconcile);
-            self.cursor = discovered.last.as_deref().map(raw_key).transpose()?;
-        } else if let Some(last) = discovered.last.as_deref().filter(|last| is_ahead(last, self.cursor.as_ref())) {
-            self.cursor = Some(raw_key(last)?);
+        let listing = rest.map_or_else(|| lake.list(&Prefix::Raw(stream), after), Rest::into_listing);
+        let in_order = lake.lists_in_order(ZoneName::Raw);
+        if !in_order {
+            // If this look fails, the rest is lost.
+            self.unfinished = None;
         }
+        let found = Found::of(self.known_ones, &self.inputs, self.found_max);
+        let (mut discovered, rest) = list_part(listing, late, found, known).await?;
+        discovered.full = full;
+        self.late.clear();
+        progress.add(&discovered);
+        self.rest = rest.filter(|_| !in_order).map(Rest::of);
+        self.advance(progress, discovered.complete)?;
         Ok(discovered)
+    }
+
+    /// Decides what the next look lists.
+    fn advance(&mut self, progress: Progress, complete: bool) -> Result<(), Error> {
+        let due_in = if complete { self.reconcile.min(progress.seconds_worth()) } else { self.reconcile };
+        if progress.full {
+            self.full_due = progress.began + due_in;
+            // What an unfinished listing has not listed is not before any cursor.
+            self.cursor = None;
+        }
+        if !complete {
+            self.unfinished = Some(progress);
+            return Ok(());
+        }
+        self.unfinished = None;
+        if let Some(last) = progress.last.filter(|last| is_ahead(last, self.cursor.as_ref())) {
+            self.cursor = Some(raw_key(&last)?);
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    fn add(&mut self, part: &Discovered) {
+        self.listed += part.listed;
+        if part.last > self.last {
+            self.last.clone_from(&part.last);
+        }
+    }
+
+    /// After how long a full listing may cost as much again.
+    fn seconds_worth(&self) -> Duration {
+        Duration::from_secs(self.listed.div_ceil(PAGE_KEYS).saturating_sub(1))
+    }
+}
+
+impl Rest {
+    fn of(listing: Listing) -> Self {
+        Self(Mutex::new(listing))
+    }
+
+    fn into_listing(self) -> Listing {
+        self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rest")
     }
 }
 
@@ -165,123 +267,35 @@ pub async fn discover(
     after: Option<&Key>,
     known_ones: KnownOnes,
 ) -> Result<Discovered, Error> {
-    let late = empty().boxed();
-    discover_named(lake, stream, known, after, late, known_ones, &InputNames::default()).await
+    let inputs = InputNames::default();
+    let found = Found::of(known_ones, &inputs, FOUND_MAX);
+    let listing = lake.list(&Prefix::Raw(stream), after);
+    let (discovered, _rest) = list_part(listing, empty().boxed(), found, known).await?;
+    Ok(Discovered { full: after.is_none(), ..discovered })
 }
 
-async fn discover_named(
-    lake: &Lake,
-    stream: &StreamName,
+/// Takes from a listing until it ends, or until there is enough; returns the rest of it then. Late objects are not part
+/// of the listing.
+async fn list_part(
+    mut listing: Listing,
+    late: Listing,
+    mut found: Found<'_>,
     known: &mut KnownInputs,
-    after: Option<&Key>,
-    late: BoxStream<'static, Result<Listed, Error>>,
-    known_ones: KnownOnes,
-    inputs: &InputNames,
-) -> Result<Discovered, Error> {
-    let mut listing = lake.list(&Prefix::Raw(stream), after).chain(late).try_chunks(PAGE_LISTED);
-    let mut found = Found { known_ones, inputs, discovered: Discovered::default(), objects: Vec::new() };
-    (found.discovered.complete, found.discovered.full) = (true, after.is_none());
-    while let Some(page) = listing.try_next().await.map_err(|broken_off| broken_off.1)? {
-        let page = found.count(page);
-        let known_as = known.look_up(page.iter().map(|listed| (listed.key.as_str(), listed.etag.as_str()))).await?;
-        for (listed, known_as) in page.into_iter().zip(known_as) {
-            found.add(listed, known_as)?;
+) -> Result<(Discovered, Option<Listing>), Error> {
+    found.add_all(late.try_collect().await?, known).await?;
+    let page_listed = found.page_listed();
+    loop {
+        let page: Vec<Listed> = listing.by_ref().take(page_listed).try_collect().await?;
+        let is_last = page.len() < page_listed;
+        found.count(&page);
+        found.add_all(page, known).await?;
+        if is_last || found.is_enough() {
+            return Ok((found.sorted(is_last), (!is_last).then_some(listing)));
         }
-        if found.is_full() {
-            found.discovered.complete = false;
-            break;
-        }
-    }
-    Ok(found.sorted())
-}
-
-/// What a listing has found so far.
-struct Found<'a> {
-    known_ones: KnownOnes,
-    inputs: &'a InputNames,
-    discovered: Discovered,
-    /// New objects, and when they last changed.
-    objects: Vec<(PlannedObject, DateTime<Utc>)>,
-}
-
-impl Found<'_> {
-    /// Counts what was listed; returns the objects.
-    fn count(&mut self, page: Vec<Listed>) -> Vec<Listed> {
-        let last = page.iter().map(|listed| &listed.key).max();
-        if last > self.discovered.last.as_ref() {
-            self.discovered.last = last.cloned();
-        }
-        self.discovered.listed += page.len() as u64;
-        let (objects, other): (Vec<_>, Vec<_>) =
-            page.into_iter().partition(|listed| listed.is_object && !is_folder(listed));
-        self.discovered.ignored += other.len() as u64;
-        objects
-    }
-
-    /// Takes in an object and what is known of it.
-    fn add(&mut self, listed: Listed, known_as: KnownAs) -> Result<(), Error> {
-        let key = raw_key(&listed.key)?;
-        let (earlier, deferred_since) = match known_as {
-            KnownAs::New { earlier, deferred_since } => (earlier, deferred_since),
-            KnownAs::Done { unreadable } => {
-                let may_be_removed = self.known_ones == KnownOnes::Report && !unreadable;
-                if may_be_removed && self.discovered.done_with.len() < FOUND_MAX {
-                    self.discovered.done_with.push(KnownVersion { key, etag: listed.etag });
-                }
-                return Ok(());
-            }
-        };
-        if let Key::Raw { rest, .. } = &key
-            && !self.inputs.has(rest)
-        {
-            self.discovered.ignored += 1;
-            self.discovered.passed_over += 1;
-            self.discovered.passed_over_example.get_or_insert(listed.key);
-            return Ok(());
-        }
-        let object = PlannedObject { key, etag: listed.etag, size: listed.size, earlier, last_try: false };
-        match deferred_since {
-            Some(since) => self.discovered.deferred.push(DeferredObject { object, since }),
-            None => self.objects.push((object, listed.last_modified)),
-        }
-        Ok(())
-    }
-
-    /// Whether no more is kept in memory.
-    fn is_full(&self) -> bool {
-        self.objects.len() + self.discovered.deferred.len() >= FOUND_MAX
-    }
-
-    /// All of it, each version once: a listing may show one object twice.
-    fn sorted(mut self) -> Discovered {
-        self.objects.sort_by_cached_key(|(object, _)| version(object));
-        self.objects.dedup_by(|(one, _), (other, _)| are_same(one, other));
-        self.discovered.deferred.sort_by_cached_key(|deferred| version(&deferred.object));
-        self.discovered.deferred.dedup_by(|one, other| are_same(&one.object, &other.object));
-        (self.discovered.objects, self.discovered.changed) = self.objects.into_iter().unzip();
-        self.discovered
     }
 }
 
-/// Whether both are one version of one object.
-fn are_same(one: &PlannedObject, other: &PlannedObject) -> bool {
-    one.key == other.key && one.etag == other.etag
-}
-
-fn version(object: &PlannedObject) -> (String, String) {
-    (object.key.to_string(), object.etag.clone())
-}
-
-/// Whether a key sorts after the cursor; a late one does not.
+/// Whether a key sorts after the cursor.
 fn is_ahead(key: &str, cursor: Option<&Key>) -> bool {
     cursor.is_none_or(|cursor| *cursor.to_string() < *key)
-}
-
-fn raw_key(text: &str) -> Result<Key, Error> {
-    Key::parse(text).map_err(|error| Error::Bug(error.to_string()))
-}
-
-/// Whether a listed object only shows that there is an empty "folder".
-fn is_folder(listed: &Listed) -> bool {
-    listed.size == 0 && listed.key.ends_with('/')
 }

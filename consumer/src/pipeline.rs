@@ -3,7 +3,12 @@
 //! Makes every decision that needs a clock or depends on another consumer; the stages know neither. Invariant: whatever
 //! ends this process at any moment, the next one continues from the ledger.
 
-use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use lake::{
     ErrorKind,
@@ -11,21 +16,19 @@ use lake::{
     columns::columns_of,
     error::describe,
     ids::BatchId,
+    keys::Key,
     ledger::{Claimed, Commit, CommittedInputs, Ledger, Plan, PlannedObject, SchemaRecord, Snapshot},
     store::Lake,
     stream::{AfterCommit, StreamDefinition},
 };
-use program::{
-    backoff::{Backoff, Patience},
-    output::escape_control,
-};
+use program::backoff::{Backoff, Patience};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
     commit::{self, done_with},
-    discover::{DeferredObjects, Discovered, Discovery, KnownInputs, KnownOnes, KnownVersion},
+    discover::{DeferredObjects, Discovery, KnownInputs, KnownOnes, KnownVersion, PassedOver},
     enforce::Judge,
     error::Error,
     execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
@@ -113,7 +116,7 @@ pub struct Pipeline {
     deferred: DeferredObjects,
     snapshot: Option<Arc<Snapshot>>,
     discovery: Discovery,
-    passed_over: u64,
+    passed_over: PassedOver,
     all_found: bool,
     remove_again_at: Option<Instant>,
     woken_at: Option<Instant>,
@@ -181,11 +184,16 @@ impl Pipeline {
             deferred: DeferredObjects::new(),
             snapshot: position.snapshot,
             discovery,
-            passed_over: 0,
+            passed_over: PassedOver::default(),
             all_found: false,
             remove_again_at: None,
             woken_at: None,
         })
+    }
+
+    /// The same, as [`Discovery::in_parts_of`]: for tests.
+    pub fn in_parts_of(self, found_max: usize) -> Self {
+        Self { discovery: self.discovery.in_parts_of(found_max), ..self }
     }
 
     /// Like [`Pipeline::open`], but waits for a store that fails.
@@ -240,10 +248,12 @@ impl Pipeline {
                 backoff.reset();
             }
             let pause = match stepped {
+                // The listing goes on, though nothing new was in this part of it.
+                Ok(Step::Idle) if !self.all_found => Duration::ZERO,
                 Ok(Step::Idle) if self.settings.once => return Ok(()),
                 Ok(Step::Committed) if self.settings.once && self.is_drained() => return Ok(()),
                 Ok(_) => {
-                    let at_once = self.settings.once || !self.pending.is_empty();
+                    let at_once = self.settings.once || !self.pending.is_empty() || !self.all_found;
                     if at_once { Duration::ZERO } else { self.definition.interval.saturating_sub(began.elapsed()) }
                 }
                 Err(error) => pause(&mut backoff, error)?,
@@ -330,12 +340,12 @@ impl Pipeline {
             self.discovery.hint(self.settings.hints.take());
             let mut discovered =
                 self.discovery.look(self.ledger.lake(), &self.definition.name, &mut self.known).await?;
-            self.log_passed_over(&discovered);
+            self.passed_over.take_in(&discovered);
             self.all_found = discovered.complete;
             self.deferred.take_in(&mut discovered);
             self.pending = discovered.objects.into();
             let give_up_before = self.clock.now().earlier_by(self.definition.unreadable_after);
-            self.pending.extend(self.deferred.due(self.ledger.lake(), give_up_before).await);
+            self.pending.extend(self.deferred.due(self.ledger.lake(), &mut self.known, give_up_before).await?);
             self.remove(discovered.done_with).await;
             failpoint::reach("discover:listed", &"");
         }
@@ -355,34 +365,41 @@ impl Pipeline {
                 Ok(Some(plan))
             }
             Ok(Claimed::Theirs(theirs)) => {
-                // What is pending may be in their plan: look again after their batch.
-                self.pending.clear();
-                self.all_found = false;
+                self.take_back(&plan);
+                self.leave_to(&theirs);
                 Ok(Some(theirs))
             }
             Err(error) => {
-                // It is unknown whether the plan was stored: its objects must be found again.
-                self.pending.clear();
+                // It is unknown whether the plan was stored.
+                self.take_back(&plan);
                 self.uncommitted = self.ledger.plan(self.next).await?;
+                if let Some(stored) = self.uncommitted.clone() {
+                    self.leave_to(&stored);
+                }
                 Err(error.into())
             }
         }
     }
 
-    /// Logs how many objects are passed over, whenever there are more of them or fewer.
-    fn log_passed_over(&mut self, found: &Discovered) {
-        let before = if found.full { 0 } else { self.passed_over };
-        let now = before + found.passed_over;
-        if now != self.passed_over
-            && let Some(example) = &found.passed_over_example
-        {
-            info!(
-                objects = now,
-                "objects are passed over because of their names, such as {}; source.include and source.ignore change that",
-                escape_control(example)
-            );
-        }
-        self.passed_over = now;
+    /// Makes the objects of a plan that is not stored pending again: the listing that found them may not show them again
+    /// soon.
+    fn take_back(&mut self, plan: &Plan) {
+        let later = std::mem::take(&mut self.pending);
+        self.pending = plan.objects().cloned().chain(later).collect();
+    }
+
+    /// Drops what another plan for the next batch names from what is pending. Each such plan is seen before a later one
+    /// is made, so that no object is planned twice.
+    fn leave_to(&mut self, plan: &Plan) {
+        let planned: HashMap<&Key, &str> = plan.objects().map(|object| (&object.key, object.etag.as_str())).collect();
+        let (planned_too, left): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).partition(|object| planned.contains_key(&object.key));
+        self.pending = left.into();
+        // What is known of another version of one of these objects changes with that plan's commit: look again then.
+        let is_other = |object: &PlannedObject| planned.get(&object.key).is_some_and(|etag| *etag != object.etag);
+        let others: Vec<Key> = planned_too.into_iter().filter(is_other).map(|object| object.key).collect();
+        self.all_found &= others.is_empty();
+        self.discovery.hint(others);
     }
 
     /// Waits for another consumer's commit; `None` when this process must execute the batch.

@@ -215,6 +215,11 @@ impl Lake {
         self.zone(zone).folder.is_none()
     }
 
+    /// Whether listings of `zone` are in the order of the keys. A folder's are in the order of its file system.
+    pub fn lists_in_order(&self, zone: ZoneName) -> bool {
+        self.zone(zone).folder.is_none()
+    }
+
     /// What the store knows about an object without reading it; `None` if it does not exist.
     ///
     /// # Errors
@@ -227,8 +232,9 @@ impl Lake {
         }
     }
 
-    /// Lists everything below a prefix, in no particular order; with `after`, only what sorts after it. What can't be
-    /// an object is listed only in the raw zone, so that it is accounted for: see [`Listed::is_object`].
+    /// Lists everything below a prefix, in the order of the keys only where [`Lake::lists_in_order`] says so; with
+    /// `after`, only what sorts after it. What can't be an object is listed only in the raw zone, so that it is
+    /// accounted for: see [`Listed::is_object`].
     ///
     /// # Errors
     /// Each item may be an [`Error::Store`]; a listing that ended without one is complete.

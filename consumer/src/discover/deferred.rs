@@ -1,7 +1,8 @@
 //! Objects that the store refuses to let be read: kept aside, and tried again on a slower beat.
 //!
 //! Such an object is planned again once it can be read, or for a last time when it has waited for too long. So neither
-//! the ledger nor the other objects pay for it. Invariant: none is forgotten before a full listing shows that it is gone.
+//! the ledger nor the other objects pay for it. Invariant: none is forgotten before a full listing shows that it is gone,
+//! and of very many, the next full listing finds those again that are not kept.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,10 +10,10 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use lake::{clock::Timestamp, ledger::PlannedObject, store::Lake};
+use lake::{Error, clock::Timestamp, ledger::PlannedObject, store::Lake};
 use tokio::time::Instant;
 
-use super::{Discovered, version};
+use super::{Discovered, FOUND_MAX, KnownAs, KnownInputs, version};
 
 /// How often they are tried.
 const BEAT: Duration = Duration::from_secs(60);
@@ -52,15 +53,34 @@ impl DeferredObjects {
         let kept = before.filter_map(|kept| found.remove(&version(&kept.object)).or((!is_all).then_some(kept)));
         self.objects = kept.collect();
         self.objects.extend(found.into_values());
+        self.objects.truncate(FOUND_MAX);
     }
 
-    /// Takes out those that can be read now, and those that have waited since `give_up_before`, for a last try.
-    pub(crate) async fn due(&mut self, lake: &Lake, give_up_before: Timestamp) -> Vec<PlannedObject> {
+    /// Takes out those that can be read now, and those that have waited since `give_up_before`, for a last try. Forgets
+    /// those that another consumer has committed meanwhile.
+    ///
+    /// # Errors
+    /// As [`KnownInputs::look_up`]; nothing has changed then.
+    pub(crate) async fn due(
+        &mut self,
+        lake: &Lake,
+        known: &mut KnownInputs,
+        give_up_before: Timestamp,
+    ) -> Result<Vec<PlannedObject>, Error> {
         if self.objects.is_empty() || Instant::now() < self.try_at {
-            return Vec::new();
+            return Ok(Vec::new());
         }
+        let count = self.objects.len().min(TRIED_MAX);
+        let versions: Vec<_> = self.objects.iter().take(count).map(|deferred| version(&deferred.object)).collect();
+        let known_as = known.look_up(versions.iter().map(|(key, etag)| (key.as_str(), etag.as_str()))).await?;
         self.try_at = Instant::now() + BEAT;
-        let tried: Vec<_> = self.objects.drain(..self.objects.len().min(TRIED_MAX)).collect();
+        let tried = self.objects.drain(..count).zip(known_as).filter_map(|(deferred, known_as)| match known_as {
+            KnownAs::Done { .. } => None,
+            KnownAs::New { earlier, .. } => {
+                Some(DeferredObject { object: PlannedObject { earlier, ..deferred.object }, ..deferred })
+            }
+        });
+        let tried: Vec<_> = tried.collect();
         let tries: Vec<_> = tried.into_iter().map(|object| try_one(lake, object, give_up_before)).collect();
         let tried: Vec<_> = stream::iter(tries).buffered(lake.transfers().most()).collect().await;
         let mut due = Vec::new();
@@ -70,7 +90,7 @@ impl DeferredObjects {
                 false => self.objects.push_back(deferred),
             }
         }
-        due
+        Ok(due)
     }
 }
 

@@ -25,6 +25,7 @@ mod lake_in_a_folder;
 mod lake_on_s3;
 mod leftovers;
 mod limits;
+mod listing_in_parts;
 mod looks;
 mod one_task;
 mod other_processes;
