@@ -102,3 +102,6 @@ async fn try_one(lake: &Lake, deferred: DeferredObject, give_up_before: Timestam
     let is_due = last_try || !lake.refuses_to_read(&object.key, &object.etag).await;
     (DeferredObject { object: PlannedObject { last_try, ..object }, since }, is_due)
 }
+
+#[cfg(test)]
+mod tests;
