@@ -17,7 +17,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::{
-    Error, ErrorKind,
+    Error,
     ids::BatchId,
     keys::Key,
     ledger::{CommittedInput, CommittedInputs, Ledger, Outcome, Segment, Snapshot},
@@ -95,6 +95,15 @@ impl KnownInputs {
     /// [`Error::Damaged`] when such a segment is lost or damaged; [`Error::Store`] when the store fails. Nothing has
     /// changed then.
     pub async fn cover(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let (mut batch, mut taken) = (snapshot.batch, self.take_over(snapshot).await);
+        while let Err(error) = taken {
+            let newer = self.ledger.replaced(error, Some(batch)).await?;
+            (batch, taken) = (newer.batch, self.take_over(&newer).await);
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         if Some(snapshot.batch) <= self.covered {
             return Ok(());
         }
@@ -143,23 +152,14 @@ impl KnownInputs {
         versions: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Vec<KnownAs>, Error> {
         let versions: Vec<_> = versions.into_iter().collect();
-        match self.decide(&versions).await {
-            // Another consumer may have merged the segment into a newer one and deleted it.
-            Err(error) if error.kind() == ErrorKind::Corrupt => match self.cover_newest().await? {
-                true => self.decide(&versions).await,
-                false => Err(error),
-            },
-            decided => decided,
+        loop {
+            let error = match self.decide(&versions).await {
+                Ok(known_as) => return Ok(known_as),
+                Err(error) => error,
+            };
+            let newer = self.ledger.replaced(error, self.covered).await?;
+            self.cover(&newer).await?;
         }
-    }
-
-    /// Covers the newest snapshot, if it is newer than the last one.
-    async fn cover_newest(&mut self) -> Result<bool, Error> {
-        let newest = self.ledger.hinted_snapshot().await?.filter(|newest| Some(newest.batch) > self.covered);
-        if let Some(newest) = &newest {
-            self.cover(newest).await?;
-        }
-        Ok(newest.is_some())
     }
 
     async fn decide(&mut self, versions: &[(&str, &str)]) -> Result<Vec<KnownAs>, Error> {

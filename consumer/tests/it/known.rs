@@ -216,6 +216,7 @@ async fn what_another_consumer_merged_and_deleted_is_found_in_the_newest_snapsho
     let snapshot = of_growing_keys(&ledger, 15 * COMMITS_PER_SNAPSHOT).await;
     let mut known = KnownInputs::new(ledger.clone(), Mending::Store);
     known.cover(&snapshot).await.unwrap();
+    let of_an_earlier_program = without_indexes(&snapshot);
     let (mut newest, late) = (Some(Arc::new(snapshot)), Timestamp::from_micros(1_900_000_000_000_000));
     for number in 15 * COMMITS_PER_SNAPSHOT + 1..=18 * COMMITS_PER_SNAPSHOT {
         let commit = commit(number, &[(format!("{number:06}"), 1, Outcome::Ingested, 1)]);
@@ -226,6 +227,10 @@ async fn what_another_consumer_merged_and_deleted_is_found_in_the_newest_snapsho
     let oldest = key("000003").to_string();
     let found = known.look_up([(oldest.as_str(), "1")]).await.unwrap();
     assert_eq!(found, [KnownAs::Done { unreadable: false }]);
+    assert_eq!(known.len(), 18 * COMMITS_PER_SNAPSHOT);
+    // The same where the indexes of what was deleted have never been made.
+    let mut known = KnownInputs::new(ledger, Mending::Keep);
+    known.cover(&of_an_earlier_program).await.unwrap();
     assert_eq!(known.len(), 18 * COMMITS_PER_SNAPSHOT);
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    error::Error,
+    error::{Error, ErrorKind},
     ids::{BatchId, sha256_hex},
     keys::{Key, Prefix},
     store::Created,
@@ -65,6 +65,29 @@ pub struct History<'a, T> {
     pub commits: BoxStream<'a, Result<T, Error>>,
 }
 
+/// Reads a commit file found under a key.
+type ReadCommit<T> = fn(&Key, &[u8]) -> Result<T, Error>;
+
+/// Which commits to read.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    after: Option<BatchId>,
+    last: BatchId,
+}
+
+impl Wanted {
+    /// Those of consecutive segments that have some of them.
+    fn among(self, segments: Vec<Segment>) -> Vec<Segment> {
+        let has_some = |segment: &Segment| Some(segment.last) > self.after && segment.first <= self.last;
+        segments.into_iter().filter(has_some).collect()
+    }
+}
+
+/// The batch before this one, if it is not the first.
+fn before(batch: BatchId) -> Option<BatchId> {
+    BatchId::new(batch.number() - 1)
+}
+
 impl Ledger {
     /// Every commit of the stream, from the first on: [`Ledger::history_after`] nothing.
     ///
@@ -88,7 +111,10 @@ impl Ledger {
         let segments = snapshot.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
         let unread = segments.into_iter().filter(move |segment| Some(segment.last) > after);
         let old = stream::iter(unread)
-            .map(move |segment| self.segment_commits(segment, after))
+            .map(move |segment| {
+                let wanted = Wanted { after: after.max(before(segment.first)), last: segment.last };
+                self.covered_commits(vec![segment], covered, wanted, T::from_segment)
+            })
             .buffered(SEGMENTS_AT_ONCE)
             .flat_map(|read| match read {
                 Ok(commits) => stream::iter(commits).map(Ok).boxed(),
@@ -123,6 +149,31 @@ impl Ledger {
         newest.map(Some).ok_or_else(|| Error::damaged(key, "is missing, though it is the newest; restore it"))
     }
 
+    /// A snapshot after batch `than`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Ledger::history_after`].
+    pub async fn newer_snapshot(&self, than: Option<BatchId>) -> Result<Option<Snapshot>, Error> {
+        let is_newer = |snapshot: &Snapshot| Some(snapshot.batch) > than;
+        match self.hinted_snapshot().await?.filter(is_newer) {
+            Some(newer) => Ok(Some(newer)),
+            // The hint may be stale.
+            None => Ok(self.listed_snapshot().await?.filter(is_newer)),
+        }
+    }
+
+    /// The snapshot to go on from after damage in what one up to batch `covered` names: another consumer may have merged
+    /// that into a newer one and deleted it.
+    ///
+    /// # Errors
+    /// The same error, if it is not damage or that snapshot is the newest. Others as [`Ledger::history_after`].
+    pub async fn replaced(&self, error: Error, covered: Option<BatchId>) -> Result<Snapshot, Error> {
+        if error.kind() != ErrorKind::Corrupt {
+            return Err(error);
+        }
+        self.newer_snapshot(covered).await?.ok_or(error)
+    }
+
     /// The last commit that a snapshot covers, from its own file or, if that is deleted, from its segment.
     ///
     /// # Errors
@@ -134,8 +185,9 @@ impl Ledger {
         }
         let lost = || Error::damaged(&key, "is missing, and no segment contains it; restore it from a backup");
         let segment = snapshot.segments.last().cloned().ok_or_else(lost)?;
-        let before = BatchId::new(snapshot.batch.number() - 1);
-        self.segment_commits(segment, before).await?.pop().ok_or_else(lost)
+        let wanted = Wanted { after: before(snapshot.batch), last: snapshot.batch };
+        let read = self.covered_commits(vec![segment], Some(snapshot.batch), wanted, T::from_segment).await?;
+        read.into_iter().next_back().ok_or_else(lost)
     }
 
     /// The snapshot to read, the last batch that it or the reader has, and the commits after that.
@@ -159,11 +211,22 @@ impl Ledger {
 
     /// Reads these commits, several at a time, in the order given.
     fn commit_files<T: FromCommitFile>(&self, batches: Vec<BatchId>) -> BoxStream<'_, Result<T, Error>> {
-        let read = move |batch| async move {
-            let key = self.commit_key(batch);
-            T::from_commit_file(&key, &self.commit_file(batch).await?)
+        stream::iter(batches).map(|batch| self.tail_commit(batch)).buffered(READS_AT_ONCE).boxed()
+    }
+
+    /// Reads a commit that no snapshot covered when it was listed.
+    async fn tail_commit<T: FromCommitFile>(&self, batch: BatchId) -> Result<T, Error> {
+        let error = match self.commit_file(batch).await {
+            Ok(bytes) => return T::from_commit_file(&self.commit_key(batch), &bytes),
+            Err(error) => error,
         };
-        stream::iter(batches).map(read).buffered(READS_AT_ONCE).boxed()
+        // A newer snapshot may have retired it, and then a segment contains it.
+        let lost = error.to_string();
+        let newer = self.replaced(error, before(batch)).await?;
+        let wanted = Wanted { after: before(batch), last: batch };
+        let segments = wanted.among(newer.segments);
+        let read = self.covered_commits(segments, Some(newer.batch), wanted, T::from_commit_file).await?;
+        read.into_iter().next_back().ok_or_else(|| Error::damaged(self.commit_key(batch), lost))
     }
 
     async fn commit_file(&self, batch: BatchId) -> Result<Bytes, Error> {
@@ -172,20 +235,53 @@ impl Ledger {
         bytes.ok_or_else(|| Error::damaged(key, "was listed and is gone; restore it from a backup"))
     }
 
-    /// The commits in a segment, except those up to `after`.
+    /// The wanted commits from segments of a snapshot up to batch `covered`, or from the snapshot that replaced it.
+    async fn covered_commits<T: FromCommitFile>(
+        &self,
+        mut segments: Vec<Segment>,
+        mut covered: Option<BatchId>,
+        wanted: Wanted,
+        read: ReadCommit<T>,
+    ) -> Result<Vec<T>, Error> {
+        loop {
+            match self.commits_of_segments(&segments, wanted, read).await {
+                Ok(commits) => return Ok(commits),
+                Err(error) => {
+                    let newer = self.replaced(error, covered).await?;
+                    (segments, covered) = (wanted.among(newer.segments), Some(newer.batch));
+                }
+            }
+        }
+    }
+
+    async fn commits_of_segments<T: FromCommitFile>(
+        &self,
+        segments: &[Segment],
+        wanted: Wanted,
+        read: ReadCommit<T>,
+    ) -> Result<Vec<T>, Error> {
+        let mut commits = Vec::new();
+        for segment in segments {
+            commits.extend(self.segment_commits(segment.clone(), wanted, read).await?);
+        }
+        Ok(commits)
+    }
+
+    /// The wanted commits in a segment.
     async fn segment_commits<T: FromCommitFile>(
         &self,
         segment: Segment,
-        after: Option<BatchId>,
+        wanted: Wanted,
+        read: ReadCommit<T>,
     ) -> Result<Vec<T>, Error> {
         let key = segment.key(&self.stream);
         let bytes = self.segment_bytes(&key).await?;
         compute(move || {
             let mut number = segment.first;
             let commits = read_segment(&key, &segment, &bytes, |file| {
-                let is_known = Some(number) <= after;
+                let is_wanted = Some(number) > wanted.after && number <= wanted.last;
                 number = number.next();
-                if is_known { Ok(None) } else { T::from_segment(&key, file).map(Some) }
+                if is_wanted { read(&key, file).map(Some) } else { Ok(None) }
             })?;
             Ok(commits.into_iter().flatten().collect())
         })
@@ -243,13 +339,29 @@ impl Ledger {
     /// Writes a snapshot up to `last` after `previous`, if enough was committed since, and returns the newest.
     ///
     /// Reads each commit since `previous` once, and each segment of an earlier program that has no input index. Adopts
-    /// what another consumer wrote meanwhile. Deletes plans and commits
-    /// that `previous` covers and that were committed before `keep_after`, if that is given.
+    /// what another consumer wrote meanwhile, and goes on from its snapshot where that has replaced `previous`. Deletes
+    /// plans and commits that `previous` covers and that were committed before `keep_after`, if that is given.
     ///
     /// # Errors
     /// [`Error::Store`]: the store failed; nothing is lost, and the next call catches up.
     /// [`Error::Damaged`]: a commit or segment is not what it should be.
     pub async fn snapshot_if_due(
+        &self,
+        previous: Option<Arc<Snapshot>>,
+        last: BatchId,
+        keep_after: Option<Timestamp>,
+    ) -> Result<Option<Arc<Snapshot>>, Error> {
+        let mut previous = previous;
+        loop {
+            let covered = previous.as_ref().map(|snapshot| snapshot.batch);
+            match self.snapshot_after(previous, last, keep_after).await {
+                Ok(snapshot) => return Ok(snapshot),
+                Err(error) => previous = Some(Arc::new(self.replaced(error, covered).await?)),
+            }
+        }
+    }
+
+    async fn snapshot_after(
         &self,
         previous: Option<Arc<Snapshot>>,
         last: BatchId,

@@ -219,3 +219,68 @@ async fn without_a_retention_nothing_is_deleted() {
     assert_eq!(snapshot.unwrap().retired, None);
     assert_eq!(files_in(&folder.path().join("checkpoints/events/commits")), 64);
 }
+
+/// A lake in which one consumer keeps the snapshot of 240 commits, and another one goes on as far as `last`, merges what
+/// that snapshot names and deletes it. Returns the newest snapshot.
+async fn go_on_elsewhere(ledger: &Ledger, old: &Arc<Snapshot>, last: u64) -> Arc<Snapshot> {
+    let rival = Ledger::new(ledger.lake().clone(), stream());
+    let mut newest = Some(Arc::clone(old));
+    for number in old.batch.number() + 1..=last {
+        if ledger.commit(batch(number)).await.unwrap().is_none() {
+            commit_up_to(&rival, number, number).await;
+        }
+        let late = Timestamp::from_micros(i64::MAX / 1_000);
+        newest = rival.snapshot_if_due(newest, batch(number), late).await.unwrap();
+    }
+    newest.unwrap()
+}
+
+async fn with_240_commits() -> (Ledger, tempfile::TempDir, Arc<Snapshot>) {
+    let (lake, folder) = folder_lake().await;
+    let ledger = Ledger::new(lake, stream());
+    commit_up_to(&ledger, 1, 240).await;
+    let snapshot = ledger.snapshot_if_due(None, batch(240), None).await.unwrap().unwrap();
+    assert_eq!(snapshot.segments.len(), 15);
+    (ledger, folder, snapshot)
+}
+
+/// Fails when a consumer that stood by takes what another one has merged and deleted for damage.
+#[tokio::test]
+async fn a_consumer_whose_snapshot_was_replaced_goes_on_from_the_newer_one() {
+    let (ledger, folder, old) = with_240_commits().await;
+    let newest = go_on_elsewhere(&ledger, &old, 288).await;
+    assert!(!folder.path().join(old.segments[0].key(&stream()).to_string()).exists());
+    // Neither does one that knows no snapshot need the commits, nor does any need the hint.
+    for previous in [Some(Arc::clone(&old)), None] {
+        let found = ledger.snapshot_if_due(previous, batch(288), None).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&newest));
+        fs::remove_file(folder.path().join("checkpoints/events/snapshots/latest.json")).unwrap_or_default();
+    }
+    commit_up_to(&ledger, 289, 304).await;
+    let next = ledger.snapshot_if_due(Some(Arc::clone(&old)), batch(304), None).await.unwrap().unwrap();
+    assert_eq!((next.batch, next.segments.len()), (batch(304), newest.segments.len() + 1));
+    assert_eq!(history(&ledger).await.len(), 304);
+
+    // What the newest one names is damage if it is missing.
+    fs::remove_dir_all(folder.path().join("checkpoints/events/segments")).unwrap();
+    commit_up_to(&ledger, 305, 512).await;
+    let error = ledger.snapshot_if_due(Some(old), batch(512), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("checkpoints/events/segments/"), "{error}");
+}
+
+/// Fails when a reader that is slower than a consumer misses a commit, or takes what was merged or retired for damage.
+#[tokio::test]
+async fn a_history_goes_on_though_its_segments_are_merged_and_its_commits_deleted_while_it_is_read() {
+    let (ledger, folder, old) = with_240_commits().await;
+    commit_up_to(&ledger, 241, 245).await;
+    let reading = ledger.history::<Commit>().await.unwrap();
+    let last_covered = async || ledger.last_covered::<Commit>(&old).await.unwrap();
+    let before = last_covered().await;
+    go_on_elsewhere(&ledger, &old, 288).await;
+    assert!(!folder.path().join(format!("checkpoints/events/commits/{:020}.json", 245)).exists());
+    let commits: Vec<Commit> = reading.commits.try_collect().await.unwrap();
+    let expected: Vec<Commit> = (1..=245).map(commit).collect();
+    assert!(commits == expected, "{} commits", commits.len());
+    assert_eq!(last_covered().await, before);
+}
