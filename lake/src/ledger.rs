@@ -25,7 +25,10 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use attempt::{Attempt, AttemptEnd, Attempts};
 pub use commit::{Commit, InputOutcome, Outcome, OutputFile, RemovedFile, ResolvedDeadLetters, Totals};
 pub use history::{FromCommitFile, History};
-pub use inputs::{BLOCK_BYTES, BuiltIndex, CommittedInput, CommittedInputs, IndexBlock, InputIndex};
+pub use inputs::{
+    BLOCK_BYTES, BuiltIndex, CommittedInput, CommittedInputs, IndexBlock, IndexDirectory, InputBlock, InputIndex,
+    KeyHash,
+};
 pub use live::{LiveFile, LiveFiles, OpenDeadLetters};
 pub use plan::{ChosenDeadLetters, Discard, Ingest, Plan, PlannedObject, PlannedTask, Replay, Rewrite, Work};
 pub use schema::SchemaRecord;

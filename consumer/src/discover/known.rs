@@ -1,8 +1,8 @@
 //! What commits account for: every version of every object that was read.
 //!
 //! A stream may have hundreds of millions of inputs, so they are not in memory. Those up to the newest snapshot are in
-//! its input indexes, of which only the directories and a bounded number of blocks are kept; the inputs of the commits
-//! since then are kept until the next snapshot covers them. Invariant: an input whose index is lost is never taken for
+//! its input indexes, of which only the directories, the filters of those that were needed, and a bounded number of blocks
+//! are kept; the inputs of the commits since then are kept until the next snapshot covers them. Invariant: an input whose index is lost is never taken for
 //! an unknown one: the index is made again from its segment, or the look fails.
 
 mod cache;
@@ -20,18 +20,18 @@ use lake::{
     Error,
     ids::BatchId,
     keys::Key,
-    ledger::{CommittedInput, CommittedInputs, Ledger, Outcome, Segment, Snapshot},
+    ledger::{CommittedInput, CommittedInputs, InputBlock, Ledger, Outcome, Segment, Snapshot},
 };
 
-use cache::{Block, BlockCache};
+use cache::BlockCache;
 use index::Index;
 pub use index::Mending;
 pub use page::KnownAs;
-use page::Page;
+use page::{Damaged, Page};
 
-/// How much memory the decoded blocks of indexes take: all blocks of a small stream, so that looking at a small prefix
-/// again and again reads nothing, and a block of each of a thousand indexes, so that a long listing of names in no order
-/// of time reads each block about once.
+/// How much memory the blocks of indexes take: all blocks of a small stream, so that looking at a small prefix again and
+/// again reads nothing, and a block of each of a thousand indexes, so that a long listing of names in no order of time
+/// reads each block about once.
 const CACHE_BYTES: usize = 128 << 20;
 
 /// How many indexes are searched with one round of reads.
@@ -178,7 +178,9 @@ impl KnownInputs {
     /// Compares the page with all that is known; false if an index was made again meanwhile.
     async fn search(&mut self, page: &mut Page<'_>) -> Result<bool, Error> {
         for inputs in self.recent.values().rev() {
-            page.compare(inputs);
+            let Ok(()) = page.compare(inputs) else {
+                return Err(Error::Bug("an input in memory is damaged".to_owned()));
+            };
         }
         let mut end = self.indexes.len();
         while end > 0 && !page.is_decided() {
@@ -201,7 +203,9 @@ impl KnownInputs {
         stream::iter(opened).buffer_unordered(READS_AT_ONCE).try_collect::<()>().await?;
         let mut places = Vec::new();
         for at in range.rev() {
-            let blocks = self.indexes[at].blocks_of(page.undecided(self.indexes[at].keys()));
+            let index = &self.indexes[at];
+            let keys = page.undecided(index.keys()).filter(|(_, hash)| index.may_have(*hash));
+            let blocks = index.blocks_of(keys.map(|(key, _)| key));
             places.extend(blocks.into_iter().rev().map(|block| Place { index: at, block }));
         }
         Ok(places)
@@ -213,18 +217,17 @@ impl KnownInputs {
         // What was undecided when the places were collected may have been found since.
         let is_needed = |place: &&Place| {
             let keys = self.indexes[place.index].keys_of_block(place.block);
-            page.undecided(keys).next().is_some()
+            page.undecided(keys).any(|(_, hash)| self.indexes[place.index].may_have(hash))
         };
         let places: Vec<Place> = places.iter().filter(is_needed).copied().collect();
         let cached = |place: &Place| self.cache.get(self.indexes[place.index].id(), place.block);
-        let mut blocks: Vec<Option<Block>> = places.iter().map(cached).collect();
+        let mut blocks: Vec<Option<Arc<InputBlock>>> = places.iter().map(cached).collect();
         let missing: Vec<Place> =
             places.iter().zip(&blocks).filter(|(_, block)| block.is_none()).map(|(place, _)| *place).collect();
         let mut read = match self.read(&missing).await? {
             Ok(read) => read.into_iter(),
             Err(damaged) => {
-                self.cache.forget(self.indexes[damaged].id());
-                self.indexes[damaged].mend(&self.ledger, self.mending).await?;
+                self.mend(damaged).await?;
                 return Ok(false);
             }
         };
@@ -234,13 +237,24 @@ impl KnownInputs {
                 *block = Some(self.cache.insert(self.indexes[place.index].id(), place.block, inputs));
             }
         }
-        blocks.iter().flatten().for_each(|block| page.compare(block));
+        for (place, block) in places.iter().zip(blocks.iter().flatten()) {
+            if let Err(Damaged) = page.compare(&**block) {
+                self.mend(place.index).await?;
+                return Ok(false);
+            }
+        }
         Ok(true)
+    }
+
+    /// Makes a damaged index again.
+    async fn mend(&mut self, index: usize) -> Result<(), Error> {
+        self.cache.forget(self.indexes[index].id());
+        self.indexes[index].mend(&self.ledger, self.mending).await
     }
 
     /// The inputs in these blocks, in their order; neighbours are read together. Instead of them, an index that is
     /// damaged.
-    async fn read(&self, places: &[Place]) -> Result<Result<Vec<Vec<CommittedInput>>, usize>, Error> {
+    async fn read(&self, places: &[Place]) -> Result<Result<Vec<InputBlock>, usize>, Error> {
         let follows = |one: &Place, next: &Place| one.index == next.index && one.block == next.block + 1;
         let reads: Vec<_> = places.chunk_by(follows).map(|run| self.read_run(run)).collect();
         let read: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
@@ -248,7 +262,7 @@ impl KnownInputs {
     }
 
     /// The inputs in neighbouring blocks of one index, the last block first; or the index, if it is damaged.
-    async fn read_run(&self, run: &[Place]) -> Result<Result<Vec<Vec<CommittedInput>>, usize>, Error> {
+    async fn read_run(&self, run: &[Place]) -> Result<Result<Vec<InputBlock>, usize>, Error> {
         let (Some(last), Some(first)) = (run.first(), run.last()) else { return Ok(Ok(Vec::new())) };
         let read = self.indexes[first.index].read(&self.ledger, first.block..last.block + 1).await?;
         Ok(read.map(|inputs| inputs.into_iter().rev().collect()).ok_or(first.index))

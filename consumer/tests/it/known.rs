@@ -261,6 +261,29 @@ async fn keys_that_only_grow_cost_no_read_and_known_ones_cost_one_read_each() {
     lake.server.shutdown().await;
 }
 
+/// Fails when a block is read for a key that its index does not have, although the key is within the index's range: names
+/// in no order of time are within the range of every index.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_among_old_ones_cost_no_block() {
+    let lake = S3Lake::new().await;
+    let ledger = lake.ledger();
+    let mut snapshot = None;
+    for number in 1..=3 * COMMITS_PER_SNAPSHOT {
+        let names = [format!("a{number}"), format!("z{number}")];
+        let inputs: Vec<Input> = names.map(|name| (name, 1, Outcome::Ingested, 1)).into();
+        assert_eq!(ledger.create_commit(&commit(number, &inputs)).await.unwrap(), Claimed::Ours);
+        snapshot = ledger.snapshot_if_due(snapshot, BatchId::new(number).unwrap(), None).await.unwrap();
+    }
+    let mut known = KnownInputs::new(ledger, Mending::Store);
+    known.cover(&snapshot.unwrap()).await.unwrap();
+    let before = lake.server.requests();
+    let new: Vec<String> = (0..500).map(|number| key(&format!("m{number}")).to_string()).collect();
+    let found = known.look_up(new.iter().map(|key| (key.as_str(), "1"))).await.unwrap();
+    assert!(found.iter().all(|found| matches!(found, KnownAs::New { .. })));
+    assert_eq!(lake.server.requests().since(&before).get("GetObject"), 3, "the directory of each index");
+    lake.server.shutdown().await;
+}
+
 /// Fails when a start reads segments or indexes that it does not need.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_costs_the_same_however_many_inputs_are_known() {

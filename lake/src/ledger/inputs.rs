@@ -4,21 +4,25 @@
 //! once and never changed. Stored: golden files contain an index's lines.
 //!
 //! An index is a sequence of zstd frames (RFC 8878), each with a checksum: blocks of about [`BLOCK_BYTES`] of JSON
-//! lines, one for each version, sorted by key (bytewise) and then in the order of the commits; and one last frame, the
-//! *directory*, with a line for each block. A table of sorted strings with an index block (Chang et al., *Bigtable*,
+//! lines, one for each version, sorted by key (bytewise) and then in the order of the commits; the *filter* of all keys;
+//! and one last frame, the *directory*, with a line for each block. A table of sorted strings with an index block (Chang et al., *Bigtable*,
 //! 2006), in a form that `zstdcat` shows. Invariant: the same commits give the same lines, however they were merged.
 
+mod block;
 mod build;
 mod entry;
+mod filter;
 mod frames;
 mod stored;
 
 use serde::{Deserialize, Serialize};
 
+pub use block::InputBlock;
 pub(super) use build::IndexBuilder;
 use build::merge;
 pub use entry::{CommittedInput, CommittedInputs};
-pub use frames::{BLOCK_BYTES, IndexBlock};
+pub use filter::KeyHash;
+pub use frames::{BLOCK_BYTES, IndexBlock, IndexDirectory};
 use frames::{IndexWriter, decode_directory};
 pub(super) use stored::compute;
 
@@ -36,6 +40,9 @@ pub struct InputIndex {
     pub size: u64,
     /// Its SHA-256 in hex.
     pub sha256: String,
+    /// Where the filter of its keys begins, which ends with the directory's beginning; it may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<u64>,
     /// Where its directory begins, which ends with the object.
     pub directory: u64,
     /// How many versions in it are accounted for for good.

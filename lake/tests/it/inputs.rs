@@ -7,8 +7,8 @@ use lake::{
     ids::{BatchId, ContentId},
     keys::Key,
     ledger::{
-        BLOCK_BYTES, COMMITS_PER_SNAPSHOT, Claimed, Commit, CommittedInput, CommittedInputs, InputOutcome, Ledger,
-        Outcome, Segment, Snapshot, Totals, encode,
+        BLOCK_BYTES, COMMITS_PER_SNAPSHOT, Claimed, Commit, CommittedInput, CommittedInputs, InputBlock, InputOutcome,
+        Ledger, Outcome, Segment, Snapshot, Totals, encode,
     },
     store::Lake,
 };
@@ -49,10 +49,15 @@ async fn committed(ledger: &Ledger, commits: &[Commit]) -> Arc<Snapshot> {
 async fn inputs_in(ledger: &Ledger, segment: &Segment) -> Vec<CommittedInput> {
     let index = segment.inputs.as_ref().unwrap();
     let mut inputs = Vec::new();
-    for block in ledger.index_blocks(segment, index, None).await.unwrap() {
-        inputs.extend(ledger.block_inputs(segment, index, None, vec![block]).await.unwrap().concat());
+    for block in ledger.index_directory(segment, index, None).await.unwrap().blocks {
+        inputs.extend(all_of(&ledger.block_inputs(segment, index, None, vec![block]).await.unwrap()).unwrap());
     }
     inputs
+}
+
+/// All inputs of these blocks, if each can be read.
+fn all_of(blocks: &[InputBlock]) -> Option<Vec<CommittedInput>> {
+    blocks.iter().flat_map(|block| (0..block.len()).map(|line| block.input(line))).collect()
 }
 
 /// What an index of these commits must contain.
@@ -66,9 +71,18 @@ fn path_of(folder: &tempfile::TempDir, key: &Key) -> PathBuf {
     folder.path().join(key.to_string())
 }
 
-/// The golden file keeps the stored shape forever: never edit it.
+/// A golden file keeps a stored shape forever: never edit one.
+fn assert_golden(name: &str, stored: &[u8]) {
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if !golden.exists() {
+        fs::write(&golden, stored).unwrap();
+    }
+    let golden = fs::read(golden).unwrap();
+    assert!(stored == golden, "{}\n{}", String::from_utf8_lossy(stored), String::from_utf8_lossy(&golden));
+}
+
 #[tokio::test]
-async fn an_index_is_blocks_of_lines_by_key_and_batch_and_a_directory() {
+async fn an_index_is_blocks_of_lines_by_key_and_batch_a_filter_and_a_directory() {
     let (lake, folder) = folder_lake().await;
     let ledger = Ledger::new(lake, stream());
     let mut commits: Vec<Commit> = (1..=COMMITS_PER_SNAPSHOT).map(|number| of_inputs(number, &[])).collect();
@@ -84,16 +98,18 @@ async fn an_index_is_blocks_of_lines_by_key_and_batch_and_a_directory() {
     assert_eq!((index.first_key.as_str(), index.last_key.as_str()), ("raw/events/B", "raw/events/é \"%2F\".json"));
     let stored = fs::read(path_of(&folder, &segment.inputs_key(&stream()).unwrap())).unwrap();
     assert_eq!(index.size, stored.len() as u64);
-    let (blocks, directory) = stored.split_at(index.directory as usize);
-    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/input-index.v2.ndjson");
+    let (rest, directory) = stored.split_at(index.directory as usize);
+    let (blocks, filter) = rest.split_at(index.filter.unwrap() as usize);
     let lines = zstd::decode_all(blocks).unwrap();
-    if !golden.exists() {
-        fs::write(&golden, &lines).unwrap();
-    }
-    assert_eq!(String::from_utf8_lossy(&lines), fs::read_to_string(golden).unwrap());
-    let directory = String::from_utf8(zstd::decode_all(directory).unwrap()).unwrap();
-    let length = index.directory;
-    assert_eq!(directory, format!("{{\"first_key\":\"raw/events/B\",\"offset\":0,\"length\":{length}}}\n"));
+    assert_golden("input-index.v2.ndjson", &lines);
+    assert_golden("input-index-filter.v2.bin", filter);
+    let length = blocks.len();
+    let described = format!("{{\"first_key\":\"raw/events/B\",\"offset\":0,\"length\":{length}}}\n");
+    assert_eq!(String::from_utf8(zstd::decode_all(directory).unwrap()).unwrap(), described);
+    assert!(
+        zstd::decode_all(&*stored).unwrap() == [lines, described.into_bytes()].concat(),
+        "zstdcat skips the filter"
+    );
     assert_eq!(inputs_in(&ledger, segment).await, expected(&commits));
 }
 
@@ -130,7 +146,7 @@ proptest! {
                 assert!(inputs_in(&ledger, segment).await == expected(&commits[range]));
                 let (index, _) = ledger.build_inputs(segment).await.unwrap();
                 assert_eq!(Some(&index), segment.inputs.as_ref(), "made from the commits, not from other indexes");
-                let blocks = ledger.index_blocks(segment, &index, None).await.unwrap();
+                let blocks = ledger.index_directory(segment, &index, None).await.unwrap().blocks;
                 assert!(blocks.len() > 1 || !long || segment.first > BatchId::FIRST);
             }
         });
@@ -229,8 +245,8 @@ async fn a_damaged_index_is_named_and_never_read_as_something_else() {
     let whole = fs::read(path_of(&folder, &key)).unwrap();
     let inputs = inputs_in(&ledger, segment).await;
     let read = async || {
-        let blocks = ledger.index_blocks(segment, index, None).await?;
-        Ok::<_, lake::Error>(ledger.block_inputs(segment, index, None, blocks).await?.concat())
+        let blocks = ledger.index_directory(segment, index, None).await?.blocks;
+        Ok::<_, lake::Error>(all_of(&ledger.block_inputs(segment, index, None, blocks).await?).unwrap())
     };
     for at in 0..whole.len() {
         let mut bytes = whole.clone();

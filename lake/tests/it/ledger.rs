@@ -288,6 +288,7 @@ fn a_snapshot_is_stored_in_the_shape_of_version_1() {
     let index = |deferred| InputIndex {
         size: 900,
         sha256: lake::ids::sha256_hex(b"index"),
+        filter: None,
         directory: 800,
         inputs: 512,
         deferred,
@@ -297,6 +298,8 @@ fn a_snapshot_is_stored_in_the_shape_of_version_1() {
     snapshot.segments[0].inputs = Some(index(0));
     snapshot.segments[1].inputs = Some(index(3));
     assert_golden("snapshot-with-inputs", &snapshot);
+    snapshot.segments[1].inputs = Some(InputIndex { filter: Some(700), ..index(3) });
+    assert_golden("snapshot-with-filter", &snapshot);
 }
 
 #[test]

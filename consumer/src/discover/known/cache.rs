@@ -7,11 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use lake::ledger::CommittedInput;
+use lake::ledger::InputBlock;
 use uuid::Uuid;
-
-/// The inputs of a block.
-pub(super) type Block = Arc<[CommittedInput]>;
 
 /// An index, and the place of a block in it.
 type BlockId = (Uuid, usize);
@@ -29,7 +26,7 @@ pub(super) struct BlockCache {
 
 #[derive(Debug)]
 struct Kept {
-    block: Block,
+    block: Arc<InputBlock>,
     bytes: usize,
     used: u64,
 }
@@ -41,7 +38,7 @@ impl BlockCache {
     }
 
     /// A block, if it is kept.
-    pub(super) fn get(&mut self, index: Uuid, block: usize) -> Option<Block> {
+    pub(super) fn get(&mut self, index: Uuid, block: usize) -> Option<Arc<InputBlock>> {
         let kept = self.blocks.get_mut(&(index, block))?;
         self.time += 1;
         self.used.remove(&kept.used);
@@ -51,11 +48,11 @@ impl BlockCache {
     }
 
     /// Keeps a block, and returns it.
-    pub(super) fn insert(&mut self, index: Uuid, block: usize, inputs: Vec<CommittedInput>) -> Block {
+    pub(super) fn insert(&mut self, index: Uuid, block: usize, inputs: InputBlock) -> Arc<InputBlock> {
         let id = (index, block);
         self.remove(id);
-        let bytes = inputs.iter().map(CommittedInput::memory).sum();
-        let block: Block = inputs.into();
+        let bytes = inputs.memory();
+        let block = Arc::new(inputs);
         self.time += 1;
         self.bytes += bytes;
         self.used.insert(self.time, id);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lake::{
     Error, ErrorKind,
     ids::BatchId,
-    ledger::{CommittedInput, IndexBlock, InputIndex, Ledger, Segment},
+    ledger::{IndexBlock, IndexDirectory, InputBlock, InputIndex, KeyHash, Ledger, Segment},
 };
 use tracing::warn;
 use uuid::Uuid;
@@ -30,8 +30,8 @@ pub(super) struct Index {
     /// The segment, as it names the index.
     segment: Segment,
     index: InputIndex,
-    /// Its blocks, once the directory was read.
-    blocks: Option<Vec<IndexBlock>>,
+    /// Its blocks and its filter, once they were read.
+    directory: Option<IndexDirectory>,
     /// All its bytes, if it was made again and must not be stored.
     kept: Option<Bytes>,
 }
@@ -40,7 +40,7 @@ impl Index {
     /// The index that a segment names, if it names one. Sends no request to the store.
     pub(super) fn of(segment: &Segment) -> Option<Self> {
         let index = segment.inputs.clone()?;
-        Some(Self { id: Uuid::new_v4(), segment: segment.clone(), index, blocks: None, kept: None })
+        Some(Self { id: Uuid::new_v4(), segment: segment.clone(), index, directory: None, kept: None })
     }
 
     /// The index of a segment, made from its commits.
@@ -54,7 +54,7 @@ impl Index {
         if mending == Mending::Store {
             ledger.store_inputs(segment, (index.clone(), bytes)).await?;
         }
-        Ok(Self { id: Uuid::new_v4(), segment: named, index, blocks: None, kept })
+        Ok(Self { id: Uuid::new_v4(), segment: named, index, directory: None, kept })
     }
 
     /// Makes the index again from its segment. It is another one then: its blocks may be other ones.
@@ -73,14 +73,15 @@ impl Index {
     /// # Errors
     /// [`Error::Store`] when the store fails; those of [`Index::mend`] when the directory is lost.
     pub(super) async fn open(&mut self, ledger: &Ledger, mending: Mending) -> Result<(), Error> {
-        if self.blocks.is_some() {
+        if self.directory.is_some() {
             return Ok(());
         }
-        match ledger.index_blocks(&self.segment, &self.index, self.kept.as_ref()).await {
-            Ok(blocks) => self.blocks = Some(blocks),
+        match ledger.index_directory(&self.segment, &self.index, self.kept.as_ref()).await {
+            Ok(directory) => self.directory = Some(directory),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 self.mend(ledger, mending).await?;
-                self.blocks = Some(ledger.index_blocks(&self.segment, &self.index, self.kept.as_ref()).await?);
+                let directory = ledger.index_directory(&self.segment, &self.index, self.kept.as_ref()).await?;
+                self.directory = Some(directory);
             }
             Err(error) => return Err(error),
         }
@@ -91,11 +92,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Error::Store`] when the store fails.
-    pub(super) async fn read(
-        &self,
-        ledger: &Ledger,
-        blocks: Range<usize>,
-    ) -> Result<Option<Vec<Vec<CommittedInput>>>, Error> {
+    pub(super) async fn read(&self, ledger: &Ledger, blocks: Range<usize>) -> Result<Option<Vec<InputBlock>>, Error> {
         let blocks = self.blocks().get(blocks).unwrap_or_default().to_vec();
         match ledger.block_inputs(&self.segment, &self.index, self.kept.as_ref(), blocks).await {
             Ok(inputs) => Ok(Some(inputs)),
@@ -131,8 +128,13 @@ impl Index {
         found
     }
 
+    /// Whether it may have this key. What is not open may have any.
+    pub(super) fn may_have(&self, key: KeyHash) -> bool {
+        self.directory.as_ref().is_none_or(|directory| directory.may_have(key))
+    }
+
     fn blocks(&self) -> &[IndexBlock] {
-        self.blocks.as_deref().unwrap_or_default()
+        self.directory.as_ref().map_or(&[], |directory| &directory.blocks)
     }
 
     /// The first and the last batch whose inputs it has.

@@ -6,12 +6,14 @@
 use std::{
     cmp::Ordering,
     collections::{BinaryHeap, VecDeque},
-    vec,
 };
 
 use bytes::Bytes;
 
-use super::{BuiltIndex, CommittedInput, IndexBlock, IndexWriter, decode_directory, frames::part};
+use super::{
+    BuiltIndex, CommittedInput, IndexBlock, IndexWriter, InputBlock, decode_directory,
+    frames::{damaged, part},
+};
 use crate::{error::Error, keys::Key};
 
 /// How much memory the inputs of one run take.
@@ -128,22 +130,27 @@ impl Eq for Head {}
 struct Cursor {
     bytes: Bytes,
     blocks: VecDeque<IndexBlock>,
-    inputs: vec::IntoIter<CommittedInput>,
+    block: Option<InputBlock>,
+    /// The next line of the block.
+    line: usize,
 }
 
 impl Cursor {
     fn at_start(key: &Key, (index, bytes): BuiltIndex) -> Result<Self, Error> {
-        let blocks = decode_directory(key, &index, &part(&bytes, index.directory_range()))?;
-        Ok(Self { bytes, blocks: blocks.into(), inputs: Vec::new().into_iter() })
+        let directory = decode_directory(key, &index, &part(&bytes, index.directory_range()))?;
+        Ok(Self { bytes, blocks: directory.blocks.into(), block: None, line: 0 })
     }
 
     fn next(&mut self, key: &Key) -> Result<Option<CommittedInput>, Error> {
         loop {
-            if let Some(input) = self.inputs.next() {
-                return Ok(Some(input));
+            if let Some(block) = self.block.as_ref().filter(|block| self.line < block.len()) {
+                self.line += 1;
+                let unreadable = || damaged(key, "has a line that can't be read");
+                return block.input(self.line - 1).map(Some).ok_or_else(unreadable);
             }
             let Some(block) = self.blocks.pop_front() else { return Ok(None) };
-            self.inputs = block.decode(key, &part(&self.bytes, block.range()))?.into_iter();
+            self.block = Some(block.decode(key, &part(&self.bytes, block.range()))?);
+            self.line = 0;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The frames of an input index: blocks of lines, and the directory that says where each block is.
+//! The frames of an input index: blocks of lines, the filter, and the directory that says where each block is.
 //!
 //! Sizes and offsets come from stored bytes, and are checked before anything is allocated for them. Invariant: what is
 //! decoded is sorted and begins with the key that the directory says, or is reported as damage.
@@ -6,10 +6,10 @@
 use std::{io::Read, ops::Range};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use zstd::bulk::Compressor;
 
-use super::{BuiltIndex, CommittedInput, InputIndex};
+use super::{BuiltIndex, CommittedInput, InputBlock, InputIndex, KeyHash, filter::KeyFilter};
 use crate::{
     error::Error,
     ids::sha256_hex,
@@ -39,6 +39,21 @@ pub struct IndexBlock {
     pub length: u64,
 }
 
+/// What is read of an index before any block.
+#[derive(Debug)]
+pub struct IndexDirectory {
+    /// Its blocks, in order.
+    pub blocks: Vec<IndexBlock>,
+    filter: Option<KeyFilter>,
+}
+
+impl IndexDirectory {
+    /// Whether the index may have a key with this hash.
+    pub fn may_have(&self, key: KeyHash) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_have(key))
+    }
+}
+
 /// Writes the lines of an index in their order.
 pub(in crate::ledger) struct IndexWriter {
     compressor: Compressor<'static>,
@@ -48,6 +63,7 @@ pub(in crate::ledger) struct IndexWriter {
     block_key: Option<Box<str>>,
     last_key: Box<str>,
     directory: Vec<IndexBlock>,
+    keys: Vec<KeyHash>,
     inputs: u64,
     deferred: u64,
 }
@@ -68,6 +84,7 @@ impl IndexWriter {
             block_key: None,
             last_key: Box::default(),
             directory: Vec::new(),
+            keys: Vec::new(),
             inputs: 0,
             deferred: 0,
         })
@@ -84,6 +101,7 @@ impl IndexWriter {
         self.lines.extend_from_slice(&self.line);
         self.block_key.get_or_insert_with(|| input.key.clone());
         self.last_key.clone_from(&input.key);
+        self.keys.push(KeyHash::of(&input.key));
         let count = if input.outcome == Outcome::Deferred { &mut self.deferred } else { &mut self.inputs };
         *count += 1;
         Ok(())
@@ -107,6 +125,11 @@ impl IndexWriter {
 
     pub(super) fn finish(mut self) -> Result<BuiltIndex, Error> {
         self.end_block()?;
+        let filter = KeyFilter::of(std::mem::take(&mut self.keys)).map(|filter| {
+            let offset = self.bytes.len() as u64;
+            self.bytes.extend_from_slice(&filter.frame());
+            offset
+        });
         let directory = std::mem::take(&mut self.directory);
         for block in &directory {
             serde_json::to_writer(&mut self.lines, block).map_err(|error| failed(error.into()))?;
@@ -116,6 +139,7 @@ impl IndexWriter {
         let index = InputIndex {
             size: self.bytes.len() as u64,
             sha256: sha256_hex(&self.bytes),
+            filter,
             directory: offset,
             inputs: self.inputs,
             deferred: self.deferred,
@@ -127,34 +151,55 @@ impl IndexWriter {
 }
 
 impl InputIndex {
-    /// Where its directory is.
+    /// Where its blocks end.
+    fn blocks_end(&self) -> u64 {
+        self.filter.unwrap_or(self.directory)
+    }
+
+    /// Where its filter and its directory are.
     pub fn directory_range(&self) -> Range<u64> {
-        self.directory..self.size
+        self.blocks_end()..self.size
     }
 }
 
-/// The blocks of an index, from the bytes of its directory.
+/// The filter and the blocks of an index, from the bytes of its [`InputIndex::directory_range`].
 ///
 /// # Errors
 /// [`Error::Damaged`] naming `key`.
 pub(in crate::ledger) fn decode_directory(
     key: &Key,
     index: &InputIndex,
-    bytes: &[u8],
-) -> Result<Vec<IndexBlock>, Error> {
-    let blocks: Vec<IndexBlock> = decode_lines(key, bytes, DIRECTORY_BYTES_MAX)?;
+    bytes: &Bytes,
+) -> Result<IndexDirectory, Error> {
+    let filter_bytes = index.directory.saturating_sub(index.blocks_end());
+    let filter = match index.filter {
+        Some(_) => Some(
+            KeyFilter::of_frame(&part(bytes, 0..filter_bytes))
+                .ok_or_else(|| damaged(key, "has a filter that can't be read"))?,
+        ),
+        None => None,
+    };
+    let blocks = decompressed(key, &part(bytes, filter_bytes..bytes.len() as u64), DIRECTORY_BYTES_MAX)?;
+    let blocks = serde_json::Deserializer::from_slice(&blocks).into_iter().collect::<Result<Vec<IndexBlock>, _>>();
+    let blocks = blocks.map_err(|_| damaged(key, "has a directory with a line that can't be read"))?;
+    check_blocks(index, &blocks).map_err(|what| damaged(key, what))?;
+    Ok(IndexDirectory { blocks, filter })
+}
+
+/// Checks that these blocks are all of an index, in order, without a gap.
+fn check_blocks(index: &InputIndex, blocks: &[IndexBlock]) -> Result<(), &'static str> {
     let mut end = 0;
-    for block in &blocks {
-        if block.offset != end || block.length == 0 || block.length > index.directory - end {
-            return Err(damaged(key, "has a directory that does not match its blocks"));
+    for block in blocks {
+        if block.offset != end || block.length == 0 || block.length > index.blocks_end() - end {
+            return Err("has a directory that does not match its blocks");
         }
         end += block.length;
     }
     let begins = blocks.first().map_or("", |block| &block.first_key) == index.first_key;
-    if end != index.directory || !begins || !blocks.is_sorted_by(|one, next| one.first_key <= next.first_key) {
-        return Err(damaged(key, "has a directory that does not match its blocks"));
+    if end != index.blocks_end() || !begins || !blocks.is_sorted_by(|one, next| one.first_key <= next.first_key) {
+        return Err("has a directory that does not match its blocks");
     }
-    Ok(blocks)
+    Ok(())
 }
 
 impl IndexBlock {
@@ -167,25 +212,25 @@ impl IndexBlock {
     ///
     /// # Errors
     /// [`Error::Damaged`] naming `key`.
-    pub fn decode(&self, key: &Key, bytes: &[u8]) -> Result<Vec<CommittedInput>, Error> {
-        let inputs: Vec<CommittedInput> = decode_lines(key, bytes, BLOCK_BYTES_MAX)?;
-        let begins = inputs.first().is_some_and(|input| input.key == self.first_key);
-        let is_sorted = inputs.is_sorted_by(|one, next| (&one.key, one.batch) <= (&next.key, next.batch));
-        if begins && is_sorted { Ok(inputs) } else { Err(damaged(key, "has a block whose keys are not in order")) }
+    pub fn decode(&self, key: &Key, bytes: &[u8]) -> Result<InputBlock, Error> {
+        let text = decompressed(key, bytes, BLOCK_BYTES_MAX)?;
+        let block = InputBlock::of(text).filter(|block| !block.is_empty() && block.key(0) == &*self.first_key);
+        block.ok_or_else(|| damaged(key, "has a block whose keys are not in order"))
     }
 }
 
-/// The lines of one frame.
-fn decode_lines<T: DeserializeOwned>(key: &Key, bytes: &[u8], bytes_max: u64) -> Result<Vec<T>, Error> {
+/// The text of one frame.
+fn decompressed(key: &Key, bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>, Error> {
     let unreadable = |_| damaged(key, "can't be decompressed");
-    let mut text = Vec::new();
+    // Most frames are blocks, which need no more; a longer one grows.
+    let mut text = Vec::with_capacity(BLOCK_BYTES);
     let decoder = zstd::Decoder::new(bytes).map_err(unreadable)?;
     decoder.take(bytes_max + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > bytes_max {
         return Err(damaged(key, "has a frame that is larger than any that is written"));
     }
-    let lines = serde_json::Deserializer::from_slice(&text).into_iter();
-    lines.collect::<Result<_, _>>().map_err(|_| damaged(key, "has a line that can't be read"))
+    text.shrink_to_fit();
+    Ok(text)
 }
 
 /// An input index that is not what it should be. It is made again from its segment, so this is an error only where the

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 
 use super::{
-    BuiltIndex, CommittedInput, CommittedInputs, IndexBlock, IndexBuilder, InputIndex, build::same_inputs,
+    BuiltIndex, CommittedInputs, IndexBlock, IndexBuilder, IndexDirectory, InputBlock, InputIndex, build::same_inputs,
     decode_directory, frames, merge,
 };
 use crate::{
@@ -19,18 +19,18 @@ use crate::{
 };
 
 impl Ledger {
-    /// The blocks of a segment's index, from its directory; from `kept`, if these are its bytes, and otherwise from the
+    /// The directory of a segment's index, with its filter; from `kept`, if these are its bytes, and otherwise from the
     /// store.
     ///
     /// # Errors
     /// - [`Error::Damaged`]: it is missing or not what its snapshot says; [`Ledger::build_inputs`] makes it again.
     /// - [`Error::Store`]: the store failed.
-    pub async fn index_blocks(
+    pub async fn index_directory(
         &self,
         segment: &Segment,
         index: &InputIndex,
         kept: Option<&Bytes>,
-    ) -> Result<Vec<IndexBlock>, Error> {
+    ) -> Result<IndexDirectory, Error> {
         let key = segment.key_of_index(&self.stream, index);
         let bytes = self.part_of_index(&key, index, index.directory_range(), kept).await?;
         let index = index.clone();
@@ -40,14 +40,14 @@ impl Ledger {
     /// The inputs in consecutive blocks of a segment's index, block by block, with one read.
     ///
     /// # Errors
-    /// As [`Ledger::index_blocks`].
+    /// As [`Ledger::index_directory`].
     pub async fn block_inputs(
         &self,
         segment: &Segment,
         index: &InputIndex,
         kept: Option<&Bytes>,
         blocks: Vec<IndexBlock>,
-    ) -> Result<Vec<Vec<CommittedInput>>, Error> {
+    ) -> Result<Vec<InputBlock>, Error> {
         let key = segment.key_of_index(&self.stream, index);
         let start = blocks.first().map_or(0, |block| block.offset);
         let end = blocks.last().map_or(start, |block| block.range().end);
