@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     execute::{TaskReport, version},
     failpoint,
+    stages::{Stage, Stages},
 };
 
 /// The commit that publishes these reports of a plan's tasks, in the plan's order.
@@ -52,13 +53,15 @@ pub(crate) fn assemble(plan: &Plan, reports: Vec<TaskReport>, clock: &dyn Clock)
     Ok(commit)
 }
 
-/// Creates the commit, or finds the one that another consumer created first. Returns the commit that counts.
+/// Creates the commit, or finds the one that another consumer created first. Returns the commit that counts. Logs the
+/// stages up to then.
 ///
 /// # Errors
 /// As [`Ledger::create_commit`].
-pub(crate) async fn publish(ledger: &Ledger, commit: Commit) -> Result<Commit, Error> {
+pub(crate) async fn publish(ledger: &Ledger, commit: Commit, stages: &mut Stages) -> Result<Commit, Error> {
     failpoint::reach("commit:assembled", &"");
     let claimed = ledger.create_commit(&commit).await?;
+    stages.end(Stage::Commit);
     failpoint::reach("commit:created", &"");
     match claimed {
         Claimed::Ours => {
@@ -68,6 +71,7 @@ pub(crate) async fn publish(ledger: &Ledger, commit: Commit) -> Result<Commit, E
                 rows = commit.totals.rows,
                 dead_letters = commit.totals.dead_letters,
                 reasons = reasons_line(&commit.totals.dead_letters_by_reason),
+                took = stages.to_string(),
                 "committed"
             );
             Ok(commit)

@@ -33,6 +33,7 @@ pub mod pipeline;
 mod plan;
 mod recover;
 pub mod settings;
+mod stages;
 mod takeover;
 mod write;
 

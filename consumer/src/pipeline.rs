@@ -37,6 +37,7 @@ use crate::{
     owner::Owner,
     plan::plan,
     recover::recover,
+    stages::{Stage, Stages},
     takeover::{Attempt, stand_by},
 };
 
@@ -120,6 +121,7 @@ pub struct Pipeline {
     all_found: bool,
     remove_again_at: Option<Instant>,
     woken_at: Option<Instant>,
+    stages: Stages,
 }
 
 impl Pipeline {
@@ -188,6 +190,7 @@ impl Pipeline {
             all_found: false,
             remove_again_at: None,
             woken_at: None,
+            stages: Stages::begin(),
         })
     }
 
@@ -295,6 +298,7 @@ impl Pipeline {
 
     /// Moves the stream forward by one batch, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Error> {
+        self.stages = Stages::begin();
         let plan = match self.uncommitted.take() {
             Some(plan) => plan,
             None => match self.plan_next().await? {
@@ -347,6 +351,7 @@ impl Pipeline {
             let give_up_before = self.clock.now().earlier_by(self.definition.unreadable_after);
             self.pending.extend(self.deferred.due(self.ledger.lake(), &mut self.known, give_up_before).await?);
             self.remove(discovered.done_with).await;
+            self.stages.end(Stage::Discover);
             failpoint::reach("discover:listed", &"");
         }
         if self.pending.is_empty() {
@@ -360,6 +365,7 @@ impl Pipeline {
         failpoint::reach("plan:taken", &"");
         match self.ledger.create_plan(&plan).await {
             Ok(Claimed::Ours) => {
+                self.stages.end(Stage::Plan);
                 failpoint::reach("plan:created", &"");
                 self.attempt = Some(Attempt::first(plan.batch));
                 Ok(Some(plan))
@@ -410,19 +416,21 @@ impl Pipeline {
     }
 
     /// Executes a plan and commits it. Returns the commit that counts in the end.
-    async fn execute(&self, plan: &Plan, attempt: &Attempt) -> Result<Commit, Error> {
+    async fn execute(&mut self, plan: &Plan, attempt: &Attempt) -> Result<Commit, Error> {
+        self.stages.skip();
         let tasks = TaskRequest::of(plan, self.definition.object_time)?;
         let executor = match &self.isolated {
             Some(isolated) if attempt.after_a_death => isolated,
             _ => &self.executor,
         };
         let reports = executor.run(tasks).await?;
+        self.stages.end(Stage::Execute);
         failpoint::reach("write:done", &"");
         let commit = commit::assemble(plan, reports, self.clock.as_ref())?;
         if attempt.is_again() {
             commit::warn_of_other_files(&self.ledger, &commit).await?;
         }
-        commit::publish(&self.ledger, commit).await
+        commit::publish(&self.ledger, commit, &mut self.stages).await
     }
 
     /// Continues after a committed batch, whatever schema it was read with.

@@ -525,6 +525,9 @@ fn a_running_consumer_commits_what_lands_and_ends_with_0_when_asked_to() {
     here.land("a.json", "[{\"id\": 1}]");
     let seen = wait_for(&mut child, "committed");
     assert!(seen.contains("rows=1"), "{seen}");
+    for stage in ["took=\"discover ", ", plan ", ", execute ", ", commit "] {
+        assert!(seen.contains(stage), "{seen}");
+    }
     let asked = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
     assert!(asked.success());
     let output = child.wait_with_output().unwrap();
