@@ -223,6 +223,6 @@ def run(name: str, setting: Setting) -> tuple[str, str]:
         return "skipped", str(skipped)
     except Failure as failure:
         why = setting.server.fails.get(name)
-        return ("fails there", why) if why else ("FAILED", str(failure))
+        return ("fails there", f"{why}; {failure}") if why else ("FAILED", str(failure))
     except Exception as error:  # noqa: BLE001 - any other failure is one of this check, and the others go on
         return "FAILED", f"{type(error).__name__}: {error}"
