@@ -3,8 +3,6 @@
 //! Invariant: one transaction of the index checks a put's conditions and makes it visible, after its bytes have been
 //! written and verified; until then the old object stays visible.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
@@ -23,6 +21,9 @@ use crate::store::{blocking, internal, now_ms};
 
 /// The most keys of one `DeleteObjects`, as on S3.
 const KEYS_DELETED_MAX: usize = 1000;
+
+/// So many bytes are read by the thread that answers: it costs less than handing them from one thread to another.
+const READ_AT_ONCE_BYTES: u64 = 64 << 10;
 
 /// Makes `record`, whose bytes are in `blob`, the object under `key` if `conditions` allow it. Returns the record.
 pub(super) fn replace_object(
@@ -152,16 +153,17 @@ impl Service {
         let conditions = read_conditions_of!(input, &request.headers);
         let (bucket, key, asked) = (input.bucket, input.key, input.range);
         self.tamper(&request.extensions, &bucket, &key).await?;
-        let store = Arc::clone(&self.store);
-        let (record, range, first, file, rest) = blocking(move || {
-            let (record, mut file) = store.with_blob((&bucket, &key), |blobs, id| blobs.read(id))?;
-            conditions.check_read(&record)?;
-            let range = range_of(&record, asked)?;
-            let mut rest = range.clone();
+        // The index is in memory, and a change of threads takes longer than this.
+        let (record, mut file) = self.store.with_blob((&bucket, &key), |blobs, id| blobs.read(id))?;
+        conditions.check_read(&record)?;
+        let range = range_of(&record, asked)?;
+        let mut rest = range.clone();
+        let read = move || {
             let first = read_chunk(&mut file, &mut rest, READ_BYTES).map_err(internal("reading a blob"))?;
-            Ok((record, range, first, file, rest))
-        })
-        .await?;
+            Ok((first, file, rest))
+        };
+        let is_short = range.end - range.start <= READ_AT_ONCE_BYTES;
+        let (first, file, rest) = if is_short { read() } else { blocking(read).await }?;
         let last_modified = Some(modified(&record));
         let tag_count = i32::try_from(record.tags.len()).ok().filter(|count| *count > 0);
         let mut output = object_output!(GetObjectOutput, record, input, range);
