@@ -4,6 +4,7 @@
 //! overwritten one is a new input. Its task finds out whether it contains the same as before. Invariant: a listing
 //! skips only known inputs and what is not one; it counts the latter.
 
+mod begun;
 mod deferred;
 mod found;
 mod known;
@@ -11,7 +12,11 @@ mod late;
 mod passed_over;
 mod pending;
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::{
@@ -28,6 +33,7 @@ use lake::{
 };
 use tokio::time::Instant;
 
+pub use begun::BegunListing;
 pub use deferred::DeferredObject;
 pub(crate) use deferred::DeferredObjects;
 use found::{Found, raw_key, version};
@@ -116,6 +122,7 @@ pub struct Discovery {
     /// The rest of it, where it can't be listed by what sorts after a key.
     rest: Option<Rest>,
     late: LateKeys,
+    begun: Option<BegunListing>,
 }
 
 /// How far a listing is.
@@ -128,7 +135,7 @@ struct Progress {
     last: Option<String>,
 }
 
-/// The rest of a listing, kept open.
+/// The rest of a listing, kept open. Never locked: so that what contains it can be shared.
 struct Rest(Mutex<Listing>);
 
 /// What a full listing may cost: a page of a thousand keys for each second since the last one.
@@ -147,6 +154,7 @@ impl Discovery {
             unfinished: None,
             rest: None,
             late: LateKeys::default(),
+            begun: None,
         }
     }
 
@@ -158,6 +166,11 @@ impl Discovery {
     /// The same, with another limit to what one look keeps in memory, so that a test needs few objects.
     pub fn in_parts_of(self, found_max: usize) -> Self {
         Self { found_max, ..self }
+    }
+
+    /// The same, with a listing that the first look continues unless a hint comes before it.
+    pub fn with_listing(self, begun: BegunListing) -> Self {
+        Self { begun: Some(begun), ..self }
     }
 
     /// Says that these objects may have landed; the next look takes care of them. Any keys are accepted.
@@ -185,11 +198,14 @@ impl Discovery {
         let mut progress = continued.unwrap_or(Progress { full, began: now, listed: 0, last: None });
         let listed_up_to = progress.last.as_deref().map(raw_key).transpose()?;
         let after = if full { None } else { listed_up_to.as_ref().or(self.cursor.as_ref()) };
+        // It may have passed the places of objects that were hinted at since.
+        let begun = self.begun.take().filter(|_| full && self.late.is_empty()).map(BegunListing::into_listing);
         let late = match after {
             Some(after) => self.late.look_up(lake, stream, &self.inputs, after),
             None => empty().boxed(),
         };
-        let listing = rest.map_or_else(|| lake.list(&Prefix::Raw(stream), after), Rest::into_listing);
+        let open = rest.map(Rest::into_listing).or(begun);
+        let listing = open.unwrap_or_else(|| lake.list(&Prefix::Raw(stream), after));
         let in_order = lake.lists_in_order(ZoneName::Raw);
         if !in_order {
             // If this look fails, the rest is lost.
@@ -244,8 +260,12 @@ impl Rest {
         Self(Mutex::new(listing))
     }
 
+    fn listing(&mut self) -> &mut Listing {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn into_listing(self) -> Listing {
-        self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     commit::{self, done_with},
-    discover::{DeferredObjects, Discovery, KnownInputs, KnownOnes, KnownVersion, PassedOver},
+    discover::{BegunListing, DeferredObjects, Discovery, KnownInputs, KnownOnes, KnownVersion, PassedOver},
     enforce::Judge,
     error::Error,
     execute::{Executor, IsolatedExecutor, Isolation, LocalExecutor, TaskRequest},
@@ -146,7 +146,9 @@ impl Pipeline {
         columns_of(&definition.schema).map_err(in_schema)?;
         let ledger = Ledger::new(lake.clone(), definition.name.clone());
         // Each of them waits for the store several times.
-        let (checked, position) = tokio::join!(check(&lake, &definition), recover(&ledger));
+        let mut listing = BegunListing::new(&lake, &definition.name);
+        let both = async { tokio::join!(check(&lake, &definition), recover(&ledger)) };
+        let (checked, position) = listing.during(both).await;
         checked?;
         let position = position?;
         remove_leftovers(&lake, &definition).await;
@@ -157,8 +159,10 @@ impl Pipeline {
             .map(|isolation| -> Arc<dyn Executor> { Arc::new(IsolatedExecutor::new(isolation, settings.workers)) });
         let schema = SchemaRecord::derive(&definition.name, &definition.schema, position.schema.as_ref());
         let schema = schema.map_err(in_schema)?;
-        // So that a reader can show the stream's columns before its first row.
-        ledger.create_schema(&schema).await?;
+        // So that a reader can show the stream's columns before its first row. The one that was read is stored.
+        if position.schema.as_ref() != Some(&schema) {
+            listing.during(ledger.create_schema(&schema)).await?;
+        }
         info!(
             stream = %definition.name,
             next_batch = position.next.number(),
@@ -169,6 +173,11 @@ impl Pipeline {
         let known_ones =
             if definition.after_commit == AfterCommit::Keep { KnownOnes::PassOver } else { KnownOnes::Report };
         let discovery = Discovery::new(definition.reconcile, known_ones).of_inputs(definition.inputs.clone());
+        let discovery = match position.uncommitted {
+            None => discovery.with_listing(listing),
+            // The first look is after this batch, and must show what lands until then.
+            Some(_) => discovery,
+        };
         Ok(Self {
             ledger,
             definition,

@@ -35,7 +35,17 @@ pub(crate) struct Position {
 /// - [`Error::Damaged`]: a file of the ledger is missing, unreadable or of an unknown version. A person must look.
 /// - [`Error::Store`]: the store failed.
 pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
-    let mut history = ledger.history_after_snapshot::<CommittedInputs>().await?;
+    let hinted = ledger.hinted_snapshot().await?;
+    // What only a stream without a commit needs, which has no hint. Asked for together, since each of them waits for the
+    // store.
+    let is_young = hinted.is_none();
+    let beginning = async {
+        let plan = ledger.plan(BatchId::FIRST);
+        if is_young { Some(tokio::try_join!(ledger.plans_after(None), plan, ledger.any_file())) } else { None }
+    };
+    let history = ledger.history_after_snapshot::<CommittedInputs>(hinted);
+    let (history, beginning) = tokio::join!(history, beginning);
+    let mut history = history?;
     let last = history.last;
     let mut known = KnownInputs::new(ledger.clone(), Mending::Store);
     let mut schema_id = None;
@@ -51,9 +61,10 @@ pub(crate) async fn recover(ledger: &Ledger) -> Result<Position, Error> {
         }
     }
     let mut next = last.map_or(BatchId::FIRST, BatchId::next);
-    // Asked for together, since each of them waits for the store.
-    let files = async { if last.is_none() { ledger.any_file().await } else { Ok(None) } };
-    let (planned, mut uncommitted, file) = tokio::try_join!(ledger.plans_after(last), ledger.plan(next), files)?;
+    let (planned, mut uncommitted, file) = match beginning.filter(|_| last.is_none()) {
+        Some(beginning) => beginning?,
+        None => tokio::try_join!(ledger.plans_after(last), ledger.plan(next), async { Ok(None) })?,
+    };
     // Another consumer may have continued since the commits were listed, or the listing may have missed some.
     for beyond in planned {
         while next < beyond {

@@ -23,9 +23,6 @@ use tracing::debug;
 /// The most keys that wait for a look; a full listing finds the objects of all others.
 const KEYS_MAX: usize = 1_000;
 
-/// How many are asked for at once.
-const ASKED_AT_ONCE: usize = 32;
-
 /// The keys that hints have named since the last look that succeeded, by their text.
 #[derive(Debug, Default)]
 pub(super) struct LateKeys {
@@ -36,6 +33,10 @@ impl LateKeys {
     pub(super) fn add(&mut self, keys: impl IntoIterator<Item = Key>) {
         let free = KEYS_MAX.saturating_sub(self.keys.len());
         self.keys.extend(keys.into_iter().take(free).map(|key| (key.to_string(), key)));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
@@ -60,7 +61,9 @@ impl LateKeys {
         };
         let late = self.keys.range(..=after.to_string()).filter(|(_, key)| is_late(key));
         let asked: Vec<_> = late.map(|(_, key)| look_up_one(lake.clone(), key.clone())).collect();
-        iter(asked).buffered(ASKED_AT_ONCE).filter_map(async |found| found.map(Ok)).boxed()
+        // No object is read during a look, so these are all that is under way. They take no places: none of them would
+        // be given back while the look reads what is known.
+        iter(asked).buffered(lake.transfers().most()).filter_map(async |found| found.map(Ok)).boxed()
     }
 }
 

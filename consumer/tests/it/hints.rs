@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use consumer::{
-    discover::{Discovery, KnownInputs, KnownOnes, Mending},
+    discover::{BegunListing, Discovery, KnownInputs, KnownOnes, Mending},
     hints::{Hints, Intake, Limits, Listener},
     pipeline::{Pipeline, RunSettings},
 };
@@ -408,6 +408,26 @@ async fn a_short_look_finds_the_late_objects_that_hints_name() {
     assert_eq!(short_look(&mut discovery, &lake).await, ["a.json"]);
     // Neither is a hint followed twice, nor does a late object make later ones appear again.
     assert_eq!(short_look(&mut discovery, &lake).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_look_continues_a_listing_that_began_before_it_unless_a_hint_came_since() {
+    let store = Arc::new(InMemory::new());
+    let lake = Lake::on_store(Arc::<InMemory>::clone(&store));
+    put(&store, "m.json").await;
+    let (begun, again) = (BegunListing::new(&lake, &events()), BegunListing::new(&lake, &events()));
+    put(&store, "a.json").await;
+    let look = async |discovery: &mut Discovery| {
+        let found = discovery.look(&lake, &events(), &mut nothing_known(&lake)).await.unwrap();
+        assert!(found.full && found.complete);
+        found.objects.len()
+    };
+    let mut discovery = Discovery::new(LONG, KnownOnes::PassOver).with_listing(begun);
+    assert_eq!([look(&mut discovery).await, look(&mut discovery).await], [1, 2]);
+
+    let mut hinted = Discovery::new(LONG, KnownOnes::PassOver).with_listing(again);
+    hinted.hint([key("a.json")]);
+    assert_eq!(look(&mut hinted).await, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,7 +111,8 @@ impl Model {
 /// What a program knows that starts now.
 async fn started(ledger: &Ledger, mending: Mending) -> KnownInputs {
     let mut known = KnownInputs::new(ledger.clone(), mending);
-    let mut history = ledger.history_after_snapshot::<CommittedInputs>().await.unwrap();
+    let mut history =
+        ledger.history_after_snapshot::<CommittedInputs>(ledger.hinted_snapshot().await.unwrap()).await.unwrap();
     while let Some(commit) = history.commits.try_next().await.unwrap() {
         known.add(commit);
     }

@@ -245,6 +245,20 @@ async fn a_batch_that_another_consumer_left_is_taken_over_once_it_is_overdue() {
     assert_eq!((held.commits[0].plan_id, ids(&held.rows)), (plan.plan_id, vec![1]));
 }
 
+/// Fails when the look after a batch that was left uncommitted shows what a start found before that batch.
+#[tokio::test]
+async fn what_lands_during_a_batch_that_an_earlier_process_left_is_drained_too() {
+    let lake = FolderLake::new().await;
+    lake.land("a.json", "[{\"id\": 1}]");
+    abandoned_plan(&lake, &definition(Format::JsonArray)).await;
+    let settings = RunSettings::in_process(true, 1);
+    let pipeline = Pipeline::open(lake.lake.clone(), definition(Format::JsonArray), Arc::new(SystemClock), settings);
+    let pipeline = pipeline.await.unwrap();
+    lake.land("b.json", "[{\"id\": 2}]");
+    pipeline.run(std::future::pending()).await.unwrap();
+    assert_eq!(ids(&lake.holds().await.rows), [1, 2]);
+}
+
 #[tokio::test]
 async fn a_damaged_ledger_stops_the_consumer_with_the_files_name() {
     let lake = FolderLake::new().await;

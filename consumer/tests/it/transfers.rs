@@ -1,4 +1,5 @@
-//! How many objects are read, written and copied at a time, on a store that takes 30 ms (of virtual time) for each.
+//! How many objects are read, written and copied at a time, and how many answers are waited for one after the other, on
+//! a store that takes 30 ms (of virtual time) for each.
 
 use std::{
     fmt,
@@ -10,8 +11,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use consumer::discover::{Discovery, KnownInputs, KnownOnes, Mending};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
 use lake::{
+    keys::Key,
+    ledger::Ledger,
     store::{Lake, Transfers},
     stream::Format,
 };
@@ -32,6 +36,8 @@ struct SlowStore {
     store: InMemory,
     reads: UnderWay,
     copies: UnderWay,
+    /// How long everything else takes.
+    others: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +72,8 @@ impl ObjectStore for SlowStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         if location.as_ref().contains("/objects/") {
             self.copies.pass(LATENCY).await;
+        } else {
+            sleep(self.others).await;
         }
         self.store.put_opts(location, payload, options).await
     }
@@ -77,6 +85,8 @@ impl ObjectStore for SlowStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         if location.as_ref().starts_with("raw/") {
             self.reads.pass(if location.as_ref().contains("stuck") { STUCK } else { LATENCY }).await;
+        } else {
+            sleep(self.others).await;
         }
         self.store.get_opts(location, options).await
     }
@@ -86,7 +96,8 @@ impl ObjectStore for SlowStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.store.list(prefix)
+        let listed = self.store.list(prefix);
+        sleep(self.others).map(|()| listed).flatten_stream().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -110,7 +121,7 @@ async fn drained(transfers: usize, names: impl Iterator<Item = String>, body: &s
     let began = Instant::now();
     drain(&lake, definition(Format::JsonArray)).await.unwrap();
     let took = began.elapsed();
-    let held = contents(&lake::ledger::Ledger::new(lake, events())).await;
+    let held = contents(&Ledger::new(lake, events())).await;
     assert_eq!(held.rows.len() + held.dead_letters.len(), landed);
     (store, took)
 }
@@ -143,4 +154,45 @@ async fn an_object_that_takes_long_keeps_no_other_waiting() {
     let stuck = std::iter::once("000-stuck.json".to_owned());
     let (_, took) = drained(2, stuck.chain(names(200)), GOOD).await;
     assert!(took < STUCK + Duration::from_secs(1), "{took:?}");
+}
+
+/// How many answers a consumer waits for, one after the other, to drain what has landed.
+async fn answers(lake: &Lake) -> u128 {
+    let began = Instant::now();
+    drain(lake, definition(Format::JsonArray)).await.unwrap();
+    began.elapsed().as_millis() / LATENCY.as_millis()
+}
+
+/// Fails when a request waits for another that it does not need.
+#[tokio::test(start_paused = true)]
+async fn a_start_waits_for_few_answers_one_after_the_other() {
+    let lake = Lake::on_store(Arc::new(SlowStore { others: LATENCY, ..SlowStore::default() }));
+    for name in names(50) {
+        land(&lake, &name, GOOD).await;
+    }
+    // Of a new stream: the hint to a snapshot, the first half of the store's test and the objects; the commits, the
+    // plans and the other half; the schema; the plan; the objects; the file; the commit.
+    assert_eq!(answers(&lake).await, 7);
+    // With one commit and nothing new: the hint; the commits; the commit; the plans; the schema; the next plan.
+    assert_eq!(answers(&lake).await, 6);
+    assert_eq!(contents(&Ledger::new(lake, events())).await.rows.len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_objects_are_asked_for_at_a_time_as_the_setting_says() {
+    let store = Arc::new(SlowStore::default());
+    let lake = Lake::on_store(Arc::<SlowStore>::clone(&store)).with_transfers(Transfers::new(7));
+    let known = &mut KnownInputs::new(Ledger::new(lake.clone(), events()), Mending::Keep);
+    let mut discovery = Discovery::new(Duration::from_secs(600), KnownOnes::PassOver);
+    // After more than a page, the next look is a short one.
+    for name in names(1_001) {
+        land(&lake, &format!("m{name}"), GOOD).await;
+    }
+    assert!(discovery.look(&lake, &events(), known).await.unwrap().full);
+    for name in names(20) {
+        land(&lake, &name, GOOD).await;
+    }
+    discovery.hint(names(20).map(|rest| Key::Raw { stream: events(), rest }));
+    assert_eq!(discovery.look(&lake, &events(), known).await.unwrap().objects.len(), 20);
+    assert_eq!(store.reads.most(), 7);
 }

@@ -107,7 +107,11 @@ impl Ledger {
     /// - [`Error::Damaged`]: a file is missing, unreadable, or does not match another; items can be this too.
     /// - [`Error::Store`]: the store failed.
     pub async fn history_after<T: FromCommitFile>(&self, after: Option<BatchId>) -> Result<History<'_, T>, Error> {
-        let (snapshot, covered, tail) = self.extent(after).await?;
+        let hinted = match after {
+            Some(_) => None,
+            None => self.hinted_snapshot().await?,
+        };
+        let (snapshot, covered, tail) = self.extent(hinted, after).await?;
         let segments = snapshot.as_ref().map(|snapshot| snapshot.segments.clone()).unwrap_or_default();
         let unread = segments.into_iter().filter(move |segment| Some(segment.last) > after);
         let old = stream::iter(unread)
@@ -124,12 +128,16 @@ impl Ledger {
         Ok(History { snapshot, last, commits: old.chain(self.commit_files(tail)).boxed() })
     }
 
-    /// The commits after the newest snapshot alone, and that snapshot: no segment is read.
+    /// The commits after the newest snapshot alone, and that snapshot: no segment is read. `hinted` is what
+    /// [`Ledger::hinted_snapshot`] has found.
     ///
     /// # Errors
     /// As [`Ledger::history_after`], for what is read.
-    pub async fn history_after_snapshot<T: FromCommitFile>(&self) -> Result<History<'_, T>, Error> {
-        let (snapshot, covered, tail) = self.extent(None).await?;
+    pub async fn history_after_snapshot<T: FromCommitFile>(
+        &self,
+        hinted: Option<Snapshot>,
+    ) -> Result<History<'_, T>, Error> {
+        let (snapshot, covered, tail) = self.extent(hinted, None).await?;
         let last = tail.last().copied().or(covered);
         Ok(History { snapshot, last, commits: self.commit_files(tail) })
     }
@@ -191,11 +199,11 @@ impl Ledger {
     }
 
     /// The snapshot to read, the last batch that it or the reader has, and the commits after that.
-    async fn extent(&self, after: Option<BatchId>) -> Result<(Option<Snapshot>, Option<BatchId>, Vec<BatchId>), Error> {
-        let mut snapshot = match after {
-            Some(_) => None,
-            None => self.hinted_snapshot().await?,
-        };
+    async fn extent(
+        &self,
+        mut snapshot: Option<Snapshot>,
+        after: Option<BatchId>,
+    ) -> Result<(Option<Snapshot>, Option<BatchId>, Vec<BatchId>), Error> {
         let covered = snapshot.as_ref().map(|snapshot| snapshot.batch).or(after);
         let mut listed = self.commit_numbers(covered).await?;
         let has_gap = listed.first().is_some_and(|first| *first != covered.map_or(BatchId::FIRST, BatchId::next));

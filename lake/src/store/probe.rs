@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, future::try_join_all};
 use object_store::{PutMode, PutOptions};
 
 use super::Lake;
@@ -27,18 +26,16 @@ impl Lake {
         let key = Key::Probe;
         let zone = self.zone(ZoneName::Checkpoints);
         let doing = || format!("test the store at {zone}");
-        let body = Bytes::from_static(b"the second create of this object must be refused\n");
-        for _ in 0..2 {
+        let create = async |body: &'static str| {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            match self.store(&key).put_opts(&self.path(&key), body.clone().into(), options).await {
-                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
-                Err(error) => return Err(Error::store(doing())(error)),
-            }
+            self.store(&key).put_opts(&self.path(&key), body.into(), options).await
+        };
+        match create("the second create of this object must be refused\n").await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(Error::store(doing())(error)),
         }
         // Different bytes, so that a store that compares contents is not mistaken for one that keeps the first object.
-        let other = Bytes::from_static(b"this store overwrites objects that it was asked to create\n");
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store(&key).put_opts(&self.path(&key), other.into(), options).await {
+        match create("this store overwrites objects that it was asked to create\n").await {
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(Error::store(doing())(error)),
             Ok(_) => {
@@ -63,21 +60,23 @@ impl Lake {
         }
     }
 
-    /// Tests all stores before a consumer relies on them: the ledger's with [`Lake::probe_conditional_create`], every
-    /// other one with [`Lake::check_reachable`]. Needs no listing if all zones are in one bucket.
+    /// Tests all stores before a consumer relies on them, at once: the ledger's with
+    /// [`Lake::probe_conditional_create`], every other one with [`Lake::check_reachable`]. Needs no listing if all zones
+    /// are in one bucket.
     ///
     /// # Errors
     /// Those of the two tests.
     pub async fn check_stores(&self) -> Result<(), Error> {
-        self.probe_conditional_create().await?;
         let mut asked = vec![&self.zone(ZoneName::Checkpoints).store];
+        let mut others = Vec::new();
         for name in ZoneName::ALL {
             let store = &self.zone(name).store;
             if !asked.iter().any(|other| Arc::ptr_eq(other, store)) {
-                self.check_reachable(name).await?;
+                others.push(self.check_reachable(name));
                 asked.push(store);
             }
         }
-        Ok(())
+        let (probed, reached) = tokio::join!(self.probe_conditional_create(), try_join_all(others));
+        probed.and(reached.map(drop))
     }
 }
