@@ -24,6 +24,7 @@ use lake::{
 use program::{exit, logs, output, signals};
 
 fn main() -> ExitCode {
+    program::memory::limit_arenas();
     program::read_dotenv();
     let args = match ConsumerArgs::try_parse() {
         Ok(args) => args,
