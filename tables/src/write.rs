@@ -12,7 +12,7 @@ use arrow::{
 };
 use lake::clock::Timestamp;
 use parquet::{
-    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+    arrow::{ArrowSchemaConverter, ArrowWriter, arrow_writer::ArrowWriterOptions},
     basic::{Compression, ZstdLevel},
     file::properties::{DEFAULT_CREATED_BY, EnabledStatistics, WriterProperties},
     schema::types::ColumnPath,
@@ -23,7 +23,7 @@ use crate::error::Error;
 /// The version of how rows become bytes: raise it whenever a file of equal rows could have other bytes.
 ///
 /// Part of every output file's fingerprint, so that files of two versions are never mistaken for each other.
-pub const WRITER_VERSION: u32 = 4;
+pub const WRITER_VERSION: u32 = 5;
 
 /// The versions of the libraries that turn rows into bytes, such as `parquet-rs version 58.4.1, zstd 1.5.7`.
 ///
@@ -147,7 +147,18 @@ fn properties(first: &RecordBatch, is_all: bool) -> WriterProperties {
             }
         }
     }
+    for path in of_many_values(&first.schema()) {
+        properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
     properties.build()
+}
+
+/// The parts of lists and maps. A row has many values there, so no reader skips by the smallest and the largest, and to
+/// find these takes as long as for all other columns together where a map has most of the values.
+fn of_many_values(schema: &SchemaRef) -> Vec<ColumnPath> {
+    let Ok(converted) = ArrowSchemaConverter::new().convert(schema) else { return Vec::new() };
+    let many = converted.columns().iter().filter(|column| column.max_rep_level() > 0);
+    many.map(|column| column.path().clone()).collect()
 }
 
 /// How often a bloom filter sends a reader into a file in vain; at this rate it takes about a byte per value.

@@ -4,3 +4,4 @@
 
 mod generations;
 mod kept_bytes;
+mod statistics;
