@@ -61,7 +61,8 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         command = self.command()
-        environment = {**os.environ, **self.credentials()}
+        # What a server leaves in the folder for temporary files is deleted with its own.
+        environment = {**os.environ, **self.credentials(), "TMPDIR": str(self.folder)}
         with open(self.folder / "log", "wb") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, cwd=self.folder

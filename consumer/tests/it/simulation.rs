@@ -108,6 +108,11 @@ fn clock(rng: &mut Rng) -> Arc<dyn Clock> {
     Arc::new(ManualClock::new(Timestamp::from_micros(1_795_000_000_000_000 + off).unwrap()))
 }
 
+/// How much one look of a consumer keeps: half of them never see a whole listing at once.
+fn found_max(rng: &mut Rng) -> usize {
+    if rng.bool() { rng.usize(1..20) } else { usize::MAX }
+}
+
 /// One place where a consumer runs: it is started, killed at some moment, and started again.
 async fn place(world: &World, number: u64) {
     for life in 0.. {
@@ -121,13 +126,14 @@ async fn place(world: &World, number: u64) {
         let frozen = store.frozen();
         let lake = Lake::on_store(Arc::new(store));
         let (definition, clock) = (definition(&mut rng), clock(&mut rng));
+        let found_max = found_max(&mut rng);
         let children = Children::new(Arc::clone(&world.store), faults, rng.fork(), &world.counts.child_kills);
         let (stop, stopped) = oneshot::channel::<()>();
         let life = async {
             let (isolation, hints) = (Some(Arc::new(children) as _), world.hints[number as usize].clone());
             let settings = RunSettings { isolation, hints, ..RunSettings::in_process(false, 0) };
             let stopped = async { drop(stopped.await) };
-            Pipeline::open(lake, definition, clock, settings).await?.run(stopped).await
+            Pipeline::open(lake, definition, clock, settings).await?.in_parts_of(found_max).run(stopped).await
         };
         let (freezes, stops) = (rng.u8(0..3) == 0, rng.u8(0..3) == 0);
         let freeze = async {
@@ -203,7 +209,7 @@ async fn drain(lake: &Lake, seed: u64) {
     // Nothing else reads the lake now, so it may delete young files too.
     definition.ledger_keep = rng.bool().then_some(Duration::from_secs(1));
     let pipeline = Pipeline::open(lake.clone(), definition, clock(&mut rng), settings).await.unwrap();
-    pipeline.run(std::future::pending()).await.unwrap();
+    pipeline.in_parts_of(found_max(&mut rng)).run(std::future::pending()).await.unwrap();
 }
 
 /// Runs one seed on its own runtime, whose time stands still unless every task waits.
