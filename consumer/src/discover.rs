@@ -36,7 +36,7 @@ use tokio::time::Instant;
 pub use begun::BegunListing;
 pub use deferred::DeferredObject;
 pub(crate) use deferred::DeferredObjects;
-use found::{Found, raw_key, version};
+use found::{Found, Version, raw_key, version};
 pub use known::{KnownAs, KnownInputs, Mending};
 use late::LateKeys;
 pub(crate) use passed_over::PassedOver;

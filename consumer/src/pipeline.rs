@@ -262,6 +262,7 @@ impl Pipeline {
             let pause = match stepped {
                 // The listing goes on, though nothing new was in this part of it.
                 Ok(Step::Idle) if !self.all_found => Duration::ZERO,
+                Ok(Step::Idle) if self.settings.once && !self.deferred.are_tried() => Duration::ZERO,
                 Ok(Step::Idle) if self.settings.once => return Ok(()),
                 Ok(Step::Committed) if self.settings.once && self.is_drained() => return Ok(()),
                 Ok(_) => {
@@ -302,7 +303,7 @@ impl Pipeline {
 
     /// Whether everything that the last listing found is committed, and the listing was complete.
     fn is_drained(&self) -> bool {
-        self.all_found && self.pending.is_empty() && self.uncommitted.is_none()
+        self.all_found && self.pending.is_empty() && self.deferred.are_tried() && self.uncommitted.is_none()
     }
 
     /// Moves the stream forward by one batch, if there is anything to do.

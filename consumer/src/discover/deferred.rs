@@ -5,7 +5,7 @@
 //! and of very many, the next full listing finds those again that are not kept.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -13,9 +13,9 @@ use futures::{StreamExt, stream};
 use lake::{Error, clock::Timestamp, ledger::PlannedObject, store::Lake};
 use tokio::time::Instant;
 
-use super::{Discovered, FOUND_MAX, KnownAs, KnownInputs, version};
+use super::{Discovered, FOUND_MAX, KnownAs, KnownInputs, Version, version};
 
-/// How often they are tried.
+/// How often they are tried again.
 const BEAT: Duration = Duration::from_secs(60);
 
 /// How many are tried at a time, the ones that waited longest first.
@@ -33,14 +33,24 @@ pub struct DeferredObject {
 /// The objects that are kept aside.
 #[derive(Debug)]
 pub(crate) struct DeferredObjects {
-    objects: VecDeque<DeferredObject>,
+    /// Those that this process has not tried yet.
+    untried: VecDeque<DeferredObject>,
+    /// Those that it has, in the order in which they are to be tried again.
+    tried: VecDeque<DeferredObject>,
+    /// The versions that it has tried, for when a commit defers one of them again.
+    known: HashSet<Version>,
     try_at: Instant,
 }
 
 impl DeferredObjects {
-    /// None; the first ones found are tried at once, since someone may just have changed their permissions.
+    /// None; those that are found are tried once at once, since someone may just have changed their permissions.
     pub(crate) fn new() -> Self {
-        Self { objects: VecDeque::new(), try_at: Instant::now() }
+        Self { untried: VecDeque::new(), tried: VecDeque::new(), known: HashSet::new(), try_at: Instant::now() }
+    }
+
+    /// Whether each of them was tried once.
+    pub(crate) fn are_tried(&self) -> bool {
+        self.untried.is_empty()
     }
 
     /// Takes what a look found.
@@ -48,12 +58,21 @@ impl DeferredObjects {
         let is_all = found.full && found.complete;
         let found = std::mem::take(&mut found.deferred).into_iter();
         let mut found: BTreeMap<_, _> = found.map(|deferred| (version(&deferred.object), deferred)).collect();
-        // Those kept before stay in the order in which they are to be tried.
-        let before = std::mem::take(&mut self.objects).into_iter();
-        let kept = before.filter_map(|kept| found.remove(&version(&kept.object)).or((!is_all).then_some(kept)));
-        self.objects = kept.collect();
-        self.objects.extend(found.into_values());
-        self.objects.truncate(FOUND_MAX);
+        if is_all {
+            self.known.retain(|version| found.contains_key(version));
+        }
+        // Those kept before stay in their order.
+        for queue in [&mut self.untried, &mut self.tried] {
+            let before = std::mem::take(queue).into_iter();
+            let kept = before.filter_map(|kept| found.remove(&version(&kept.object)).or((!is_all).then_some(kept)));
+            queue.extend(kept);
+        }
+        for (version, deferred) in found {
+            let queue = if self.known.contains(&version) { &mut self.tried } else { &mut self.untried };
+            queue.push_back(deferred);
+        }
+        self.tried.truncate(FOUND_MAX);
+        self.untried.truncate(FOUND_MAX - self.tried.len());
     }
 
     /// Takes out those that can be read now, and those that have waited since `give_up_before`, for a last try. Forgets
@@ -67,14 +86,26 @@ impl DeferredObjects {
         known: &mut KnownInputs,
         give_up_before: Timestamp,
     ) -> Result<Vec<PlannedObject>, Error> {
-        if self.objects.is_empty() || Instant::now() < self.try_at {
+        let is_beat = Instant::now() >= self.try_at;
+        let again = if is_beat { self.tried.len() } else { 0 };
+        if self.untried.is_empty() && again == 0 {
             return Ok(Vec::new());
         }
-        let count = self.objects.len().min(TRIED_MAX);
-        let versions: Vec<_> = self.objects.iter().take(count).map(|deferred| version(&deferred.object)).collect();
+        let first = self.untried.len().min(TRIED_MAX);
+        let again = again.min(TRIED_MAX - first);
+        let chosen = self.untried.iter().take(first).chain(self.tried.iter().take(again));
+        let versions: Vec<_> = chosen.map(|deferred| version(&deferred.object)).collect();
         let known_as = known.look_up(versions.iter().map(|(key, etag)| (key.as_str(), etag.as_str()))).await?;
-        self.try_at = Instant::now() + BEAT;
-        let tried = self.objects.drain(..count).zip(known_as).filter_map(|(deferred, known_as)| match known_as {
+        if is_beat {
+            self.try_at = Instant::now() + BEAT;
+        }
+        if self.known.len() > FOUND_MAX {
+            // Each is tried once more at once.
+            self.known.clear();
+        }
+        self.known.extend(versions);
+        let chosen = self.untried.drain(..first).chain(self.tried.drain(..again));
+        let tried = chosen.zip(known_as).filter_map(|(deferred, known_as)| match known_as {
             KnownAs::Done { .. } => None,
             KnownAs::New { earlier, .. } => {
                 Some(DeferredObject { object: PlannedObject { earlier, ..deferred.object }, ..deferred })
@@ -87,7 +118,7 @@ impl DeferredObjects {
         for (deferred, is_due) in tried {
             match is_due {
                 true => due.push(deferred.object),
-                false => self.objects.push_back(deferred),
+                false => self.tried.push_back(deferred),
             }
         }
         Ok(due)

@@ -104,7 +104,10 @@ fn are_same(one: &PlannedObject, other: &PlannedObject) -> bool {
     one.key == other.key && one.etag == other.etag
 }
 
-pub(super) fn version(object: &PlannedObject) -> (String, String) {
+/// A version of an object: its key and its ETag.
+pub(super) type Version = (String, String);
+
+pub(super) fn version(object: &PlannedObject) -> Version {
     (object.key.to_string(), object.etag.clone())
 }
 

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use lake::Error;
 
-use super::{Discovered, KnownAs, KnownInputs, PAGE_LISTED, version};
-
-/// A version of an object: its key and its ETag.
-type Version = (String, String);
+use super::{Discovered, KnownAs, KnownInputs, PAGE_LISTED, Version, version};
 
 /// Objects that wait to be committed. Each look adds what it found; only a full listing that has ended shows what is
 /// gone.

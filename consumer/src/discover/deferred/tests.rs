@@ -9,6 +9,34 @@ use lake::{
 use super::*;
 use crate::discover::Mending;
 
+/// Fails when a process ends, or waits, before it has tried all that may have become readable; or tries an object again
+/// and again whose permissions allow everything but to read it.
+#[tokio::test(start_paused = true)]
+async fn each_is_tried_once_at_once_and_then_on_the_beat() {
+    let (lake, stream): (_, StreamName) = (Lake::in_memory(), "events".parse().unwrap());
+    let mut known = KnownInputs::new(Ledger::new(lake.clone(), stream.clone()), Mending::Keep);
+    let since = Timestamp::from_micros(1_795_000_000_000_000).unwrap();
+    let found = |number: usize| {
+        let key = Key::Raw { stream: stream.clone(), rest: format!("{number:03}.json") };
+        let object = PlannedObject { key, etag: "1".to_owned(), size: 1, earlier: Vec::new(), last_try: false };
+        DeferredObject { object, since }
+    };
+    let count = TRIED_MAX + 10;
+    let all = || Discovered { deferred: (0..count).map(found).collect(), ..Discovered::default() };
+    let mut deferred = DeferredObjects::new();
+    deferred.take_in(&mut all());
+    for (expected, are_tried) in [(TRIED_MAX, false), (10, true), (0, true)] {
+        assert_eq!(deferred.due(&lake, &mut known, since).await.unwrap().len(), expected);
+        assert_eq!(deferred.are_tried(), are_tried);
+    }
+    // The next batch has deferred them again.
+    deferred.take_in(&mut all());
+    assert!(deferred.are_tried());
+    assert_eq!(deferred.due(&lake, &mut known, since).await.unwrap(), []);
+    tokio::time::advance(BEAT).await;
+    assert_eq!(deferred.due(&lake, &mut known, since).await.unwrap().len(), TRIED_MAX);
+}
+
 /// Fails when what another consumer has read is planned again, or another version of it without what was read.
 #[tokio::test(start_paused = true)]
 async fn what_another_consumer_has_committed_is_not_due_any_more() {
