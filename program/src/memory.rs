@@ -25,9 +25,9 @@ fn of_meminfo(text: &str) -> Option<u64> {
 /// Makes glibc's allocator share its *arenas*, the parts that each thread allocates from, among more threads: two for
 /// each core instead of eight. Call it first in `main`: arenas that exist already stay.
 ///
-/// Freed memory stays in the arena that it came from. Work that moves from thread to thread, as tasks do, otherwise
-/// leaves its largest need behind in as many arenas as there are threads. Other systems' allocators are left alone, and
-/// so is one for which the user has set `MALLOC_ARENA_MAX`.
+/// Freed memory stays in the arena that it came from. Tasks move from thread to thread, so otherwise the largest need of
+/// a task would stay in as many arenas as there are threads. Other systems' allocators are left alone, and so is one for
+/// which the user has set `MALLOC_ARENA_MAX`.
 pub fn limit_arenas() {
     if std::env::var_os("MALLOC_ARENA_MAX").is_some() {
         return;
