@@ -33,9 +33,7 @@ pub fn limit_arenas() {
         return;
     }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if let Ok(arenas) = available_parallelism().map(|cores| 2 * cores.get()).map(i32::try_from)
-        && let Ok(arenas) = arenas
-    {
+    if let Some(arenas) = available_parallelism().ok().and_then(|cores| i32::try_from(2 * cores.get()).ok()) {
         // If it is refused, the default stays, which is only larger.
         //
         // SAFETY: the call changes a number of the allocator, under the allocator's own lock; any value is valid.

@@ -28,9 +28,8 @@ impl KeyHash {
 }
 
 fn hash_of(bytes: &[u8]) -> [u8; HASH_BYTES] {
-    let mut hash = [0; HASH_BYTES];
-    blake3::Hasher::new().update(bytes).finalize_xof().fill(&mut hash);
-    hash
+    let hash = blake3::hash(bytes);
+    std::array::from_fn(|at| hash.as_bytes()[at])
 }
 
 /// The filter over the keys of one index.

@@ -182,24 +182,23 @@ pub(in crate::ledger) fn decode_directory(
     let blocks = decompressed(key, &part(bytes, filter_bytes..bytes.len() as u64), DIRECTORY_BYTES_MAX)?;
     let blocks = serde_json::Deserializer::from_slice(&blocks).into_iter().collect::<Result<Vec<IndexBlock>, _>>();
     let blocks = blocks.map_err(|_| damaged(key, "has a directory with a line that can't be read"))?;
-    check_blocks(index, &blocks).map_err(|what| damaged(key, what))?;
-    Ok(IndexDirectory { blocks, filter })
+    match are_all_of(index, &blocks) {
+        true => Ok(IndexDirectory { blocks, filter }),
+        false => Err(damaged(key, "has a directory that does not match its blocks")),
+    }
 }
 
-/// Checks that these blocks are all of an index, in order, without a gap.
-fn check_blocks(index: &InputIndex, blocks: &[IndexBlock]) -> Result<(), &'static str> {
+/// Whether these blocks are all of an index, in order, without a gap.
+fn are_all_of(index: &InputIndex, blocks: &[IndexBlock]) -> bool {
     let mut end = 0;
     for block in blocks {
         if block.offset != end || block.length == 0 || block.length > index.blocks_end() - end {
-            return Err("has a directory that does not match its blocks");
+            return false;
         }
         end += block.length;
     }
     let begins = blocks.first().map_or("", |block| &block.first_key) == index.first_key;
-    if end != index.blocks_end() || !begins || !blocks.is_sorted_by(|one, next| one.first_key <= next.first_key) {
-        return Err("has a directory that does not match its blocks");
-    }
-    Ok(())
+    end == index.blocks_end() && begins && blocks.is_sorted_by(|one, next| one.first_key <= next.first_key)
 }
 
 impl IndexBlock {
@@ -229,7 +228,6 @@ fn decompressed(key: &Key, bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>, Erro
     if text.len() as u64 > bytes_max {
         return Err(damaged(key, "has a frame that is larger than any that is written"));
     }
-    text.shrink_to_fit();
     Ok(text)
 }
 
